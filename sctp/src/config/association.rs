@@ -1,0 +1,223 @@
+//! Parameters of one association (RFC 9260 §16).
+
+use std::time::Duration;
+
+use super::{PathConfig, check};
+use crate::error::ConfigError;
+
+/// How an association behaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AssociationConfig {
+    rto_initial: Duration,
+    rto_min: Duration,
+    rto_max: Duration,
+    max_burst: u16,
+    association_max_retrans: u16,
+    max_init_retransmits: u16,
+    sack_delay: Duration,
+    sack_frequency: u8,
+    outbound_streams: u16,
+    max_inbound_streams: u16,
+    receive_buffer: u32,
+    send_buffer: u32,
+    path: PathConfig,
+}
+
+impl Default for AssociationConfig {
+    /// RFC 9260 §16: RTO.Initial 1 s, RTO.Min 1 s, RTO.Max 60 s, Max.Burst 4, Association.Max.Retrans 10,
+    /// Max.Init.Retransmits 8, SACK delay 200 ms and every second packet (§6.2).
+    fn default() -> Self {
+        Self {
+            rto_initial: Duration::from_secs(1),
+            rto_min: Duration::from_secs(1),
+            rto_max: Duration::from_secs(60),
+            max_burst: 4,
+            association_max_retrans: 10,
+            max_init_retransmits: 8,
+            sack_delay: Duration::from_millis(200),
+            sack_frequency: 2,
+            outbound_streams: 10,
+            max_inbound_streams: 2048,
+            receive_buffer: 1 << 20,
+            send_buffer: 1 << 20,
+            path: PathConfig::default(),
+        }
+    }
+}
+
+impl AssociationConfig {
+    /// RTO.Initial.
+    pub const fn rto_initial(&self) -> Duration {
+        self.rto_initial
+    }
+
+    /// RTO.Min.
+    pub const fn rto_min(&self) -> Duration {
+        self.rto_min
+    }
+
+    /// RTO.Max.
+    pub const fn rto_max(&self) -> Duration {
+        self.rto_max
+    }
+
+    /// Sets RTO.Initial, RTO.Min and RTO.Max together, since they bound each other. A small minimum retransmits what
+    /// was only delayed (a peer may delay its SACK by 200 ms); a large maximum finds a repaired path late.
+    pub fn set_rto(&mut self, initial: Duration, min: Duration, max: Duration) -> Result<(), ConfigError> {
+        let valid =
+            Duration::from_millis(1) <= min && min <= initial && initial <= max && max <= Duration::from_secs(600);
+        check(valid, "RTO", "1 ms <= RTO.Min <= RTO.Initial <= RTO.Max <= 600 s")?;
+        (self.rto_initial, self.rto_min, self.rto_max) = (initial, min, max);
+        Ok(())
+    }
+
+    /// Max.Burst: how many packets may be sent at once when a SACK opens the window.
+    pub const fn max_burst(&self) -> u16 {
+        self.max_burst
+    }
+
+    /// Sets Max.Burst; zero switches the limit off.
+    pub const fn set_max_burst(&mut self, packets: u16) {
+        self.max_burst = packets;
+    }
+
+    /// Association.Max.Retrans: how many answers in a row may be missing, over all paths, before the association is
+    /// given up.
+    pub const fn association_max_retrans(&self) -> u16 {
+        self.association_max_retrans
+    }
+
+    /// Sets Association.Max.Retrans. It should not exceed the sum of Path.Max.Retrans over the paths (RFC 9260 §8.2).
+    pub const fn set_association_max_retrans(&mut self, limit: u16) {
+        self.association_max_retrans = limit;
+    }
+
+    /// Max.Init.Retransmits: how often an INIT or COOKIE ECHO is repeated.
+    pub const fn max_init_retransmits(&self) -> u16 {
+        self.max_init_retransmits
+    }
+
+    /// Sets Max.Init.Retransmits.
+    pub const fn set_max_init_retransmits(&mut self, limit: u16) {
+        self.max_init_retransmits = limit;
+    }
+
+    /// How long an acknowledgement may wait.
+    pub const fn sack_delay(&self) -> Duration {
+        self.sack_delay
+    }
+
+    /// Sets how long an acknowledgement may wait. RFC 9260 §6.2 allows at most 500 ms.
+    pub fn set_sack_delay(&mut self, delay: Duration) -> Result<(), ConfigError> {
+        check(delay <= Duration::from_millis(500), "SACK delay", "0 to 500 ms")?;
+        self.sack_delay = delay;
+        Ok(())
+    }
+
+    /// After how many packets with data an acknowledgement is sent at once.
+    pub const fn sack_frequency(&self) -> u8 {
+        self.sack_frequency
+    }
+
+    /// Sets after how many packets with data an acknowledgement is sent at once; RFC 9260 §6.2 says two.
+    pub fn set_sack_frequency(&mut self, packets: u8) -> Result<(), ConfigError> {
+        check(packets >= 1, "SACK frequency", "1 to 255 packets")?;
+        self.sack_frequency = packets;
+        Ok(())
+    }
+
+    /// How many outbound streams are asked for.
+    pub const fn outbound_streams(&self) -> u16 {
+        self.outbound_streams
+    }
+
+    /// Sets how many outbound streams are asked for.
+    pub fn set_outbound_streams(&mut self, streams: u16) -> Result<(), ConfigError> {
+        check(streams >= 1, "outbound streams", "1 to 65535")?;
+        self.outbound_streams = streams;
+        Ok(())
+    }
+
+    /// How many inbound streams are accepted.
+    pub const fn max_inbound_streams(&self) -> u16 {
+        self.max_inbound_streams
+    }
+
+    /// Sets how many inbound streams are accepted.
+    pub fn set_max_inbound_streams(&mut self, streams: u16) -> Result<(), ConfigError> {
+        check(streams >= 1, "maximum inbound streams", "1 to 65535")?;
+        self.max_inbound_streams = streams;
+        Ok(())
+    }
+
+    /// The receive buffer, and so the largest window that is advertised, in bytes of user data.
+    pub const fn receive_buffer(&self) -> u32 {
+        self.receive_buffer
+    }
+
+    /// Sets the receive buffer. RFC 9260 §3.3.2 forbids windows below 1500 bytes.
+    pub fn set_receive_buffer(&mut self, bytes: u32) -> Result<(), ConfigError> {
+        check(
+            (1500..=1 << 30).contains(&bytes),
+            "receive buffer",
+            "1500 bytes to 1 GiB",
+        )?;
+        self.receive_buffer = bytes;
+        Ok(())
+    }
+
+    /// The send buffer: how many bytes of user data may be queued or unacknowledged.
+    pub const fn send_buffer(&self) -> u32 {
+        self.send_buffer
+    }
+
+    /// Sets the send buffer. It is also the largest message that can be sent.
+    pub fn set_send_buffer(&mut self, bytes: u32) -> Result<(), ConfigError> {
+        check((1500..=1 << 30).contains(&bytes), "send buffer", "1500 bytes to 1 GiB")?;
+        self.send_buffer = bytes;
+        Ok(())
+    }
+
+    /// What new paths start with.
+    pub const fn path(&self) -> &PathConfig {
+        &self.path
+    }
+
+    /// What new paths start with, to be changed.
+    pub const fn path_mut(&mut self) -> &mut PathConfig {
+        &mut self.path
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc9260_16_defaults_are_the_recommended_values() {
+        let config = AssociationConfig::default();
+        assert_eq!(config.rto_initial(), Duration::from_secs(1));
+        assert_eq!(config.rto_min(), Duration::from_secs(1));
+        assert_eq!(config.rto_max(), Duration::from_secs(60));
+        assert_eq!(config.max_burst(), 4);
+        assert_eq!(config.association_max_retrans(), 10);
+        assert_eq!(config.path().path_max_retrans(), 5);
+        assert_eq!(config.max_init_retransmits(), 8);
+        assert_eq!(config.path().heartbeat_interval(), Some(Duration::from_secs(30)));
+        assert_eq!(config.sack_delay(), Duration::from_millis(200));
+        assert_eq!(config.sack_frequency(), 2);
+    }
+
+    #[test]
+    fn a_refused_value_changes_nothing() {
+        let mut config = AssociationConfig::default();
+        let second = Duration::from_secs(1);
+        assert!(config.set_rto(second, 2 * second, 3 * second).is_err());
+        assert!(config.set_sack_delay(Duration::from_millis(501)).is_err());
+        assert!(config.set_sack_frequency(0).is_err());
+        assert!(config.set_outbound_streams(0).is_err());
+        assert!(config.set_receive_buffer(1499).is_err());
+        assert!(config.path_mut().set_mtu(1279).is_err());
+        assert_eq!(config, AssociationConfig::default());
+    }
+}

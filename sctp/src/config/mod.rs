@@ -1,0 +1,19 @@
+//! Configuration. Defaults are the RFC's; every setter checks its value, so a configuration is valid at all times.
+
+mod association;
+mod path;
+mod stack;
+
+pub use association::AssociationConfig;
+pub use path::PathConfig;
+pub use stack::{EndpointConfig, OotbPolicy, StackConfig};
+
+use crate::error::ConfigError;
+
+fn check(valid: bool, name: &'static str, expected: &'static str) -> Result<(), ConfigError> {
+    if valid {
+        Ok(())
+    } else {
+        Err(ConfigError { name, expected })
+    }
+}

@@ -1,0 +1,108 @@
+//! Parameters of a stack and of its end points.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::{AssociationConfig, check};
+use crate::error::ConfigError;
+
+/// What to do with out-of-the-blue packets (RFC 9260 §8.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OotbPolicy {
+    /// Answer as §8.4 says: right when the stack owns the whole port space (a UDP port, an address of its own).
+    #[default]
+    Answer,
+    /// Stay silent: the ports are shared with other stacks, whose associations an answer would end.
+    Silent,
+}
+
+/// How a stack behaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StackConfig {
+    local_addresses: Vec<IpAddr>,
+    encapsulation_port: Option<u16>,
+    ootb_policy: OotbPolicy,
+    ootb_answers_per_second: u32,
+    valid_cookie_life: Duration,
+    max_associations: usize,
+}
+
+impl StackConfig {
+    /// A stack on `local_addresses`, the addresses of the host that it may use.
+    ///
+    /// With an `encapsulation_port` it speaks SCTP in UDP (RFC 6951) from that port, without one SCTP on IP.
+    pub fn new(local_addresses: Vec<IpAddr>, encapsulation_port: Option<u16>) -> Self {
+        Self {
+            local_addresses,
+            encapsulation_port,
+            ootb_policy: OotbPolicy::Answer,
+            ootb_answers_per_second: 1000,
+            valid_cookie_life: Duration::from_secs(60),
+            max_associations: 1 << 20,
+        }
+    }
+
+    /// The host's addresses that the stack may use.
+    pub fn local_addresses(&self) -> &[IpAddr] {
+        &self.local_addresses
+    }
+
+    /// The own UDP port for encapsulation; `None` for SCTP on IP.
+    pub const fn encapsulation_port(&self) -> Option<u16> {
+        self.encapsulation_port
+    }
+
+    /// What is done with out-of-the-blue packets.
+    pub const fn ootb_policy(&self) -> OotbPolicy {
+        self.ootb_policy
+    }
+
+    /// Sets what is done with out-of-the-blue packets.
+    pub const fn set_ootb_policy(&mut self, policy: OotbPolicy) {
+        self.ootb_policy = policy;
+    }
+
+    /// How many out-of-the-blue packets are answered a second, at most.
+    pub const fn ootb_answers_per_second(&self) -> u32 {
+        self.ootb_answers_per_second
+    }
+
+    /// Sets how many out-of-the-blue packets are answered a second, at most.
+    pub const fn set_ootb_answers_per_second(&mut self, limit: u32) {
+        self.ootb_answers_per_second = limit;
+    }
+
+    /// Valid.Cookie.Life (RFC 9260 §16: 60 s).
+    pub const fn valid_cookie_life(&self) -> Duration {
+        self.valid_cookie_life
+    }
+
+    /// Sets Valid.Cookie.Life. Too short refuses slow peers, too long lets old cookies be replayed.
+    pub fn set_valid_cookie_life(&mut self, life: Duration) -> Result<(), ConfigError> {
+        let valid = (Duration::from_millis(100)..=Duration::from_secs(3600)).contains(&life);
+        check(valid, "Valid.Cookie.Life", "100 ms to 1 hour")?;
+        self.valid_cookie_life = life;
+        Ok(())
+    }
+
+    /// How many associations the stack holds at most.
+    pub const fn max_associations(&self) -> usize {
+        self.max_associations
+    }
+
+    /// Sets how many associations the stack holds at most.
+    pub const fn set_max_associations(&mut self, limit: usize) {
+        self.max_associations = limit;
+    }
+}
+
+/// What an end point is bound to, and how its associations start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EndpointConfig {
+    /// The SCTP port; `None` draws a free one from 49152 to 65535.
+    pub port: Option<u16>,
+    /// The own addresses it uses; empty for all that the stack has.
+    pub addresses: Vec<IpAddr>,
+    /// What new associations start with.
+    pub association: AssociationConfig,
+}

@@ -1,0 +1,197 @@
+//! Errors, in three families that never mix: what is wrong with bytes ([`DecodeError`]), why an association failed
+//! ([`FailureReason`], with the peer's [`Violation`]s), and what is wrong with a call ([`BindError`] and the others).
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::tlv::ReadError;
+
+/// Why a packet or a chunk cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum DecodeError {
+    /// A field is cut off, a length is wrong, or something is left over.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The CRC32c does not fit (RFC 9260 §6.8).
+    #[error("wrong checksum")]
+    Checksum,
+    /// A field has a value that its definition rules out.
+    #[error("invalid value of {field}")]
+    InvalidValue {
+        /// The field, in the RFC's words.
+        field: &'static str,
+    },
+}
+
+/// Why an association ended, or never came to be.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum FailureReason {
+    /// The user aborted it.
+    #[error("aborted by the user")]
+    UserAbort,
+    /// The peer sent an ABORT.
+    #[error("aborted by the peer{}", cause_text(*.cause))]
+    PeerAbort {
+        /// The first error cause in it, if it had one.
+        cause: Option<u16>,
+        /// What a User-Initiated Abort cause carried (RFC 9260 §3.3.10.12).
+        reason: Bytes,
+    },
+    /// Association.Max.Retrans was exceeded (RFC 9260 §8.1).
+    #[error("the peer does not answer")]
+    PeerUnreachable,
+    /// The set-up was repeated Max.Init.Retransmits times without an answer (RFC 9260 §5.1.6).
+    #[error("no answer to the association set-up")]
+    SetupTimeout,
+    /// The peer's cookie answer was too late, again and again (RFC 9260 §5.2.6).
+    #[error("the peer finds the cookie stale")]
+    StaleCookie,
+    /// The peer broke the protocol; it was told by an ABORT.
+    #[error("the peer broke the protocol: {0}")]
+    PeerMisbehaved(Violation),
+    /// The shutdown took longer than T5-shutdown-guard allows (RFC 9260 §9.2).
+    #[error("the shutdown took too long")]
+    ShutdownTimeout,
+    /// The end point it belonged to was closed.
+    #[error("the end point was closed")]
+    EndpointClosed,
+}
+
+fn cause_text(cause: Option<u16>) -> String {
+    cause.map_or_else(String::new, |cause| format!(" (cause {cause})"))
+}
+
+/// What a peer did against the protocol, one variant a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Violation {
+    /// An INIT or INIT ACK with an Initiate Tag of zero (RFC 9260 §3.3.2, §3.3.3).
+    #[error("an initiate tag of zero")]
+    ZeroInitiateTag,
+    /// An INIT or INIT ACK that offers no streams in one direction (RFC 9260 §3.3.2).
+    #[error("no streams")]
+    NoStreams,
+    /// An INIT or INIT ACK whose a_rwnd is below 1500 bytes (RFC 9260 §3.3.2).
+    #[error("an initial receive window below 1500 bytes")]
+    WindowTooSmall,
+    /// An INIT ACK without a State Cookie (RFC 9260 §3.3.3).
+    #[error("no State Cookie in the INIT ACK")]
+    MissingCookie,
+    /// A host name in place of addresses (RFC 9260 §3.3.2.1.4).
+    #[error("a host name address")]
+    HostName,
+    /// A mandatory parameter that cannot be read.
+    #[error("a malformed parameter")]
+    MalformedParameter,
+    /// A chunk that cannot be read.
+    #[error("a malformed chunk")]
+    MalformedChunk,
+    /// A DATA chunk without user data (RFC 9260 §6.2).
+    #[error("a DATA chunk without user data")]
+    NoUserData,
+    /// A SACK that takes back nothing it may but acknowledges a TSN that was never sent.
+    #[error("an acknowledgement of data that was never sent")]
+    AcknowledgedUnsent,
+    /// Fragments that do not fit together.
+    #[error("inconsistent fragments")]
+    InconsistentFragments,
+    /// A message that is larger than this side can ever take.
+    #[error("a message that is too large")]
+    MessageTooLarge,
+    /// The peer's addresses include none that could be used.
+    #[error("no usable address")]
+    NoUsableAddress,
+    /// A restart that claims addresses the association does not have (RFC 9260 §5.2.3).
+    #[error("a restart with new addresses")]
+    RestartWithNewAddresses,
+}
+
+/// Why an end point cannot be bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum BindError {
+    /// Another end point has the port on one of the addresses.
+    #[error("the port is in use")]
+    PortInUse,
+    /// No ephemeral port is free.
+    #[error("no port is free")]
+    NoPortFree,
+    /// The stack does not have the address.
+    #[error("not a local address")]
+    AddressNotAvailable,
+}
+
+/// Why an association cannot be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum ConnectError {
+    /// The end point does not exist.
+    #[error("no such end point")]
+    NoSuchEndpoint,
+    /// There is an association with this peer already.
+    #[error("an association with this peer exists")]
+    AlreadyConnected,
+    /// The list of addresses is empty, or holds one that cannot be a peer's.
+    #[error("not an address of a peer")]
+    BadAddress,
+    /// The port is zero.
+    #[error("port zero is no peer's")]
+    BadPort,
+    /// No own address can reach any of the peer's (family or scope).
+    #[error("no own address of a fitting family")]
+    NoSource,
+    /// The stack holds as many associations as it may.
+    #[error("too many associations")]
+    TooManyAssociations,
+}
+
+/// Why a message was not taken. The message was not queued, not even in part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum SendError {
+    /// There is no such association, or it has ended.
+    #[error("no such association")]
+    NoSuchAssociation,
+    /// The send buffer is full: wait for [`Event::Writable`](crate::Event::Writable).
+    #[error("the send buffer is full")]
+    WouldBlock,
+    /// The stream was not negotiated.
+    #[error("no such stream")]
+    InvalidStream,
+    /// The message has no bytes (RFC 9260 §6.2: a DATA chunk must have user data).
+    #[error("the message is empty")]
+    Empty,
+    /// The message is larger than the send buffer.
+    #[error("the message is too large")]
+    TooLarge,
+    /// The association is being shut down (RFC 9260 §9.2).
+    #[error("the association is shutting down")]
+    ShuttingDown,
+}
+
+/// A command names an association that does not exist (any more).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("no such association")]
+pub struct NoSuchAssociation;
+
+/// Why a command about one of the peer's addresses was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum PathError {
+    /// There is no such association.
+    #[error("no such association")]
+    NoSuchAssociation,
+    /// The association has no such peer address.
+    #[error("not an address of the peer")]
+    NoSuchPath,
+    /// The address has not been confirmed yet (RFC 9260 §5.4).
+    #[error("the address is not confirmed")]
+    Unconfirmed,
+}
+
+/// A configuration value outside what makes sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{name} out of range: {expected}")]
+pub struct ConfigError {
+    /// The parameter, in the RFC's words.
+    pub name: &'static str,
+    /// What would be accepted.
+    pub expected: &'static str,
+}

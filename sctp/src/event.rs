@@ -1,0 +1,99 @@
+//! What the engine tells its user (RFC 9260 §11.2).
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+
+use crate::error::FailureReason;
+use crate::serial::{Ppid, StreamId};
+
+/// A notification about one association.
+///
+/// Every association that exists for the user ends with exactly one of [`ConnectFailed`](Self::ConnectFailed),
+/// [`CommunicationLost`](Self::CommunicationLost) and [`ShutdownComplete`](Self::ShutdownComplete).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The association is established (COMMUNICATION UP, §11.2.4).
+    CommunicationUp {
+        /// Whether this side opened it; otherwise the peer did.
+        initiated_here: bool,
+        /// Streams that this side may send on.
+        outbound_streams: u16,
+        /// Streams that the peer may send on.
+        inbound_streams: u16,
+    },
+    /// The association could not be set up; nothing of it is left (COMMUNICATION LOST during set-up).
+    ConnectFailed {
+        /// Why.
+        reason: FailureReason,
+    },
+    /// The association ended otherwise than by shutdown (COMMUNICATION LOST, §11.2.5). Data that had arrived can
+    /// still be received; send failures for data that had not been acknowledged precede this event.
+    CommunicationLost {
+        /// Why.
+        reason: FailureReason,
+    },
+    /// The peer has lost its state and set the association up anew (RESTART, §11.2.7).
+    Restarted {
+        /// Streams that this side may send on.
+        outbound_streams: u16,
+        /// Streams that the peer may send on.
+        inbound_streams: u16,
+    },
+    /// The peer will not send any more (SHUTDOWN arrived, §9.2); what is queued here is still delivered.
+    PeerShutdown,
+    /// The association ended gracefully: both sides have everything (SHUTDOWN COMPLETE, §11.2.8).
+    ShutdownComplete,
+    /// There is something to receive where there was nothing (DATA ARRIVE, §11.2.1).
+    Readable,
+    /// There is room to send again, after a send was refused for want of it.
+    Writable,
+    /// Everything sent has been acknowledged, after something had been outstanding (RFC 6458 §6.1.9).
+    SenderDry,
+    /// A message was given up (SEND FAILURE, §11.2.2).
+    SendFailed(SendFailure),
+    /// The state of one of the peer's addresses changed (NETWORK STATUS CHANGE, §11.2.3).
+    PathChanged {
+        /// The peer's address.
+        address: IpAddr,
+        /// What it is now.
+        change: PathChange,
+    },
+    /// The peer reported an error (COMMUNICATION ERROR, §11.2.6).
+    PeerError {
+        /// The cause code.
+        cause: u16,
+        /// The cause as it was on the wire, header included.
+        raw: Bytes,
+    },
+}
+
+/// A message that was not delivered, or not known to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SendFailure {
+    /// The stream it was for.
+    pub stream: StreamId,
+    /// Its payload protocol identifier.
+    pub ppid: Ppid,
+    /// The number that the user gave it.
+    pub context: u32,
+    /// Whether any of it had been sent: the peer may have it.
+    pub sent: bool,
+    /// The whole message.
+    pub payload: Bytes,
+}
+
+/// What became of a peer's address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PathChange {
+    /// It is reachable again (§8.2).
+    Available,
+    /// It does not answer: Path.Max.Retrans was exceeded (§8.2).
+    Unreachable,
+    /// Its nonce came back: it belongs to the peer (§5.4).
+    Confirmed,
+    /// New data goes there from now on.
+    Primary,
+}

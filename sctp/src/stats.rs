@@ -1,0 +1,73 @@
+//! Counters. Names follow the SCTP MIB (RFC 3873) where it has one.
+
+/// What happened on a stack as a whole. Counters only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StackStats {
+    /// Associations that this side opened (sctpActiveEstabs).
+    pub active_establishments: u64,
+    /// Associations that a peer opened (sctpPassiveEstabs).
+    pub passive_establishments: u64,
+    /// Associations that ended without a graceful shutdown (sctpAborteds).
+    pub aborted: u64,
+    /// Associations that ended gracefully (sctpShutdowns).
+    pub shutdowns: u64,
+    /// Packets received (sctpInSCTPPacks).
+    pub packets_received: u64,
+    /// Packets sent (sctpOutSCTPPacks).
+    pub packets_sent: u64,
+    /// Packets that are no SCTP packets, or that are cut off or inconsistent.
+    pub malformed: u64,
+    /// Packets whose CRC32c is wrong (sctpChecksumErrors).
+    pub checksum_errors: u64,
+    /// Out-of-the-blue packets (sctpOutOfBlues).
+    pub out_of_the_blue: u64,
+    /// Answers to out-of-the-blue packets that the rate limit held back.
+    pub out_of_the_blue_unanswered: u64,
+    /// Packets whose verification tag is wrong (RFC 9260 §8.5).
+    pub bad_verification_tag: u64,
+    /// Packets with a valid tag from an address that is not the peer's.
+    pub unknown_source: u64,
+    /// INIT chunks answered (RFC 9260 §5.1).
+    pub inits_answered: u64,
+    /// State Cookies with a wrong MAC or content (RFC 9260 §5.1.5).
+    pub bad_cookies: u64,
+    /// State Cookies past their lifetime (RFC 9260 §5.1.5).
+    pub stale_cookies: u64,
+    /// Associations refused for want of room: backlog or the stack's limit.
+    pub refused: u64,
+}
+
+/// What happened in one association. Counters only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AssociationStats {
+    /// Packets received.
+    pub packets_received: u64,
+    /// Packets sent.
+    pub packets_sent: u64,
+    /// DATA chunks received, duplicates included.
+    pub data_chunks_received: u64,
+    /// DATA chunks received that were there already.
+    pub duplicate_tsns: u64,
+    /// DATA chunks dropped because the receive buffer was full.
+    pub data_chunks_dropped: u64,
+    /// DATA chunks sent for the first time.
+    pub data_chunks_sent: u64,
+    /// DATA chunks sent again.
+    pub data_chunks_retransmitted: u64,
+    /// Retransmissions that the fast retransmit rule caused (RFC 9260 §7.2.4).
+    pub fast_retransmits: u64,
+    /// Expiries of a T3-rtx timer (RFC 9260 §6.3.3).
+    pub t3_expiries: u64,
+    /// Messages handed over by the user.
+    pub messages_sent: u64,
+    /// Messages handed to the user.
+    pub messages_received: u64,
+    /// SACK chunks sent.
+    pub sacks_sent: u64,
+    /// SACK chunks received.
+    pub sacks_received: u64,
+    /// SACK chunks thrown away because they acknowledge what was never sent, or are older than what is known.
+    pub sacks_ignored: u64,
+    /// Probes of a closed window sent (RFC 9260 §6.1 A).
+    pub zero_window_probes: u64,
+}

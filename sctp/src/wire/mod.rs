@@ -1,0 +1,1 @@
+//! Packets, chunks, parameters and error causes as bytes (RFC 9260 §3).
