@@ -1,1 +1,27 @@
-//! To come.
+//! Reliable Server Pooling (RFC 5351 to 5356).
+//!
+//! The roles (registrar, pool element, pool user) are engines without I/O: [`net::NetEvent`]s and the time go in,
+//! [`net::NetCommand`]s, role events and the next timeout come out.
+
+#![forbid(unsafe_code)]
+#![warn(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation
+)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::cast_possible_truncation,
+        reason = "tests state what they expect"
+    )
+)]
+
+pub mod ids;
+pub mod net;
