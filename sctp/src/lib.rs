@@ -19,7 +19,7 @@
 //! | 4 | `stack` | demultiplexing, listening, out-of-the-blue packets, ports, ready lists |
 //! | 3 | `assoc` | one association: state, input, output |
 //! | 2 | `path` `cc` `send` `recv` | mechanisms that know no chunk bytes |
-//! | 1 | [`wire`] [`config`] [`error`] `event` `transmit` `stats` | vocabulary |
+//! | 1 | [`wire`] [`config`] [`error`] `event` `message` `transmit` `stats` | vocabulary |
 //! | 0 | [`time`] [`random`] [`serial`] [`addr`] [`tlv`] [`timer`] `map` | no protocol knowledge |
 //!
 //! A module imports from lower layers only; `tests/layering.rs` checks it.
@@ -55,6 +55,7 @@ pub mod tlv;
 pub mod config;
 pub mod error;
 mod event;
+mod message;
 mod stats;
 mod transmit;
 pub mod wire;
@@ -65,9 +66,9 @@ mod stack;
 pub mod sim;
 
 pub use event::{Event, PathChange, SendFailure};
+pub use message::{OutMessage, Received};
 pub use stack::{
-    AssocId, AssociationPhase, AssociationStatus, ConnectOptions, EndpointId, OutMessage, PathState, PathStatus,
-    Received, Stack,
+    AssocId, AssociationPhase, AssociationStatus, ConnectOptions, EndpointId, PathState, PathStatus, Stack,
 };
 pub use stats::{AssociationStats, StackStats};
 pub use time::Instant;

@@ -9,7 +9,7 @@ use crate::Instant;
 use crate::config::{AssociationConfig, EndpointConfig, StackConfig};
 use crate::error::{BindError, ConnectError, NoSuchAssociation, PathError, SendError};
 use crate::event::Event;
-use crate::serial::{Ppid, Ssn, StreamId, Tsn};
+use crate::message::{OutMessage, Received};
 use crate::stats::{AssociationStats, StackStats};
 use crate::transmit::{RxMeta, Transmit};
 
@@ -32,59 +32,6 @@ pub struct AssocId {
 pub struct ConnectOptions {
     /// Its configuration; `None` for the end point's.
     pub config: Option<AssociationConfig>,
-}
-
-/// A message to be sent (SEND, RFC 9260 §11.1.5).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OutMessage {
-    /// The stream.
-    pub stream: StreamId,
-    /// The payload protocol identifier.
-    pub ppid: Ppid,
-    /// Deliver it as soon as it is there, regardless of order (§6.6).
-    pub unordered: bool,
-    /// Ask the peer to acknowledge at once (the I bit, RFC 9260 §3.3.1).
-    pub sack_immediately: bool,
-    /// A number of the user's, given back if the message fails.
-    pub context: u32,
-    /// Send it to this peer address rather than the primary one.
-    pub destination: Option<IpAddr>,
-    /// The bytes; at least one.
-    pub payload: Bytes,
-}
-
-impl OutMessage {
-    /// An ordered message with nothing special.
-    pub const fn new(stream: StreamId, ppid: Ppid, payload: Bytes) -> Self {
-        Self {
-            stream,
-            ppid,
-            unordered: false,
-            sack_immediately: false,
-            context: 0,
-            destination: None,
-            payload,
-        }
-    }
-}
-
-/// A received message, or a piece of one (RECEIVE, RFC 9260 §11.1.6).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Received {
-    /// The stream.
-    pub stream: StreamId,
-    /// The stream sequence number; meaningless for an unordered message.
-    pub ssn: Ssn,
-    /// The payload protocol identifier.
-    pub ppid: Ppid,
-    /// Whether it was sent unordered.
-    pub unordered: bool,
-    /// The TSN of its first fragment.
-    pub tsn: Tsn,
-    /// Whether this ends the message. A message that the receive buffer cannot hold comes in pieces (§6.9).
-    pub end_of_message: bool,
-    /// The bytes.
-    pub payload: Bytes,
 }
 
 /// Where in its life an association is (RFC 9260 §4), and for how much longer it answers.
