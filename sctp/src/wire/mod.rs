@@ -1,1 +1,53 @@
 //! Packets, chunks, parameters and error causes as bytes (RFC 9260 §3).
+//!
+//! # Layout
+//!
+//! A packet is a common header and chunks. A chunk is type, flags, length, value, and padding with zeros to four
+//! bytes. The value of a control chunk is fixed fields, then parameters or error causes, which are TLVs
+//! (RFC 9260 §3.2.1). Integers are big-endian; only the checksum is not (RFC 9260 Appendix A).
+//!
+//! A length counts its own header and never the padding behind it. So a chunk's length leaves out the padding of its
+//! last parameter, and counts that of the others (RFC 9260 §3.2); readers take it either way.
+//!
+//! # Reading
+//!
+//! Everything borrows from the packet and allocates nothing. [`Packet::parse`] checks what concerns the whole packet,
+//! [`Packet::chunks`] gives [`RawChunk`]s, and each chunk type has a `parse` for the value of its chunk. Readers check
+//! form, not meaning: a tag of zero or a host name address is given to the caller, who knows what the RFC asks for.
+//! Unknown types keep their number and bytes.
+//!
+//! # Writing
+//!
+//! Functions append to a caller's `Vec<u8>`, so that several packets may lie one after another in it:
+//! [`begin_packet`], any number of `write_` functions, [`finish_packet`]. Parameters and causes are written through the
+//! [`Writer`](crate::tlv::Writer) that [`write_init`], [`write_abort`] and [`write_error`] pass on.
+
+mod cause;
+mod checksum;
+mod chunk;
+mod control;
+mod data;
+mod heartbeat;
+mod init;
+mod packet;
+mod param;
+mod sack;
+mod tlvs;
+
+pub use cause::{
+    Cause, CauseCode, Causes, write_missing_mandatory_parameters, write_restart_with_new_addresses,
+    write_unrecognized_parameters,
+};
+pub use checksum::{ChecksumRule, packet_checksum};
+pub use chunk::{CHUNK_HEADER_LEN, ChunkType, Chunks, RawChunk};
+pub use control::{
+    Abort, CookieEcho, OperationError, Shutdown, ShutdownComplete, write_abort, write_cookie_ack, write_cookie_echo,
+    write_error, write_shutdown, write_shutdown_ack, write_shutdown_complete,
+};
+pub use data::{DATA_HEADER_LEN, DataChunk, DataHeader, payload_range, write_data, write_header};
+pub use heartbeat::{Heartbeat, write_heartbeat, write_heartbeat_ack};
+pub use init::{Init, InitFixed, write_init};
+pub use packet::{CommonHeader, Packet, PacketBuilder, begin_packet, finish_packet};
+pub use param::{Param, ParamType, Params, write_supported_address_types};
+pub use sack::{DuplicateTsns, GapBlocks, SACK_HEADER_LEN, Sack, sack_len, write_sack};
+pub use tlvs::{Tlvs, TypeNumbers};

@@ -1,0 +1,186 @@
+//! Parameters of INIT and INIT ACK (RFC 9260 §3.3.2.1, §3.3.3.1), and those of RFC 3758 and RFC 5061 that tell what an
+//! end point supports.
+
+use std::iter::FusedIterator;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::error::DecodeError;
+use crate::tlv::{Reader, Tlv, Writer};
+use crate::wire::tlvs::{Tlvs, TypeNumbers};
+
+/// A parameter type: any number, with names for those that [`Param`] knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ParamType(pub u16);
+
+impl ParamType {
+    /// Heartbeat Info, in HEARTBEAT and HEARTBEAT ACK (RFC 9260 §3.3.5).
+    pub const HEARTBEAT_INFO: Self = Self(1);
+    /// IPv4 Address (RFC 9260 §3.3.2.1.1).
+    pub const IPV4_ADDRESS: Self = Self(5);
+    /// IPv6 Address (RFC 9260 §3.3.2.1.2).
+    pub const IPV6_ADDRESS: Self = Self(6);
+    /// State Cookie (RFC 9260 §3.3.3.1.1).
+    pub const STATE_COOKIE: Self = Self(7);
+    /// Unrecognized Parameter (RFC 9260 §3.3.3.1.2).
+    pub const UNRECOGNIZED_PARAMETER: Self = Self(8);
+    /// Cookie Preservative (RFC 9260 §3.3.2.1.3).
+    pub const COOKIE_PRESERVATIVE: Self = Self(9);
+    /// Host Name Address, deprecated (RFC 9260 §3.3.2.1.4).
+    pub const HOST_NAME_ADDRESS: Self = Self(11);
+    /// Supported Address Types (RFC 9260 §3.3.2.1.5).
+    pub const SUPPORTED_ADDRESS_TYPES: Self = Self(12);
+    /// Reserved for ECN Capable (RFC 9260 §3.3.2).
+    pub const ECN_CAPABLE: Self = Self(0x8000);
+    /// Supported Extensions (RFC 5061 §4.2.7).
+    pub const SUPPORTED_EXTENSIONS: Self = Self(0x8008);
+    /// Forward-TSN-Supported (RFC 3758 §3.1).
+    pub const FORWARD_TSN_SUPPORTED: Self = Self(0xc000);
+}
+
+/// A parameter of an INIT or INIT ACK, borrowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Param<'a> {
+    /// An address of the sender; any value.
+    Ipv4Address(Ipv4Addr),
+    /// An address of the sender; any value.
+    Ipv6Address(Ipv6Addr),
+    /// The cookie to echo.
+    StateCookie(&'a [u8]),
+    /// A parameter of the INIT, header and all, that the sender of the INIT ACK does not know.
+    UnrecognizedParameter(&'a [u8]),
+    /// By how many milliseconds the cookie should live longer.
+    CookiePreservative(u32),
+    /// A host name, which nobody may send.
+    HostName(&'a [u8]),
+    /// The address types the sender can use, as parameter types.
+    SupportedAddressTypes(TypeNumbers<'a>),
+    /// The sender would take part in explicit congestion notification.
+    EcnCapable,
+    /// Chunk types of the extensions the sender supports.
+    SupportedExtensions(&'a [u8]),
+    /// The sender supports FORWARD-TSN.
+    ForwardTsnSupported,
+    /// Any other parameter; [`Tlv::unknown_action`] says what to do.
+    Unknown(Tlv<'a>),
+}
+
+impl<'a> Param<'a> {
+    /// Reads a parameter. A value that does not have the form of its type is an error.
+    pub fn parse(tlv: Tlv<'a>) -> Result<Self, DecodeError> {
+        let mut value = Reader::new(tlv.value);
+        let (param, at) = match ParamType(tlv.kind) {
+            ParamType::IPV4_ADDRESS => {
+                let at = "IPv4 Address";
+                (Self::Ipv4Address(Ipv4Addr::from_bits(value.u32(at)?)), at)
+            }
+            ParamType::IPV6_ADDRESS => {
+                let at = "IPv6 Address";
+                (Self::Ipv6Address(Ipv6Addr::from(value.bytes16(at)?)), at)
+            }
+            ParamType::COOKIE_PRESERVATIVE => {
+                let at = "Cookie Preservative";
+                (Self::CookiePreservative(value.u32(at)?), at)
+            }
+            ParamType::SUPPORTED_ADDRESS_TYPES => {
+                let at = "Supported Address Types";
+                (
+                    Self::SupportedAddressTypes(TypeNumbers::new(value.take_rest(), at)?),
+                    at,
+                )
+            }
+            ParamType::STATE_COOKIE => (Self::StateCookie(value.take_rest()), "State Cookie"),
+            ParamType::UNRECOGNIZED_PARAMETER => {
+                (Self::UnrecognizedParameter(value.take_rest()), "Unrecognized Parameter")
+            }
+            ParamType::HOST_NAME_ADDRESS => (Self::HostName(value.take_rest()), "Host Name Address"),
+            ParamType::ECN_CAPABLE => (Self::EcnCapable, "ECN Capable"),
+            ParamType::SUPPORTED_EXTENSIONS => (Self::SupportedExtensions(value.take_rest()), "Supported Extensions"),
+            ParamType::FORWARD_TSN_SUPPORTED => (Self::ForwardTsnSupported, "Forward-TSN-Supported"),
+            _ => return Ok(Self::Unknown(tlv)),
+        };
+        value.finish(at)?;
+        Ok(param)
+    }
+
+    /// The address parameter for `address`. An IPv4-mapped IPv6 address becomes an IPv4 Address, as it must
+    /// (RFC 9260 §3.3.2.1.2).
+    pub fn address(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => Self::Ipv4Address(v4),
+            IpAddr::V6(v6) => Self::Ipv6Address(v6),
+        }
+    }
+
+    /// Its type.
+    pub const fn kind(&self) -> ParamType {
+        match self {
+            Self::Ipv4Address(_) => ParamType::IPV4_ADDRESS,
+            Self::Ipv6Address(_) => ParamType::IPV6_ADDRESS,
+            Self::StateCookie(_) => ParamType::STATE_COOKIE,
+            Self::UnrecognizedParameter(_) => ParamType::UNRECOGNIZED_PARAMETER,
+            Self::CookiePreservative(_) => ParamType::COOKIE_PRESERVATIVE,
+            Self::HostName(_) => ParamType::HOST_NAME_ADDRESS,
+            Self::SupportedAddressTypes(_) => ParamType::SUPPORTED_ADDRESS_TYPES,
+            Self::EcnCapable => ParamType::ECN_CAPABLE,
+            Self::SupportedExtensions(_) => ParamType::SUPPORTED_EXTENSIONS,
+            Self::ForwardTsnSupported => ParamType::FORWARD_TSN_SUPPORTED,
+            Self::Unknown(tlv) => ParamType(tlv.kind),
+        }
+    }
+
+    /// Appends the parameter with its padding.
+    pub fn write(&self, w: &mut Writer<'_>) {
+        w.tlv(self.kind().0, |w| match self {
+            Self::Ipv4Address(v4) => w.bytes(&v4.octets()),
+            Self::Ipv6Address(v6) => w.bytes(&v6.octets()),
+            Self::CookiePreservative(increment) => w.u32(*increment),
+            Self::SupportedAddressTypes(types) => w.bytes(types.as_bytes()),
+            Self::StateCookie(bytes)
+            | Self::UnrecognizedParameter(bytes)
+            | Self::HostName(bytes)
+            | Self::SupportedExtensions(bytes) => w.bytes(bytes),
+            Self::EcnCapable | Self::ForwardTsnSupported => {}
+            Self::Unknown(tlv) => w.bytes(tlv.value),
+        });
+    }
+}
+
+/// Appends a Supported Address Types parameter that lists `types`.
+pub fn write_supported_address_types(w: &mut Writer<'_>, types: &[ParamType]) {
+    w.tlv(ParamType::SUPPORTED_ADDRESS_TYPES.0, |w| {
+        types.iter().for_each(|kind| w.u16(kind.0))
+    });
+}
+
+/// The parameters of an INIT or INIT ACK in their order.
+///
+/// A parameter whose value does not fit its type is an error, and the next one follows; after one whose length is
+/// wrong nothing follows.
+#[derive(Clone, Debug)]
+pub struct Params<'a> {
+    tlvs: Tlvs<'a>,
+}
+
+impl<'a> Params<'a> {
+    /// The parameters in `bytes`.
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self {
+            tlvs: Tlvs::new(bytes, "parameter"),
+        }
+    }
+
+    /// The same parameters as they lie in the chunk, for an answer that quotes them; [`Param::parse`] reads each.
+    pub fn tlvs(&self) -> Tlvs<'a> {
+        self.tlvs.clone()
+    }
+}
+
+impl<'a> Iterator for Params<'a> {
+    type Item = Result<Param<'a>, DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.tlvs.next().map(|tlv| tlv.and_then(Param::parse))
+    }
+}
+
+impl FusedIterator for Params<'_> {}
