@@ -23,5 +23,7 @@
     )
 )]
 
+pub mod error;
 pub mod ids;
 pub mod net;
+pub mod wire;
