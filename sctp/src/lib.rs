@@ -60,6 +60,8 @@ mod stats;
 mod transmit;
 pub mod wire;
 
+mod recv;
+
 mod stack;
 
 #[cfg(feature = "sim")]

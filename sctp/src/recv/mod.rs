@@ -1,0 +1,386 @@
+//! The receiving half of one association: from DATA chunks to messages for the user, and back to what a SACK says
+//! (RFC 9260 §3.3.1, §3.3.4, §6.2, §6.5, §6.6, §6.7, §6.9).
+//!
+//! A fragment goes through `tsn_map` (is it new?), `window` (is there room?), `reassembly` (is its message complete?)
+//! and `ordering` (is it its turn?) to the `inbox`, from where the user takes it. `sack_out` watches and decides when
+//! to acknowledge. Only this file joins them; none knows another's state.
+
+mod inbox;
+mod ordering;
+mod reassembly;
+mod sack_out;
+mod tsn_map;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use self::inbox::Inbox;
+use self::ordering::{Order, Ordering};
+use self::reassembly::{Message, Progress, Reassembly};
+use self::sack_out::SackOut;
+use self::tsn_map::{Lookup, Position, TsnMap};
+use self::window::Window;
+use crate::error::Violation;
+use crate::message::Received;
+use crate::serial::{Ppid, Ssn, StreamId, Tsn};
+use crate::time::Instant;
+
+/// Payloads below this are copied out of their datagram.
+const SMALL_PAYLOAD: usize = 256;
+
+/// What the receiving half is told at its start.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InboundConfig {
+    /// Bytes of user data that may be held: the initial a_rwnd.
+    pub(crate) receive_buffer: u32,
+    /// How many streams the peer may send on.
+    pub(crate) streams: u16,
+    /// SACK.Delay.
+    pub(crate) sack_delay: Duration,
+    /// After how many packets with data a SACK is sent at once.
+    pub(crate) sack_frequency: u8,
+}
+
+/// A DATA chunk (RFC 9260 §3.3.1).
+#[derive(Clone, Debug)]
+pub(crate) struct DataFragment {
+    pub(crate) tsn: Tsn,
+    pub(crate) stream: StreamId,
+    pub(crate) ssn: Ssn,
+    pub(crate) ppid: Ppid,
+    /// The U bit.
+    pub(crate) unordered: bool,
+    /// The B bit.
+    pub(crate) beginning: bool,
+    /// The E bit.
+    pub(crate) ending: bool,
+    /// The I bit.
+    pub(crate) immediate: bool,
+    pub(crate) payload: Bytes,
+}
+
+/// What became of a DATA chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DataOutcome {
+    /// It is held, or a message for the user already.
+    Accepted,
+    /// It came before.
+    Duplicate,
+    /// There is no room for it; it will come again (RFC 9260 §6.2).
+    NoRoom,
+    /// Its stream does not exist. It is acknowledged and dropped; the caller reports it (RFC 9260 §6.5).
+    InvalidStream,
+}
+
+/// The numbers of a SACK (RFC 9260 §3.3.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SackNumbers {
+    pub(crate) cumulative_tsn_ack: Tsn,
+    pub(crate) a_rwnd: u32,
+}
+
+/// The receiving half of an association.
+#[derive(Debug)]
+pub(crate) struct Inbound {
+    streams: u16,
+    map: TsnMap,
+    window: Window,
+    reassembly: Reassembly,
+    ordering: Ordering,
+    inbox: Inbox,
+    sack: SackOut,
+    config: InboundConfig,
+}
+
+impl Inbound {
+    /// Nothing has arrived; the first TSN will be `peer_initial_tsn`.
+    pub(crate) fn new(peer_initial_tsn: Tsn, config: InboundConfig) -> Self {
+        Self {
+            streams: config.streams,
+            map: TsnMap::new(peer_initial_tsn),
+            window: Window::new(config.receive_buffer),
+            reassembly: Reassembly::default(),
+            ordering: Ordering::default(),
+            inbox: Inbox::default(),
+            sack: SackOut::new(config.sack_delay, config.sack_frequency),
+            config,
+        }
+    }
+
+    /// The peer restarted (RFC 9260 §5.2.4 A): everything begins anew, except that the user keeps what it has not
+    /// taken. True if a message was being delivered in pieces: its end will not come.
+    pub(crate) fn restart(&mut self, peer_initial_tsn: Tsn, streams: u16) -> bool {
+        let config = InboundConfig { streams, ..self.config };
+        let old = std::mem::replace(self, Self::new(peer_initial_tsn, config));
+        self.inbox = old.inbox;
+        for len in self.inbox.lens() {
+            self.window.hold_unannounced(len);
+        }
+        self.inbox.cut_partial()
+    }
+
+    /// Takes a DATA chunk. An error is the peer's fault, and the association cannot go on.
+    pub(crate) fn on_data(&mut self, fragment: DataFragment) -> Result<DataOutcome, Violation> {
+        if fragment.payload.is_empty() {
+            return Err(Violation::NoUserData);
+        }
+        let position = match self.map.look_up(fragment.tsn) {
+            Lookup::New(position) => position,
+            Lookup::Duplicate => {
+                self.sack.on_duplicate(fragment.tsn);
+                return Ok(DataOutcome::Duplicate);
+            }
+            Lookup::TooFar => {
+                self.sack.on_dropped();
+                return Ok(DataOutcome::NoRoom);
+            }
+        };
+        let had_gap = self.map.has_gap();
+        if fragment.stream.0 >= self.streams {
+            // RFC 9260 §6.5: acknowledged all the same.
+            self.map.record(position);
+            self.sack.on_new(true);
+            return Ok(DataOutcome::InvalidStream);
+        }
+        if !self.make_room(position) {
+            self.sack.on_dropped();
+            return Ok(DataOutcome::NoRoom);
+        }
+        self.map.record(position);
+        self.window.hold(fragment.payload.len());
+        self.sack.on_new(fragment.immediate || had_gap || self.map.has_gap());
+
+        let before = self.map.contains(position - 1);
+        let after = self.map.contains(position + 1);
+        match self.reassembly.insert(position, fragment, before, after)? {
+            Progress::Complete(message) => self.deliver(message)?,
+            Progress::LastPiece(piece) => self.deliver_piece(piece),
+            Progress::Incomplete => {}
+        }
+        self.start_partial_if_needed();
+        Ok(DataOutcome::Accepted)
+    }
+
+    /// All chunks of a packet were given to [`on_data`](Self::on_data): decides whether to acknowledge at once or later
+    /// (RFC 9260 §6.2).
+    pub(crate) fn on_packet_end(&mut self, now: Instant) {
+        self.sack.on_packet_end(now);
+    }
+
+    /// Whether a SACK should be sent now.
+    pub(crate) const fn sack_wanted(&self) -> bool {
+        self.sack.wanted()
+    }
+
+    /// Whether a SACK would say something new, so that it should go along with a packet that is sent anyway.
+    pub(crate) const fn sack_pending(&self) -> bool {
+        self.sack.pending()
+    }
+
+    /// The content of the SACK that is sent now: fills the two lists, with as many Gap Ack Blocks as allowed, lowest
+    /// first (RFC 9260 §6.7).
+    pub(crate) fn take_sack(
+        &mut self,
+        gaps: &mut Vec<(u16, u16)>,
+        duplicates: &mut Vec<Tsn>,
+        max_gaps: usize,
+        max_duplicates: usize,
+    ) -> SackNumbers {
+        self.map.list_gaps(gaps, max_gaps);
+        self.sack.sent(duplicates, max_duplicates);
+        SackNumbers {
+            cumulative_tsn_ack: self.map.cumulative_tsn(),
+            a_rwnd: self.window.announce(),
+        }
+    }
+
+    /// When [`on_sack_timeout`](Self::on_sack_timeout) is due.
+    pub(crate) const fn sack_timeout(&self) -> Option<Instant> {
+        self.sack.deadline()
+    }
+
+    /// A delayed SACK may be due.
+    pub(crate) fn on_sack_timeout(&mut self, now: Instant) {
+        self.sack.on_timeout(now);
+    }
+
+    /// A SACK should be sent now for a reason of the caller's.
+    pub(crate) const fn request_sack(&mut self) {
+        self.sack.want();
+    }
+
+    /// The Cumulative TSN Ack.
+    pub(crate) fn cumulative_tsn_ack(&self) -> Tsn {
+        self.map.cumulative_tsn()
+    }
+
+    /// The next message for the user, or the next piece of one. Afterwards [`sack_wanted`](Self::sack_wanted) may be
+    /// true, because the window opened (RFC 9260 §6.2).
+    pub(crate) fn recv(&mut self) -> Option<Received> {
+        let received = if let Some(received) = self.inbox.pop() {
+            self.window.release(received.payload.len());
+            received
+        } else {
+            let piece = self.reassembly.take_piece()?;
+            self.window.release_all(piece.charged, piece.received.payload.len());
+            piece.received
+        };
+        if self.window.update_is_due() {
+            self.sack.want();
+        }
+        self.start_partial_if_needed();
+        Some(received)
+    }
+
+    /// Whether [`recv`](Self::recv) would return something.
+    pub(crate) fn readable(&self) -> bool {
+        !self.inbox.is_empty() || self.reassembly.has_piece()
+    }
+
+    /// How many messages and pieces are ready for the user, or will be after a message that is delivered in pieces.
+    pub(crate) fn pending_messages(&self) -> usize {
+        self.inbox.len() + usize::from(self.reassembly.has_piece())
+    }
+
+    /// Whether a message is delivered in pieces and its end has not come. If the association ends now, it never will.
+    pub(crate) const fn is_partial(&self) -> bool {
+        self.inbox.is_partial()
+    }
+
+    /// Bytes of user data held.
+    pub(crate) const fn buffered_bytes(&self) -> usize {
+        self.window.payload()
+    }
+
+    /// The window as a SACK would announce it now.
+    pub(crate) fn a_rwnd(&self) -> u32 {
+        self.window.a_rwnd()
+    }
+
+    /// How many streams the peer may send on.
+    pub(crate) const fn streams(&self) -> u16 {
+        self.streams
+    }
+
+    /// Whether the fragment at `position` may be held; gives up others for it if need be (RFC 9260 §6.2).
+    fn make_room(&mut self, position: Position) -> bool {
+        let fills_gap = position < self.map.highest();
+        if !fills_gap && self.window.is_closed() {
+            // RFC 9260 §6.2: with a window of zero, what lies beyond the highest TSN MUST be dropped.
+            return false;
+        }
+        if self.window.has_room() {
+            return true;
+        }
+        if !fills_gap {
+            return false;
+        }
+        self.renounce_after(position);
+        // The first missing TSN holds up everything else, maybe all that could make room: one packet more.
+        let first_missing = position == self.map.cumulative() + 1;
+        self.window.has_room() || (first_missing && self.window.has_room_for_gap())
+    }
+
+    /// Drops what lies after `position` and is not for the user yet, highest first, until there is ample room: rather
+    /// an eighth of the buffer at once than one chunk for each that comes. What is dropped is acknowledged no more
+    /// (RFC 9260 §6.2).
+    fn renounce_after(&mut self, position: Position) {
+        let mut held = self.ordering.held_after(position);
+        while !self.window.has_ample_room() {
+            let fragment = self.reassembly.last_after(position);
+            match held.pop_if(|(first, _)| fragment.is_none_or(|fragment| *first > fragment)) {
+                Some((first, key)) => {
+                    let Some(message) = self.ordering.drop_held(key) else {
+                        continue;
+                    };
+                    self.window.release(message.received.payload.len());
+                    for offset in (0..message.fragments).rev() {
+                        self.map.forget(first + Position::try_from(offset).unwrap_or_default());
+                    }
+                }
+                None => {
+                    let (Some(last), Some(len)) = (fragment, self.reassembly.drop_last()) else {
+                        break;
+                    };
+                    self.window.release(len);
+                    self.map.forget(last);
+                }
+            }
+        }
+    }
+
+    /// Sends a complete message on its way to the user (RFC 9260 §6.6).
+    fn deliver(&mut self, message: Message) -> Result<(), Violation> {
+        if message.fragments > 1 {
+            self.window.merge(message.charged, message.received.payload.len());
+        }
+        if message.received.unordered {
+            self.inbox.push(message.received);
+            return Ok(());
+        }
+        let stream = message.received.stream;
+        let ahead = message.first.saturating_sub(self.map.cumulative() + 1);
+        if let Order::Next(message) = self.ordering.accept(message, ahead)? {
+            self.inbox.push(message.received);
+            self.release_ordered(stream);
+        }
+        Ok(())
+    }
+
+    /// Hands over the messages of `stream` whose turn has come.
+    fn release_ordered(&mut self, stream: StreamId) {
+        while let Some(message) = self.ordering.release(stream) {
+            self.inbox.push(message.received);
+        }
+    }
+
+    /// Hands over a piece that takes a place in the queue: the first or the last of its message.
+    fn deliver_piece(&mut self, piece: Message) {
+        self.window.merge(piece.charged, piece.received.payload.len());
+        self.inbox.push_piece(piece.received);
+    }
+
+    /// Delivers the message at the Cumulative TSN Ack in pieces if it fills half of the buffer, or if the buffer is full
+    /// and the user can do nothing about it (RFC 9260 §6.9).
+    fn start_partial_if_needed(&mut self) {
+        let cumulative = self.map.cumulative();
+        let Some(head) = self.reassembly.head(cumulative) else {
+            return;
+        };
+        let large = head.charged >= self.window.buffer() / 2;
+        let stuck = self.inbox.is_empty() && self.window.is_exhausted();
+        if !(large || stuck) || !(head.unordered || self.ordering.is_next(head.stream, head.ssn)) {
+            return;
+        }
+        let Some(piece) = self.reassembly.start_partial(cumulative) else {
+            return;
+        };
+        self.deliver_piece(piece);
+        if !head.unordered {
+            self.ordering.skip(head.stream);
+            self.release_ordered(head.stream);
+        }
+    }
+}
+
+/// The bytes of `range` in `datagram`, to be kept until the user takes them.
+///
+/// A slice keeps the whole buffer alive that the datagram was cut from, which is `backing` bytes long. So what is less
+/// than a quarter of it, or small, is copied: what the window counts and the memory it takes stay within a constant
+/// factor. An empty result means a range that the datagram does not have.
+pub(crate) fn own_payload(datagram: &Bytes, range: Range<usize>, backing: usize) -> Bytes {
+    let Some(part) = datagram.get(range.clone()) else {
+        return Bytes::new();
+    };
+    if part.len() < SMALL_PAYLOAD || part.len() < backing / 4 {
+        Bytes::copy_from_slice(part)
+    } else {
+        datagram.slice(range)
+    }
+}

@@ -1,0 +1,55 @@
+//! The receiving half through its facade.
+
+use super::*;
+
+const CONFIG: InboundConfig = InboundConfig {
+    receive_buffer: 65_536,
+    streams: 10,
+    sack_delay: Duration::from_millis(200),
+    sack_frequency: 2,
+};
+
+fn inbound() -> Inbound {
+    Inbound::new(Tsn(1), CONFIG)
+}
+
+/// An ordered message in one fragment.
+fn data(tsn: u32, stream: u16, ssn: u16, payload: &[u8]) -> DataFragment {
+    DataFragment {
+        tsn: Tsn(tsn),
+        stream: StreamId(stream),
+        ssn: Ssn(ssn),
+        ppid: Ppid(7),
+        unordered: false,
+        beginning: true,
+        ending: true,
+        immediate: false,
+        payload: Bytes::copy_from_slice(payload),
+    }
+}
+
+fn sack(inbound: &mut Inbound) -> (SackNumbers, Vec<(u16, u16)>, Vec<Tsn>) {
+    let (mut gaps, mut duplicates) = (Vec::new(), Vec::new());
+    let numbers = inbound.take_sack(&mut gaps, &mut duplicates, 100, 100);
+    (numbers, gaps, duplicates)
+}
+
+#[test]
+fn a_message_comes_out_as_it_was_sent_and_leaves_nothing_behind() {
+    let mut inbound = inbound();
+    assert_eq!(inbound.on_data(data(1, 3, 0, b"hello")), Ok(DataOutcome::Accepted));
+    assert!(inbound.readable());
+    assert_eq!(inbound.buffered_bytes(), 5);
+    let received = inbound.recv().unwrap();
+    assert_eq!(
+        (received.stream, received.ssn, received.ppid),
+        (StreamId(3), Ssn(0), Ppid(7))
+    );
+    assert_eq!(
+        (received.tsn, received.end_of_message, &received.payload[..]),
+        (Tsn(1), true, &b"hello"[..])
+    );
+    assert!(!inbound.readable() && inbound.recv().is_none());
+    assert_eq!(inbound.buffered_bytes(), 0);
+    assert_eq!(sack(&mut inbound).0.cumulative_tsn_ack, Tsn(1));
+}
