@@ -71,6 +71,15 @@ pub enum NetEvent {
         /// The bytes.
         payload: Bytes,
     },
+    /// The peer takes messages more slowly than the node sends them, or has caught up again. A node that goes on
+    /// sending to a congested peer may lose the association: what waits for it is bounded. A transport that never
+    /// queues much need not tell.
+    Congestion {
+        /// The association.
+        conn: ConnId,
+        /// Whether much is waiting to be sent now.
+        congested: bool,
+    },
     /// A datagram arrived on a multicast group that the node joined.
     Datagram {
         /// The group it was sent to.
@@ -86,6 +95,10 @@ pub enum NetEvent {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NetCommand {
     /// Open an association; `Connected` or `Closed` answers.
+    ///
+    /// It starts from the node's end point; but if that has an association with `peer` already (two end points have at
+    /// most one), from another end point that the transport opens for it. So a pool user can have several sessions with
+    /// one pool element.
     Connect {
         /// The number the engine gives it, a [`ConnId::Opened`].
         conn: ConnId,
