@@ -1,0 +1,3 @@
+//! What the clients do, without I/O.
+
+pub mod pingpong;

@@ -1,0 +1,3 @@
+//! Packet formats of the applications, as RSPLIB's programs speak them.
+
+pub mod pingpong;
