@@ -1,0 +1,171 @@
+//! Packets on their way through a world.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::super::app::Outgoing;
+use super::super::host::Input;
+use super::super::ids::{HostId, LinkId};
+use super::super::link::{Fate, Loss};
+use super::super::packet::{Packet, Transport};
+use super::super::route::source_on;
+use super::{Happening, World};
+use crate::UdpPorts;
+
+/// How long a packet from a host to itself takes.
+const LOOPBACK_DELAY: Duration = Duration::from_micros(10);
+
+impl World {
+    pub(super) fn send(&mut self, host: HostId, outgoing: Outgoing) {
+        match outgoing {
+            Outgoing::Sctp {
+                src,
+                dst,
+                encap,
+                payload,
+            } => {
+                if !self.may_send_from(host, src) {
+                    return;
+                }
+                let transport = encap.map_or(Transport::Sctp, Transport::SctpInUdp);
+                self.send_routed(host, src, dst, transport, payload);
+            }
+            Outgoing::Datagram {
+                from,
+                source_port,
+                destination,
+                payload,
+            } => {
+                let transport = Transport::Datagram(UdpPorts {
+                    source: source_port,
+                    destination: destination.port(),
+                });
+                let dst = destination.ip();
+                if !dst.is_multicast() {
+                    self.send_routed(host, None, dst, transport, payload);
+                    return;
+                }
+                let mut looped = false;
+                for interface in self.hosts[host.0].interfaces.clone() {
+                    let Some(src) = source_on(&interface, dst) else {
+                        continue;
+                    };
+                    let payload = payload.clone();
+                    let packet = Packet {
+                        src,
+                        dst,
+                        transport,
+                        payload,
+                    };
+                    if !std::mem::replace(&mut looped, true) {
+                        let packet = packet.clone();
+                        let input = Input::Looped { from, packet };
+                        self.push(self.now + LOOPBACK_DELAY, Happening::Local { host, input });
+                    }
+                    self.put(interface.link, host, packet);
+                }
+            }
+        }
+    }
+
+    /// A stack sends from addresses of its host only. One that the host has lost is what the network loses.
+    pub(super) fn may_send_from(&mut self, id: HostId, src: Option<IpAddr>) -> bool {
+        let host = &mut self.hosts[id.0];
+        match src.map(|src| (src, host.owns(src))) {
+            None | Some((_, Some(true))) => true,
+            Some((_, Some(false))) => {
+                host.stats.stale_source += 1;
+                false
+            }
+            Some((src, None)) => panic!("{} sends from {src}, which it never had", host.name),
+        }
+    }
+
+    pub(super) fn send_routed(
+        &mut self,
+        id: HostId,
+        src: Option<IpAddr>,
+        dst: IpAddr,
+        transport: Transport,
+        payload: Bytes,
+    ) {
+        let host = &self.hosts[id.0];
+        if host
+            .interfaces
+            .iter()
+            .any(|interface| interface.addresses.contains(&dst))
+        {
+            let src = src.unwrap_or(dst);
+            let packet = Packet {
+                src,
+                dst,
+                transport,
+                payload,
+            };
+            self.trace
+                .line(self.now, &host.name, format_args!("to itself: {packet}"));
+            self.trace.bytes(&packet.payload);
+            let input = Input::Packet(packet);
+            self.push(self.now + LOOPBACK_DELAY, Happening::Local { host: id, input });
+            return;
+        }
+        let is_up = |link: LinkId| self.links[link.0].up;
+        let Some((interface, src)) = self.routes.choose(&host.interfaces, is_up, src, dst) else {
+            self.trace.line(self.now, &host.name, format_args!("no way to {dst}"));
+            self.hosts[id.0].stats.unroutable += 1;
+            return;
+        };
+        let packet = Packet {
+            src,
+            dst,
+            transport,
+            payload,
+        };
+        let link = host.interfaces[interface].link;
+        self.put(link, id, packet);
+    }
+
+    pub(super) fn put(&mut self, id: LinkId, sender: HostId, packet: Packet) {
+        let line = packet.to_string();
+        self.trace.bytes(&packet.payload);
+        let link = &mut self.links[id.0];
+        let (fate, arrivals) = link.put(self.now, sender, packet);
+        match fate {
+            Fate::Sent => self.trace.line(self.now, &link.name, format_args!("{line}")),
+            fate => self.trace.line(self.now, &link.name, format_args!("{line} {fate:?}")),
+        }
+        for (at, packet) in arrivals {
+            let link = id;
+            self.push(at, Happening::Arrival { link, sender, packet });
+        }
+    }
+
+    pub(super) fn arrive(&mut self, id: LinkId, sender: HostId, packet: Packet) {
+        let link = &mut self.links[id.0];
+        if !link.up {
+            link.count_loss(Loss::Down);
+            self.trace
+                .line(self.now, &link.name, format_args!("{packet} lost on its way"));
+            return;
+        }
+        let receivers = if packet.dst.is_multicast() {
+            let mut others = link.members.clone();
+            others.retain(|&member| member != sender);
+            others.dedup();
+            others
+        } else {
+            self.routes.owner(id, packet.dst).into_iter().collect()
+        };
+        if receivers.is_empty() {
+            link.stats.lost_nobody += 1;
+        }
+        for host in receivers {
+            self.links[id.0].stats.delivered += 1;
+            self.trace
+                .line(self.now, &self.hosts[host.0].name, format_args!("gets {packet}"));
+            self.input(host, Input::Packet(packet.clone()));
+        }
+    }
+}
