@@ -23,7 +23,10 @@
     )
 )]
 
+pub mod config;
 pub mod error;
+pub mod handlespace;
 pub mod ids;
 pub mod net;
+pub mod policy;
 pub mod wire;
