@@ -25,5 +25,6 @@
 
 pub mod args;
 pub mod client;
+pub mod demo;
 pub mod log;
 pub mod protocol;
