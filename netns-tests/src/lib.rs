@@ -1,6 +1,6 @@
-//! Helpers for tests that need more than the Rust toolchain: root, foreign programs.
+//! Helpers for tests that run programs, ours or foreign ones, and look at their packets.
 //!
-//! Such a test asks first and returns if the answer is no:
+//! A test that needs something the machine may lack asks first and returns if the answer is no:
 //!
 //! ```no_run
 //! let Some(tshark) = netns_tests::require::tool("tshark") else { return };
@@ -10,4 +10,6 @@
 //! Each refusal prints one line, `skipped: TEST: REASON`. With `TESTS_REQUIRE=all` in the environment it fails the
 //! test instead, so a machine that claims to have everything cannot skip anything by mistake.
 
+pub mod capture;
+pub mod process;
 pub mod require;

@@ -1,0 +1,90 @@
+//! Packets on an interface, and what tshark says about them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::process::Program;
+use crate::require;
+
+/// A running capture of SCTP in UDP.
+#[derive(Debug)]
+pub struct Capture {
+    program: Program,
+    tshark: PathBuf,
+    file: PathBuf,
+    udp_port: u16,
+}
+
+impl Capture {
+    /// Captures what goes over `interface` from or to `udp_port`, into `file`. Returns once it runs.
+    ///
+    /// `None`, and a `skipped` line, where that is not possible: it takes root, `dumpcap` and `tshark`.
+    pub fn start(interface: &str, udp_port: u16, file: &Path) -> Option<Self> {
+        let dumpcap = require::tool("dumpcap")?;
+        let tshark = require::tool("tshark")?;
+        if !require::root() {
+            return None;
+        }
+        let filter = format!("udp port {udp_port}");
+        let path = file.to_string_lossy();
+        let program = Program::start(dumpcap, ["-q", "-i", interface, "-f", &filter, "-w", &path]);
+        program.wait_for("File: ");
+        Some(Self {
+            program,
+            tshark,
+            file: file.to_owned(),
+            udp_port,
+        })
+    }
+
+    /// Ends the capture; `Decoder` reads it.
+    pub fn stop(mut self) -> Decoder {
+        self.program.interrupt();
+        self.program.wait();
+        Decoder {
+            tshark: self.tshark,
+            file: self.file,
+            udp_port: self.udp_port,
+        }
+    }
+}
+
+/// Reads a capture with tshark.
+#[derive(Debug)]
+pub struct Decoder {
+    tshark: PathBuf,
+    file: PathBuf,
+    udp_port: u16,
+}
+
+impl Decoder {
+    /// One line for each packet that `filter` (in Wireshark's language) lets through: the values of `fields`, separated
+    /// by tabs. Checksums of SCTP are verified.
+    ///
+    /// # Panics
+    ///
+    /// If tshark fails.
+    pub fn packets(&self, filter: &str, fields: &[&str]) -> Vec<String> {
+        let mut command = Command::new(&self.tshark);
+        command.arg("-r").arg(&self.file);
+        command.args(["-d", &format!("udp.port=={},sctp", self.udp_port)]);
+        command.args(["-o", "sctp.checksum:crc-32c", "-Y", filter, "-T", "fields"]);
+        command.args(fields.iter().flat_map(|field| ["-e", field]));
+        let output = command.output().unwrap_or_else(|error| panic!("tshark: {error}"));
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "tshark: {errors}");
+        String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// How many packets `filter` lets through.
+    ///
+    /// # Panics
+    ///
+    /// If tshark fails.
+    pub fn count(&self, filter: &str) -> usize {
+        self.packets(filter, &["frame.number"]).len()
+    }
+}

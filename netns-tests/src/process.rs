@@ -1,0 +1,258 @@
+//! Programs under test: started, watched line by line, and never left behind.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long anything that a test waits for may take on a slow, busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running program. Dropping it kills it.
+#[derive(Debug)]
+pub struct Program {
+    name: String,
+    child: Child,
+    output: Arc<Output>,
+    readers: Vec<thread::JoinHandle<()>>,
+}
+
+/// Which of the two outputs a line came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+#[derive(Debug, Default)]
+struct Output {
+    lines: Mutex<Vec<(Source, String)>>,
+    grew: Condvar,
+}
+
+impl Output {
+    fn lock(&self) -> MutexGuard<'_, Vec<(Source, String)>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(self: Arc<Self>, source: Source, from: impl Read) {
+        for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
+            self.lock().push((source, String::from_utf8_lossy(&line).into_owned()));
+            self.grew.notify_all();
+        }
+    }
+}
+
+impl Program {
+    /// Starts a program. Its standard input is a pipe that stays open until [`close_input`](Self::close_input).
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub fn start<S: AsRef<OsStr>>(path: impl AsRef<Path>, args: impl IntoIterator<Item = S>) -> Self {
+        let path = path.as_ref();
+        let name = path
+            .file_name()
+            .unwrap_or(path.as_os_str())
+            .to_string_lossy()
+            .into_owned();
+        let mut command = Command::new(path);
+        command
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let output = Arc::new(Output::default());
+        let mut readers = Vec::new();
+        if let Some(stdout) = child.stdout.take() {
+            let output = Arc::clone(&output);
+            readers.push(thread::spawn(move || output.read(Source::Stdout, stdout)));
+        }
+        if let Some(stderr) = child.stderr.take() {
+            let output = Arc::clone(&output);
+            readers.push(thread::spawn(move || output.read(Source::Stderr, stderr)));
+        }
+        Self {
+            name,
+            child,
+            output,
+            readers,
+        }
+    }
+
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The first line, from the `from`th on, that `wanted` accepts, with the number of the line after it. Waits for it.
+    ///
+    /// # Panics
+    ///
+    /// If it does not come within [`PATIENCE`]; what came is in the message.
+    pub fn wait_for_from(&self, from: usize, wanted: impl Fn(&str) -> bool) -> (String, usize) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut lines = self.output.lock();
+        let mut seen = from;
+        loop {
+            for (index, (_, line)) in lines.iter().enumerate().skip(seen) {
+                if wanted(line) {
+                    return (line.clone(), index + 1);
+                }
+            }
+            seen = lines.len().max(from);
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                drop(lines);
+                panic!("{} did not print what was waited for, but:\n{}", self.name, self.text());
+            }
+            lines = self
+                .output
+                .grew
+                .wait_timeout(lines, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    /// As [`wait_for_from`](Self::wait_for_from), for a line anywhere that contains `text`.
+    ///
+    /// # Panics
+    ///
+    /// As [`wait_for_from`](Self::wait_for_from).
+    pub fn wait_for(&self, text: &str) -> String {
+        self.wait_for_from(0, |line| line.contains(text)).0
+    }
+
+    /// How many lines there are up to now.
+    pub fn line_count(&self) -> usize {
+        self.output.lock().len()
+    }
+
+    /// All lines of one output, up to now.
+    pub fn lines(&self, of: Source) -> Vec<String> {
+        let lines = self.output.lock();
+        lines
+            .iter()
+            .filter(|(source, _)| *source == of)
+            .map(|(_, line)| line.clone())
+            .collect()
+    }
+
+    /// Both outputs up to now, for messages.
+    pub fn text(&self) -> String {
+        self.output
+            .lock()
+            .iter()
+            .map(|(_, line)| format!("{}: {line}\n", self.name))
+            .collect()
+    }
+
+    /// Writes a line to its standard input.
+    ///
+    /// # Panics
+    ///
+    /// If the program does not take it.
+    pub fn write_line(&mut self, line: &str) {
+        let input = self.child.stdin.as_mut();
+        let written = input.map(|input| std::io::Write::write_all(input, format!("{line}\n").as_bytes()));
+        assert!(
+            matches!(written, Some(Ok(()))),
+            "{} does not take input:\n{}",
+            self.name,
+            self.text()
+        );
+    }
+
+    /// Ends its standard input.
+    pub fn close_input(&mut self) {
+        self.child.stdin = None;
+    }
+
+    /// Interrupts it, as Ctrl-C does.
+    pub fn interrupt(&self) {
+        self.signal("INT");
+    }
+
+    fn signal(&self, name: &str) {
+        // The shell has `kill` built in, and calling it from here would be unsafe code.
+        let _ = Command::new("sh")
+            .args(["-c", &format!("kill -{name} {}", self.id())])
+            .status();
+    }
+
+    /// Kills it with SIGKILL, and waits until it is gone.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Waits until it ends and all its output was read.
+    ///
+    /// # Panics
+    ///
+    /// If it does not end within [`PATIENCE`].
+    pub fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                for reader in self.readers.drain(..) {
+                    let _ = reader.join();
+                }
+                return status;
+            }
+            if Instant::now() > deadline {
+                self.kill();
+                panic!("{} did not end:\n{}", self.name, self.text());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.kill();
+        if thread::panicking() {
+            eprint!("{}", self.text());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Program {
+        Program::start("/bin/sh", ["-c", script])
+    }
+
+    #[test]
+    fn lines_are_seen_as_they_come() {
+        let mut program = shell("echo ready; read line; echo got $line >&2; exit 3");
+        program.wait_for("ready");
+        program.write_line("this");
+        let (line, next) = program.wait_for_from(1, |line| line.starts_with("got"));
+        assert_eq!((line.as_str(), next), ("got this", 2));
+        assert_eq!(program.wait().code(), Some(3));
+        assert_eq!(program.lines(Source::Stdout), ["ready"]);
+        assert_eq!(program.lines(Source::Stderr), ["got this"]);
+    }
+
+    #[test]
+    fn a_program_can_be_interrupted() {
+        let mut program = shell("trap 'echo stopped; exit 0' INT; echo ready; while :; do sleep 0.1; done");
+        program.wait_for("ready");
+        program.interrupt();
+        assert!(program.wait().success());
+        program.wait_for("stopped");
+    }
+}
