@@ -246,7 +246,7 @@ pub fn write_restart_with_new_addresses(w: &mut Writer<'_>, addresses: impl Into
 ///
 /// A cause whose value does not fit its code is an error, and the next one follows; after one whose length is wrong
 /// nothing follows.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Causes<'a> {
     tlvs: Tlvs<'a>,
 }
@@ -262,6 +262,12 @@ impl<'a> Causes<'a> {
     /// The same causes as they lie in the chunk; [`Cause::parse`] reads each.
     pub fn tlvs(&self) -> Tlvs<'a> {
         self.tlvs.clone()
+    }
+}
+
+impl fmt::Debug for Causes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
     }
 }
 

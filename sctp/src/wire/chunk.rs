@@ -209,8 +209,8 @@ pub(super) fn pad(buf: &mut Vec<u8>, len: usize) {
     }
 }
 
-/// Appends a chunk whose value is `value`.
-pub(super) fn write_chunk(buf: &mut Vec<u8>, kind: ChunkType, flags: u8, value: &[u8]) {
+/// Appends a chunk of any type whose value is `value`, at most 65531 bytes.
+pub fn write_chunk(buf: &mut Vec<u8>, kind: ChunkType, flags: u8, value: &[u8]) {
     let length = CHUNK_HEADER_LEN.saturating_add(value.len());
     let [high, low] = length_field(length);
     buf.extend_from_slice(&[kind.0, flags, high, low]);

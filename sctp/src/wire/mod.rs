@@ -12,8 +12,8 @@
 //! # Reading
 //!
 //! Everything borrows from the packet and allocates nothing. [`Packet::parse`] checks what concerns the whole packet,
-//! [`Packet::chunks`] gives [`RawChunk`]s, and each chunk type has a `parse` for the value of its chunk. Readers check
-//! form, not meaning: a tag of zero or a host name address is given to the caller, who knows what the RFC asks for.
+//! [`Packet::chunks`] gives [`RawChunk`]s, and each chunk type has a `parse` for the value of its chunk; [`Chunk`] is any
+//! of them. Readers check form, not meaning: a tag of zero or a host name address is given to the caller, who knows what the RFC asks for.
 //! Unknown types keep their number and bytes.
 //!
 //! # Writing
@@ -33,13 +33,17 @@ mod packet;
 mod param;
 mod sack;
 mod tlvs;
+mod typed;
+
+#[cfg(test)]
+mod tests;
 
 pub use cause::{
     Cause, CauseCode, Causes, write_missing_mandatory_parameters, write_restart_with_new_addresses,
     write_unrecognized_parameters,
 };
 pub use checksum::{ChecksumRule, packet_checksum};
-pub use chunk::{CHUNK_HEADER_LEN, ChunkType, Chunks, RawChunk};
+pub use chunk::{CHUNK_HEADER_LEN, ChunkType, Chunks, RawChunk, write_chunk};
 pub use control::{
     Abort, CookieEcho, OperationError, Shutdown, ShutdownComplete, write_abort, write_cookie_ack, write_cookie_echo,
     write_error, write_shutdown, write_shutdown_ack, write_shutdown_complete,
@@ -51,3 +55,4 @@ pub use packet::{CommonHeader, Packet, PacketBuilder, begin_packet, finish_packe
 pub use param::{Param, ParamType, Params, write_supported_address_types};
 pub use sack::{DuplicateTsns, GapBlocks, SACK_HEADER_LEN, Sack, sack_len, write_sack};
 pub use tlvs::{Tlvs, TypeNumbers};
+pub use typed::Chunk;

@@ -1,6 +1,7 @@
 //! Parameters of INIT and INIT ACK (RFC 9260 §3.3.2.1, §3.3.3.1), and those of RFC 3758 and RFC 5061 that tell what an
 //! end point supports.
 
+use std::fmt;
 use std::iter::FusedIterator;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -156,7 +157,7 @@ pub fn write_supported_address_types(w: &mut Writer<'_>, types: &[ParamType]) {
 ///
 /// A parameter whose value does not fit its type is an error, and the next one follows; after one whose length is
 /// wrong nothing follows.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Params<'a> {
     tlvs: Tlvs<'a>,
 }
@@ -172,6 +173,12 @@ impl<'a> Params<'a> {
     /// The same parameters as they lie in the chunk, for an answer that quotes them; [`Param::parse`] reads each.
     pub fn tlvs(&self) -> Tlvs<'a> {
         self.tlvs.clone()
+    }
+}
+
+impl fmt::Debug for Params<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
     }
 }
 

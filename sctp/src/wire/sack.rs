@@ -1,5 +1,6 @@
 //! SACK chunks (RFC 9260 §3.3.4).
 
+use std::fmt;
 use std::iter::FusedIterator;
 use std::slice;
 
@@ -64,9 +65,15 @@ impl<'a> Sack<'a> {
 }
 
 /// Gap ack blocks: first and last TSN of each, as offsets from the cumulative TSN ack.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct GapBlocks<'a> {
     blocks: slice::Iter<'a, [u8; ENTRY_LEN]>,
+}
+
+impl fmt::Debug for GapBlocks<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
+    }
 }
 
 impl Iterator for GapBlocks<'_> {
@@ -88,9 +95,15 @@ impl ExactSizeIterator for GapBlocks<'_> {}
 impl FusedIterator for GapBlocks<'_> {}
 
 /// Duplicate TSNs of a SACK.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct DuplicateTsns<'a> {
     tsns: slice::Iter<'a, [u8; ENTRY_LEN]>,
+}
+
+impl fmt::Debug for DuplicateTsns<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
+    }
 }
 
 impl Iterator for DuplicateTsns<'_> {

@@ -1,12 +1,14 @@
 //! Sequences inside a chunk value: TLVs one after another, and lists of 16-bit type numbers.
 
+use std::fmt;
+
 use crate::error::DecodeError;
 use crate::tlv::{ReadError, Reader, Tlv};
 
 /// TLVs one after another, as they lie in a chunk or in a cause.
 ///
 /// Ends after the first error. Padding that is missing behind the last one is accepted.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Tlvs<'a> {
     reader: Reader<'a>,
     at: &'static str,
@@ -24,6 +26,12 @@ impl<'a> Tlvs<'a> {
     /// Checks that all of them are well formed, as far as their lengths go.
     pub fn check(&self) -> Result<(), DecodeError> {
         self.clone().try_for_each(|tlv| tlv.map(drop))
+    }
+}
+
+impl fmt::Debug for Tlvs<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
     }
 }
 
@@ -59,7 +67,7 @@ pub(super) fn unpadded_len(bytes: &[u8]) -> usize {
 }
 
 /// 16-bit type numbers one after another.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TypeNumbers<'a> {
     numbers: std::slice::Iter<'a, [u8; 2]>,
 }
@@ -78,6 +86,12 @@ impl<'a> TypeNumbers<'a> {
     /// The bytes of the numbers that are left.
     pub fn as_bytes(&self) -> &'a [u8] {
         self.numbers.as_slice().as_flattened()
+    }
+}
+
+impl fmt::Debug for TypeNumbers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
     }
 }
 

@@ -1,0 +1,150 @@
+//! Tests of the codec as a whole: packets seen on a network, packets of our own making, and any bytes at all.
+
+mod captured;
+mod properties;
+
+use crate::error::DecodeError;
+use crate::tlv::Writer;
+use crate::wire::*;
+
+/// Parses a packet, reads each chunk down to its last field, and writes what was read.
+fn rewrite(bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    let packet = Packet::parse(bytes, ChecksumRule::Verify)?;
+    packet.check_bundling()?;
+    let mut buf = Vec::new();
+    let mut builder = PacketBuilder::begin(&mut buf, &packet.header);
+    for raw in packet.chunks() {
+        rewrite_chunk(&Chunk::parse(&raw?)?, builder.buf())?;
+    }
+    assert_eq!(builder.finish(), buf.len());
+    Ok(buf)
+}
+
+fn rewrite_chunk(chunk: &Chunk<'_>, buf: &mut Vec<u8>) -> Result<(), DecodeError> {
+    match chunk {
+        Chunk::Data(data) => write_data(buf, &data.header(), data.payload),
+        Chunk::Init(init) => rewrite_init(buf, ChunkType::INIT, init)?,
+        Chunk::InitAck(init) => rewrite_init(buf, ChunkType::INIT_ACK, init)?,
+        Chunk::Sack(sack) => {
+            let gaps: Vec<_> = sack.gaps.clone().collect();
+            let duplicates: Vec<_> = sack.duplicates.clone().collect();
+            write_sack(buf, sack.cumulative_tsn_ack, sack.a_rwnd, &gaps, &duplicates);
+        }
+        Chunk::Heartbeat(heartbeat) => write_heartbeat(buf, heartbeat.info),
+        Chunk::HeartbeatAck(heartbeat) => write_heartbeat_ack(buf, heartbeat.info),
+        Chunk::Abort(abort) => {
+            let causes = abort.causes.clone().collect::<Result<Vec<_>, _>>()?;
+            write_abort(buf, abort.tag_reflected, |w| write_causes(w, &causes));
+        }
+        Chunk::Error(error) => {
+            let causes = error.causes.clone().collect::<Result<Vec<_>, _>>()?;
+            write_error(buf, |w| write_causes(w, &causes));
+        }
+        Chunk::Shutdown(shutdown) => write_shutdown(buf, shutdown.cumulative_tsn_ack),
+        Chunk::ShutdownAck => write_shutdown_ack(buf),
+        Chunk::CookieEcho(echo) => write_cookie_echo(buf, echo.cookie),
+        Chunk::CookieAck => write_cookie_ack(buf),
+        Chunk::ShutdownComplete(complete) => write_shutdown_complete(buf, complete.tag_reflected),
+        Chunk::Unknown(raw) => write_chunk(buf, raw.kind, raw.flags, raw.value),
+    }
+    Ok(())
+}
+
+fn rewrite_init(buf: &mut Vec<u8>, kind: ChunkType, init: &Init<'_>) -> Result<(), DecodeError> {
+    let params = init.params.clone().collect::<Result<Vec<_>, _>>()?;
+    write_init(buf, kind, &init.fixed, |w| {
+        params.iter().for_each(|param| param.write(w))
+    });
+    Ok(())
+}
+
+fn write_causes(w: &mut Writer<'_>, causes: &[Cause<'_>]) {
+    causes.iter().for_each(|cause| cause.write(w));
+}
+
+/// Reads everything there is to read in `bytes`, taken as a packet whose checksum somebody else has checked. Each value
+/// is also read as every chunk type it is not. Nothing may panic, and nothing may yield more than its bytes can hold.
+fn walk_any_packet(bytes: &[u8]) {
+    let _ = CommonHeader::parse(bytes);
+    let Ok(packet) = Packet::parse(bytes, ChecksumRule::AcceptUnchecked) else {
+        return;
+    };
+    let _ = (
+        packet.check_bundling(),
+        packet.first_chunk(),
+        packet.find(ChunkType::ABORT),
+    );
+    let mut chunks = packet.chunks();
+    let mut seen = 0;
+    let mut end = CommonHeader::LEN;
+    for chunk in chunks.by_ref() {
+        seen += 1;
+        let Ok(raw) = chunk else { break };
+        assert_eq!(raw.offset, end, "chunks follow one another");
+        assert_eq!(&bytes[raw.offset..raw.offset + raw.raw.len()], raw.raw);
+        end = raw.offset + crate::tlv::padded(raw.raw.len());
+        assert!(!format!("{:?}", Chunk::parse(&raw)).is_empty());
+        walk_value(&raw);
+    }
+    assert!(chunks.is_empty() && chunks.next().is_none(), "an error is the end");
+    assert!(seen <= bytes.len() / CHUNK_HEADER_LEN);
+}
+
+fn walk_value(raw: &RawChunk<'_>) {
+    let RawChunk { flags, value, .. } = *raw;
+    if let Ok(data) = DataChunk::parse(flags, value) {
+        let range = payload_range(raw);
+        assert_eq!(range.len(), data.payload.len());
+        assert_eq!(range.start, raw.offset + DATA_HEADER_LEN);
+    } else {
+        assert!(payload_range(raw).is_empty());
+    }
+    if let Ok(init) = Init::parse(value) {
+        walk_params(init.params, value.len());
+    }
+    if let Ok(sack) = Sack::parse(value) {
+        assert_eq!(sack_len(sack.gaps.len(), sack.duplicates.len()), raw.raw.len());
+        assert_eq!(sack.gaps.len(), sack.gaps.count());
+        assert_eq!(sack.duplicates.len(), sack.duplicates.count());
+    }
+    if let Ok(abort) = Abort::parse(flags, value) {
+        walk_causes(abort.causes, value.len());
+    }
+    if let Ok(error) = OperationError::parse(value) {
+        walk_causes(error.causes, value.len());
+    }
+    let _ = (
+        Heartbeat::parse(value),
+        Shutdown::parse(value),
+        CookieEcho::parse(value),
+        raw.unknown_action(),
+    );
+    walk_params(Params::new(value), value.len());
+    walk_causes(Causes::new(value), value.len());
+}
+
+fn walk_params(params: Params<'_>, len: usize) {
+    assert!(params.tlvs().count() <= len.div_ceil(4));
+    assert_eq!(params.tlvs().count(), params.clone().count());
+    for param in params.flatten() {
+        match param {
+            Param::SupportedAddressTypes(types) => assert!(types.count() <= len / 2),
+            Param::UnrecognizedParameter(bytes) => assert!(Params::new(bytes).count() <= len.div_ceil(4)),
+            other => assert!(!format!("{other:?}").is_empty()),
+        }
+    }
+}
+
+fn walk_causes(causes: Causes<'_>, len: usize) {
+    assert!(causes.tlvs().count() <= len.div_ceil(4));
+    assert_eq!(causes.tlvs().count(), causes.clone().count());
+    for cause in causes.flatten() {
+        match cause {
+            Cause::MissingMandatoryParameter(types) => assert!(types.count() <= len / 2),
+            Cause::UnrecognizedParameters(bytes) | Cause::RestartWithNewAddresses(bytes) => {
+                assert!(Tlvs::new(bytes, "nested").count() <= len.div_ceil(4));
+            }
+            other => assert!(!format!("{other:?}").is_empty()),
+        }
+    }
+}
