@@ -29,4 +29,5 @@ pub mod handlespace;
 pub mod ids;
 pub mod net;
 pub mod policy;
+pub mod registrar;
 pub mod wire;

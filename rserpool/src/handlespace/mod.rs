@@ -144,7 +144,7 @@ impl Handlespace {
     }
 
     /// The elements of a pool, in the order of their identifiers; none for an unknown pool.
-    pub fn elements_of(&self, handle: &PoolHandle) -> impl Iterator<Item = &Element> {
+    pub fn elements_of<'a>(&'a self, handle: &PoolHandle) -> impl Iterator<Item = &'a Element> + use<'a> {
         let keys = self.pools.get(handle).into_iter().flat_map(Pool::keys);
         keys.filter_map(|key| self.elements.get(&key))
     }
