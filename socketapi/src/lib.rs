@@ -1,1 +1,108 @@
-//! To come.
+//! SCTP sockets.
+//!
+//! Three types: [`SctpSocket`] (one-to-many style: one socket, many associations), [`SctpListener`] and [`SctpStream`]
+//! (one-to-one style: a socket an association). All are cheap to clone; the last handle that goes away closes the
+//! socket, and what was sent is still delivered in the background.
+//!
+//! Every operation that may have to wait comes in three forms: `try_x` returns [`Error::WouldBlock`] instead, `x` is
+//! asynchronous, `x_blocking` blocks the thread. The asynchronous ones are cancel-safe: a future that is dropped has
+//! taken and sent nothing.
+//!
+//! # An echo server
+//!
+//! ```no_run
+//! use socketapi::{Received, SctpSocket};
+//!
+//! # async fn serve() -> socketapi::Result<()> {
+//! let socket = SctpSocket::bind("[::]:5000").await?;
+//! socket.listen(128)?;
+//! loop {
+//!     match socket.recv().await? {
+//!         Received::Data { payload, info } => socket.send(payload, &info.reply()).await?,
+//!         Received::Notification(event) => println!("{event:?}"),
+//!     }
+//! }
+//! # }
+//! ```
+//!
+//! # Under the sockets
+//!
+//! The feature `userland` (the default) brings SCTP inside the process, carried in UDP (RFC 6951): a [`StackHandle`]
+//! is one such instance with its addresses and its UDP port. Sockets share one by default, on UDP port 9899 or what
+//! the environment variable `SCTP_UDP_PORT` says; a program that needs its own builds it:
+//!
+//! ```
+//! use socketapi::{SndInfo, SocketBuilder, StackHandle};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> socketapi::Result<()> {
+//! // Port 0: a free one. Both ends live on the same stack here.
+//! let stack = StackHandle::builder().addresses(["127.0.0.1".parse().unwrap()]).udp_port(0).start().await?;
+//! let listener = SocketBuilder::new().stack(&stack).listen("127.0.0.1:7", 8).await?;
+//! tokio::spawn(async move {
+//!     let (stream, _peer) = listener.accept().await?;
+//!     while let Some(message) = stream.recv().await? {
+//!         stream.send(message.payload, &message.info.reply()).await?;
+//!     }
+//!     socketapi::Result::Ok(())
+//! });
+//!
+//! let stream = SocketBuilder::new().stack(&stack).connect("127.0.0.1:7").await?;
+//! stream.send("hello", &SndInfo::new()).await?;
+//! assert_eq!(stream.recv().await?.unwrap().payload, "hello");
+//! stream.shutdown()?;
+//! assert_eq!(stream.recv().await?, None);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The feature `kernel` is for the SCTP of a Linux kernel; it cannot open sockets yet. Features add up; with both, a
+//! [`Backend`] is chosen at run time.
+
+#![cfg_attr(
+    not(feature = "userland"),
+    expect(
+        dead_code,
+        unused_imports,
+        unused_variables,
+        reason = "the kernel backend opens no sockets yet, so nothing is done with them"
+    )
+)]
+
+#[cfg(not(any(feature = "userland", feature = "kernel")))]
+compile_error!("socketapi needs a backend: enable the feature `userland`, `kernel`, or both");
+
+mod backend;
+mod blocking;
+mod builder;
+mod error;
+mod info;
+mod listener;
+mod notification;
+mod resolve;
+mod socket;
+mod stream;
+
+#[cfg(feature = "kernel")]
+mod kernel;
+#[cfg(feature = "userland")]
+mod userland;
+
+pub use backend::Backend;
+pub use builder::SocketBuilder;
+pub use error::{Error, Result};
+pub use info::{AssocId, Destination, Message, RcvInfo, Received, SndInfo};
+pub use listener::SctpListener;
+pub use notification::{AssociationChange, AssociationState, Notification, Subscriptions};
+pub use socket::SctpSocket;
+pub use stream::SctpStream;
+#[cfg(feature = "userland")]
+pub use userland::{DeviceStats, StackBuilder, StackHandle};
+
+pub use sctp::config::{AssociationConfig, PathConfig};
+pub use sctp::error::FailureReason;
+pub use sctp::serial::{Ppid, Ssn, StreamId, Tsn};
+pub use sctp::{
+    AssociationPhase, AssociationStats, AssociationStatus, ConnectOptions, PathChange, PathState, PathStatus,
+    StackStats,
+};

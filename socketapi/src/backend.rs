@@ -1,0 +1,73 @@
+//! The choice between backends, and the dispatch to them: an enum a socket type, one variant a backend.
+
+use std::env;
+
+use crate::{Error, Result};
+
+/// What carries a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Backend {
+    /// SCTP inside this process (feature `userland`).
+    Userland,
+    /// The SCTP of the operating system's kernel (feature `kernel`).
+    Kernel,
+}
+
+impl Backend {
+    /// The backend of sockets that ask for none: what the environment variable `SCTP_BACKEND` says (`userland` or
+    /// `kernel`), else the userland stack, else the kernel.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsupported`] if the variable names neither.
+    pub fn from_environment() -> Result<Self> {
+        match env::var("SCTP_BACKEND").as_deref() {
+            Ok("userland") => Ok(Self::Userland),
+            Ok("kernel") => Ok(Self::Kernel),
+            Ok(_) => Err(Error::Unsupported("SCTP_BACKEND is neither `userland` nor `kernel`")),
+            Err(_) if cfg!(feature = "userland") => Ok(Self::Userland),
+            Err(_) => Ok(Self::Kernel),
+        }
+    }
+}
+
+/// A one-to-many style socket of either backend.
+#[derive(Clone, Debug)]
+pub(crate) enum AnySocket {
+    #[cfg(feature = "userland")]
+    Userland(crate::userland::Socket),
+    #[cfg(feature = "kernel")]
+    Kernel(crate::kernel::Socket),
+}
+
+/// A listening one-to-one style socket of either backend.
+#[derive(Clone, Debug)]
+pub(crate) enum AnyListener {
+    #[cfg(feature = "userland")]
+    Userland(crate::userland::Listener),
+    #[cfg(feature = "kernel")]
+    Kernel(crate::kernel::Socket),
+}
+
+/// A connected one-to-one style socket of either backend.
+#[derive(Clone, Debug)]
+pub(crate) enum AnyStream {
+    #[cfg(feature = "userland")]
+    Userland(crate::userland::Stream),
+    #[cfg(feature = "kernel")]
+    Kernel(crate::kernel::Socket),
+}
+
+/// `dispatch!(enum, self.0, s => expression over s)`: the expression for whatever backend it is.
+macro_rules! dispatch {
+    ($enum:ident, $value:expr, $socket:ident => $call:expr) => {
+        match &$value {
+            #[cfg(feature = "userland")]
+            $crate::backend::$enum::Userland($socket) => $call,
+            #[cfg(feature = "kernel")]
+            $crate::backend::$enum::Kernel(socket) => match *socket {},
+        }
+    };
+}
+pub(crate) use dispatch;

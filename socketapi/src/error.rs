@@ -1,0 +1,251 @@
+//! What can go wrong with a socket, and the `errno` each error stands for.
+
+use std::io;
+use std::net::IpAddr;
+
+use sctp::error::{BindError, ConfigError, ConnectError, FailureReason, NoSuchAssociation, PathError, SendError};
+use thiserror::Error;
+
+/// Why an operation on a socket failed.
+///
+/// [`errno`](Self::errno) is the one table that maps each of them to the number that a C program sees.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A `try_` method cannot do it now; its asynchronous and blocking forms wait.
+    #[error("it would have to wait")]
+    WouldBlock,
+    /// The UDP port that carries the packets belongs to someone else on this host.
+    #[error(
+        "UDP port {port} of {address} is taken, maybe by another program that uses SCTP in UDP: give this one an \
+         address of its own (on one host, say 127.0.0.2), or another UDP port (SCTP_UDP_PORT, or the stack's builder)"
+    )]
+    UdpPortInUse {
+        /// The address; unspecified for all of the host's.
+        address: IpAddr,
+        /// The UDP port.
+        port: u16,
+    },
+    /// Another socket has the SCTP port on one of the addresses.
+    #[error("the SCTP port is in use")]
+    PortInUse,
+    /// No ephemeral SCTP port is free.
+    #[error("no SCTP port is free")]
+    NoPortFree,
+    /// The address to bind to is not one of this host's, or not one of the stack's.
+    #[error("not a local address")]
+    AddressNotAvailable,
+    /// The list of addresses is empty, or does not make one transport address: its ports differ, or families or
+    /// wildcards are mixed with others.
+    #[error("the addresses do not make one SCTP transport address")]
+    InvalidAddress,
+    /// There is an association with this peer already.
+    #[error("there is an association with this peer already")]
+    AlreadyConnected,
+    /// No own address can reach the peer: none has a fitting family and scope.
+    #[error("no own address can reach the peer")]
+    Unreachable,
+    /// The stack holds as many associations as it may.
+    #[error("too many associations")]
+    TooManyAssociations,
+    /// There is no such association on this socket, or it has ended.
+    #[error("no such association")]
+    NoSuchAssociation,
+    /// The socket is connected to one peer; the operation named none, or another one.
+    #[error("the destination is missing or not this socket's")]
+    NoDestination,
+    /// The stream was not negotiated.
+    #[error("no such stream")]
+    InvalidStream,
+    /// The message has no bytes (RFC 9260 §6.2: a DATA chunk must have user data).
+    #[error("the message is empty")]
+    EmptyMessage,
+    /// The message is larger than the send buffer.
+    #[error("the message is larger than the send buffer")]
+    MessageTooLarge,
+    /// The association is being shut down, by this side or by the peer (RFC 9260 §9.2); nothing can be sent any more.
+    #[error("the association is shutting down")]
+    ShuttingDown,
+    /// The peer's address is not known to be the peer's yet (RFC 9260 §5.4).
+    #[error("the peer's address is not confirmed")]
+    AddressUnconfirmed,
+    /// The association could not be set up.
+    #[error("the association could not be set up: {0}")]
+    ConnectFailed(FailureReason),
+    /// The association ended otherwise than by shutdown.
+    #[error("the association was lost: {0}")]
+    AssociationLost(FailureReason),
+    /// The socket was closed, by another handle to it.
+    #[error("the socket was closed")]
+    Closed,
+    /// The stack under the socket has stopped.
+    #[error("the stack has stopped")]
+    StackStopped,
+    /// What was asked for did not happen in the time given.
+    #[error("the time is over")]
+    TimedOut,
+    /// The backend cannot do this.
+    #[error("not supported: {0}")]
+    Unsupported(&'static str),
+    /// A configuration value was refused.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The operating system refused something.
+    #[error("{doing}: {}", io_text(*.errno, *.kind))]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// The system's error number, if it gave one.
+        errno: Option<i32>,
+        /// Its kind.
+        kind: io::ErrorKind,
+    },
+}
+
+/// What operations on sockets return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An error of the operating system while `doing` something.
+    pub(crate) fn io(doing: &'static str, error: &io::Error) -> Self {
+        Self::Io {
+            doing,
+            errno: error.raw_os_error(),
+            kind: error.kind(),
+        }
+    }
+
+    /// The error number of the sockets API that stands for this error.
+    pub fn errno(&self) -> i32 {
+        match self {
+            Self::WouldBlock => libc::EAGAIN,
+            Self::UdpPortInUse { .. } | Self::PortInUse | Self::NoPortFree => libc::EADDRINUSE,
+            Self::AddressNotAvailable => libc::EADDRNOTAVAIL,
+            Self::AlreadyConnected => libc::EISCONN,
+            Self::Unreachable => libc::ENETUNREACH,
+            Self::TooManyAssociations => libc::ENOBUFS,
+            Self::NoSuchAssociation | Self::NoDestination => libc::ENOTCONN,
+            Self::InvalidAddress
+            | Self::InvalidStream
+            | Self::EmptyMessage
+            | Self::AddressUnconfirmed
+            | Self::Config(_) => libc::EINVAL,
+            Self::MessageTooLarge => libc::EMSGSIZE,
+            Self::ShuttingDown => libc::EPIPE,
+            Self::ConnectFailed(reason) => match reason {
+                FailureReason::PeerAbort { .. } => libc::ECONNREFUSED,
+                FailureReason::UserAbort | FailureReason::EndpointClosed => libc::ECONNABORTED,
+                FailureReason::PeerMisbehaved(_) => libc::EPROTO,
+                _ => libc::ETIMEDOUT,
+            },
+            Self::AssociationLost(reason) => match reason {
+                FailureReason::PeerAbort { .. } => libc::ECONNRESET,
+                FailureReason::UserAbort | FailureReason::EndpointClosed => libc::ECONNABORTED,
+                FailureReason::PeerMisbehaved(_) => libc::EPROTO,
+                _ => libc::ETIMEDOUT,
+            },
+            Self::Closed => libc::EBADF,
+            Self::StackStopped => libc::ENETDOWN,
+            Self::TimedOut => libc::ETIMEDOUT,
+            Self::Unsupported(_) => libc::EOPNOTSUPP,
+            Self::Io { errno, .. } => errno.unwrap_or(libc::EIO),
+        }
+    }
+}
+
+fn io_text(errno: Option<i32>, kind: io::ErrorKind) -> String {
+    errno.map_or_else(
+        || kind.to_string(),
+        |errno| io::Error::from_raw_os_error(errno).to_string(),
+    )
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::Io { kind, .. } => *kind,
+            _ => Self::from_raw_os_error(error.errno()).kind(),
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<BindError> for Error {
+    fn from(error: BindError) -> Self {
+        match error {
+            BindError::PortInUse => Self::PortInUse,
+            BindError::NoPortFree => Self::NoPortFree,
+            BindError::AddressNotAvailable => Self::AddressNotAvailable,
+        }
+    }
+}
+
+impl From<ConnectError> for Error {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::NoSuchEndpoint => Self::Closed,
+            ConnectError::AlreadyConnected => Self::AlreadyConnected,
+            ConnectError::BadAddress | ConnectError::BadPort => Self::InvalidAddress,
+            ConnectError::NoSource => Self::Unreachable,
+            ConnectError::TooManyAssociations => Self::TooManyAssociations,
+        }
+    }
+}
+
+impl From<SendError> for Error {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::NoSuchAssociation => Self::NoSuchAssociation,
+            SendError::WouldBlock => Self::WouldBlock,
+            SendError::InvalidStream => Self::InvalidStream,
+            SendError::Empty => Self::EmptyMessage,
+            SendError::TooLarge => Self::MessageTooLarge,
+            SendError::ShuttingDown => Self::ShuttingDown,
+        }
+    }
+}
+
+impl From<NoSuchAssociation> for Error {
+    fn from(_: NoSuchAssociation) -> Self {
+        Self::NoSuchAssociation
+    }
+}
+
+impl From<PathError> for Error {
+    fn from(error: PathError) -> Self {
+        match error {
+            PathError::NoSuchAssociation => Self::NoSuchAssociation,
+            PathError::NoSuchPath => Self::AddressNotAvailable,
+            PathError::Unconfirmed => Self::AddressUnconfirmed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_become_the_numbers_and_kinds_of_the_sockets_api() {
+        let refused = Error::ConnectFailed(FailureReason::PeerAbort {
+            cause: None,
+            reason: bytes::Bytes::new(),
+        });
+        assert_eq!(refused.errno(), libc::ECONNREFUSED);
+        assert_eq!(io::Error::from(refused).kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(io::Error::from(Error::WouldBlock).kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(io::Error::from(Error::ShuttingDown).kind(), io::ErrorKind::BrokenPipe);
+        assert_eq!(Error::from(SendError::WouldBlock), Error::WouldBlock);
+    }
+
+    #[test]
+    fn a_taken_udp_port_tells_what_to_do() {
+        let text = Error::UdpPortInUse {
+            address: "127.0.0.1".parse().unwrap(),
+            port: 9899,
+        }
+        .to_string();
+        assert!(text.contains("127.0.0.1") && text.contains("9899"), "{text}");
+        assert!(text.contains("SCTP_UDP_PORT") && text.contains("127.0.0.2"), "{text}");
+    }
+}

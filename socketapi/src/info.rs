@@ -1,0 +1,215 @@
+//! What goes with a message: where it is sent, where it came from.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use bytes::Bytes;
+use sctp::serial::{Ppid, Ssn, StreamId, Tsn};
+
+use crate::Notification;
+
+/// Names an association. Never used again for another one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AssocId(pub(crate) AssocRepr);
+
+/// How each backend names its associations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum AssocRepr {
+    /// The engine's name for it.
+    #[cfg(feature = "userland")]
+    Userland(sctp::AssocId),
+    /// The kernel's `sctp_assoc_t`.
+    #[cfg(feature = "kernel")]
+    #[expect(dead_code, reason = "the kernel backend opens no sockets yet")]
+    Kernel(i32),
+}
+
+#[cfg(feature = "userland")]
+impl AssocId {
+    /// The engine's name for it.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::NoSuchAssociation`] if it belongs to another backend.
+    pub(crate) const fn userland(self) -> crate::Result<sctp::AssocId> {
+        match self.0 {
+            AssocRepr::Userland(id) => Ok(id),
+            #[cfg(feature = "kernel")]
+            AssocRepr::Kernel(_) => Err(crate::Error::NoSuchAssociation),
+        }
+    }
+}
+
+impl fmt::Debug for AssocId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            #[cfg(feature = "userland")]
+            AssocRepr::Userland(id) => id.fmt(f),
+            #[cfg(feature = "kernel")]
+            AssocRepr::Kernel(id) => write!(f, "AssocId({id})"),
+        }
+    }
+}
+
+/// Where a message goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Destination {
+    /// The peer of a socket that has just one.
+    #[default]
+    Peer,
+    /// This association.
+    Association(AssocId),
+    /// The association with this address; it is set up first if there is none.
+    Address(SocketAddr),
+}
+
+/// How a message is to be sent (RFC 6458 §5.3.4, `struct sctp_sndinfo`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SndInfo {
+    /// Where it goes.
+    pub destination: Destination,
+    /// The stream it goes on.
+    pub stream: StreamId,
+    /// What the payload is, for the peer.
+    pub ppid: Ppid,
+    /// Whether the peer may deliver it as soon as it is there, regardless of order (RFC 9260 §6.6).
+    pub unordered: bool,
+    /// Whether the peer is asked to acknowledge at once (the I bit, RFC 9260 §3.3.1).
+    pub sack_immediately: bool,
+    /// A number that a failure notification gives back.
+    pub context: u32,
+    /// The peer's address to send it to, rather than the primary one.
+    pub to_address: Option<IpAddr>,
+}
+
+impl SndInfo {
+    /// An ordered message on stream 0 to the peer of a one-to-one style socket.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An ordered message on stream 0 of an association.
+    pub fn to(assoc: AssocId) -> Self {
+        Self {
+            destination: Destination::Association(assoc),
+            ..Self::default()
+        }
+    }
+
+    /// An ordered message on stream 0 to an address. One-to-many style sockets set the association up if needed.
+    pub fn to_address(address: SocketAddr) -> Self {
+        Self {
+            destination: Destination::Address(address),
+            ..Self::default()
+        }
+    }
+
+    /// On this stream.
+    #[must_use]
+    pub const fn on_stream(mut self, stream: u16) -> Self {
+        self.stream = StreamId(stream);
+        self
+    }
+
+    /// With this payload protocol identifier.
+    #[must_use]
+    pub const fn with_ppid(mut self, ppid: u32) -> Self {
+        self.ppid = Ppid(ppid);
+        self
+    }
+
+    /// Delivered regardless of order.
+    #[must_use]
+    pub const fn unordered(mut self) -> Self {
+        self.unordered = true;
+        self
+    }
+
+    /// With this number in a failure notification.
+    #[must_use]
+    pub const fn with_context(mut self, context: u32) -> Self {
+        self.context = context;
+        self
+    }
+}
+
+/// How a message came (RFC 6458 §5.3.5, `struct sctp_rcvinfo`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RcvInfo {
+    /// The association it came on.
+    pub assoc: AssocId,
+    /// The stream it came on.
+    pub stream: StreamId,
+    /// Its stream sequence number; meaningless for an unordered message.
+    pub ssn: Ssn,
+    /// What the payload is, as the sender says.
+    pub ppid: Ppid,
+    /// Whether it was sent unordered.
+    pub unordered: bool,
+    /// The TSN of its first fragment.
+    pub tsn: Tsn,
+    /// Whether this is the end of the message. A message that the receive buffer cannot hold comes in pieces.
+    pub end_of_message: bool,
+}
+
+impl RcvInfo {
+    /// How to send an answer: on the same association and stream, with the same payload protocol identifier and
+    /// ordering.
+    pub fn reply(&self) -> SndInfo {
+        SndInfo {
+            stream: self.stream,
+            ppid: self.ppid,
+            unordered: self.unordered,
+            ..SndInfo::to(self.assoc)
+        }
+    }
+}
+
+/// A message, or a piece of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// The bytes.
+    pub payload: Bytes,
+    /// How it came.
+    pub info: RcvInfo,
+}
+
+/// What a one-to-many style socket receives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// A message, or a piece of one.
+    Data {
+        /// The bytes.
+        payload: Bytes,
+        /// How it came.
+        info: RcvInfo,
+    },
+    /// Something happened to an association.
+    Notification(Notification),
+}
+
+impl Received {
+    /// The association it belongs to.
+    pub const fn assoc(&self) -> AssocId {
+        match self {
+            Self::Data { info, .. } => info.assoc,
+            Self::Notification(notification) => notification.assoc(),
+        }
+    }
+
+    /// The message, if it is one.
+    pub fn into_data(self) -> Option<Message> {
+        match self {
+            Self::Data { payload, info } => Some(Message { payload, info }),
+            Self::Notification(_) => None,
+        }
+    }
+}
+
+impl From<Message> for Received {
+    fn from(Message { payload, info }: Message) -> Self {
+        Self::Data { payload, info }
+    }
+}

@@ -1,0 +1,181 @@
+//! What a socket tells its user about associations, between the messages (RFC 6458 §6).
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use sctp::error::FailureReason;
+
+use crate::{AssocId, SndInfo};
+
+/// Something happened to an association.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notification {
+    /// An association came, went or started anew (`SCTP_ASSOC_CHANGE`, RFC 6458 §6.1.1).
+    AssociationChange(AssociationChange),
+    /// One of the peer's addresses changed (`SCTP_PEER_ADDR_CHANGE`, RFC 6458 §6.1.2).
+    PeerAddressChange {
+        /// The association.
+        assoc: AssocId,
+        /// The peer's address.
+        address: SocketAddr,
+        /// What became of it.
+        change: sctp::PathChange,
+    },
+    /// The peer reported an error (`SCTP_REMOTE_ERROR`, RFC 6458 §6.1.3).
+    RemoteError {
+        /// The association.
+        assoc: AssocId,
+        /// The cause code (RFC 9260 §3.3.10).
+        cause: u16,
+        /// The cause as it was on the wire, header included.
+        raw: Bytes,
+    },
+    /// A message was not delivered, or is not known to be (`SCTP_SEND_FAILED_EVENT`, RFC 6458 §6.1.11).
+    SendFailed {
+        /// The association.
+        assoc: AssocId,
+        /// How it was to be sent.
+        info: SndInfo,
+        /// Whether any of it had been sent: the peer may have it.
+        sent: bool,
+        /// The whole message.
+        payload: Bytes,
+    },
+    /// The peer will not send any more, and nothing more can be sent to it (`SCTP_SHUTDOWN_EVENT`, RFC 6458 §6.1.5).
+    PeerShutdown {
+        /// The association.
+        assoc: AssocId,
+    },
+    /// Everything sent has been acknowledged (`SCTP_SENDER_DRY_EVENT`, RFC 6458 §6.1.9).
+    SenderDry {
+        /// The association.
+        assoc: AssocId,
+    },
+}
+
+impl Notification {
+    /// The association it is about.
+    pub const fn assoc(&self) -> AssocId {
+        match self {
+            Self::AssociationChange(AssociationChange { assoc, .. })
+            | Self::PeerAddressChange { assoc, .. }
+            | Self::RemoteError { assoc, .. }
+            | Self::SendFailed { assoc, .. }
+            | Self::PeerShutdown { assoc }
+            | Self::SenderDry { assoc } => *assoc,
+        }
+    }
+}
+
+/// An association came, went or started anew.
+///
+/// Each association that is told about ends with exactly one of [`Lost`](AssociationState::Lost),
+/// [`ShutdownComplete`](AssociationState::ShutdownComplete) and [`CannotStart`](AssociationState::CannotStart); it is
+/// the last that is received of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AssociationChange {
+    /// The association.
+    pub assoc: AssocId,
+    /// The peer's port, and the address that was used to set it up.
+    pub peer: SocketAddr,
+    /// What happened.
+    pub state: AssociationState,
+}
+
+/// What happened to an association (`sac_state`, RFC 6458 §6.1.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AssociationState {
+    /// It is established (`SCTP_COMM_UP`).
+    Up {
+        /// Whether this side opened it; otherwise the peer did.
+        initiated_here: bool,
+        /// Streams that this side may send on.
+        outbound_streams: u16,
+        /// Streams that the peer may send on.
+        inbound_streams: u16,
+    },
+    /// It ended otherwise than by shutdown (`SCTP_COMM_LOST`).
+    Lost(FailureReason),
+    /// The peer lost its state and set it up anew (`SCTP_RESTART`).
+    Restarted {
+        /// Streams that this side may send on.
+        outbound_streams: u16,
+        /// Streams that the peer may send on.
+        inbound_streams: u16,
+    },
+    /// It ended gracefully (`SCTP_SHUTDOWN_COMP`).
+    ShutdownComplete,
+    /// It could not be set up (`SCTP_CANT_STR_ASSOC`).
+    CannotStart(FailureReason),
+}
+
+/// Which notifications a socket receives (RFC 6458 §6.2).
+///
+/// One-to-many style sockets start with [`Subscriptions::default`], one-to-one style sockets with
+/// [`Subscriptions::none`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subscriptions {
+    /// [`Notification::AssociationChange`].
+    pub association_change: bool,
+    /// [`Notification::PeerAddressChange`].
+    pub peer_address_change: bool,
+    /// [`Notification::RemoteError`].
+    pub remote_error: bool,
+    /// [`Notification::SendFailed`].
+    pub send_failed: bool,
+    /// [`Notification::PeerShutdown`].
+    pub peer_shutdown: bool,
+    /// [`Notification::SenderDry`].
+    pub sender_dry: bool,
+}
+
+impl Default for Subscriptions {
+    /// All but [`Notification::SenderDry`], which comes after nearly every message of a quiet association.
+    fn default() -> Self {
+        Self {
+            sender_dry: false,
+            ..Self::all()
+        }
+    }
+}
+
+impl Subscriptions {
+    /// All of them.
+    pub const fn all() -> Self {
+        Self {
+            association_change: true,
+            peer_address_change: true,
+            remote_error: true,
+            send_failed: true,
+            peer_shutdown: true,
+            sender_dry: true,
+        }
+    }
+
+    /// None of them.
+    pub const fn none() -> Self {
+        Self {
+            association_change: false,
+            peer_address_change: false,
+            remote_error: false,
+            send_failed: false,
+            peer_shutdown: false,
+            sender_dry: false,
+        }
+    }
+
+    /// Whether a notification is wanted.
+    pub(crate) const fn wants(&self, notification: &Notification) -> bool {
+        match notification {
+            Notification::AssociationChange(_) => self.association_change,
+            Notification::PeerAddressChange { .. } => self.peer_address_change,
+            Notification::RemoteError { .. } => self.remote_error,
+            Notification::SendFailed { .. } => self.send_failed,
+            Notification::PeerShutdown { .. } => self.peer_shutdown,
+            Notification::SenderDry { .. } => self.sender_dry,
+        }
+    }
+}

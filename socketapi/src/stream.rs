@@ -1,0 +1,288 @@
+//! The connected one-to-one style socket.
+
+use std::net::{IpAddr, SocketAddr};
+
+use bytes::Bytes;
+
+use crate::backend::{AnyStream, dispatch};
+use crate::{AssocId, AssociationStatus, Message, Received, Result, SndInfo, SocketBuilder, Subscriptions, blocking};
+
+/// A one-to-one style SCTP socket (RFC 6458 §4): one association.
+///
+/// It is a handle and cheap to clone; all clones are the same socket. When the last one goes away the association is
+/// shut down gracefully in the background.
+#[derive(Clone, Debug)]
+pub struct SctpStream(pub(crate) AnyStream);
+
+#[cfg(feature = "userland")]
+impl From<crate::userland::Stream> for SctpStream {
+    fn from(stream: crate::userland::Stream) -> Self {
+        Self(AnyStream::Userland(stream))
+    }
+}
+
+impl SctpStream {
+    /// A builder, for what the other constructors do not offer.
+    pub fn builder() -> SocketBuilder {
+        SocketBuilder::new()
+    }
+
+    /// A socket that is connected to a peer. See [`SocketBuilder::connect`].
+    ///
+    /// # Errors
+    ///
+    /// As [`SocketBuilder::connect`].
+    pub async fn connect(peer: impl tokio::net::ToSocketAddrs) -> Result<Self> {
+        SocketBuilder::new().connect(peer).await
+    }
+
+    /// As [`connect`](Self::connect), but blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`SocketBuilder::connect`].
+    pub fn connect_blocking(peer: impl std::net::ToSocketAddrs) -> Result<Self> {
+        SocketBuilder::new().connect_blocking(peer)
+    }
+
+    /// A socket that is connected to one peer with several addresses. See [`SocketBuilder::connect_multi`].
+    ///
+    /// # Errors
+    ///
+    /// As [`SocketBuilder::connect`].
+    pub async fn connect_multi(peer: &[SocketAddr]) -> Result<Self> {
+        SocketBuilder::new().connect_multi(peer).await
+    }
+
+    /// As [`connect_multi`](Self::connect_multi), but blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`SocketBuilder::connect`].
+    pub fn connect_multi_blocking(peer: &[SocketAddr]) -> Result<Self> {
+        SocketBuilder::new().connect_multi_blocking(peer)
+    }
+
+    /// Waits until the association is established: returns at once unless
+    /// [`SocketBuilder::try_connect`] made the socket.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ConnectFailed`](crate::Error::ConnectFailed),
+    /// [`Error::AssociationLost`](crate::Error::AssociationLost).
+    pub async fn connected(&self) -> Result<()> {
+        dispatch!(AnyStream, self.0, s => s.connected().await)
+    }
+
+    /// Receives the next message; `None` once the peer has shut the association down and everything was received.
+    ///
+    /// Notifications, if any are subscribed to, are discarded on the way; [`recv_any`](Self::recv_any) returns them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::AssociationLost`](crate::Error::AssociationLost) once everything was received,
+    /// [`Error::ConnectFailed`](crate::Error::ConnectFailed), [`Error::StackStopped`](crate::Error::StackStopped).
+    pub async fn recv(&self) -> Result<Option<Message>> {
+        dispatch!(AnyStream, self.0, s => s.recv().await)
+    }
+
+    /// As [`recv`](Self::recv), but does not wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv), and [`Error::WouldBlock`](crate::Error::WouldBlock).
+    pub fn try_recv(&self) -> Result<Option<Message>> {
+        dispatch!(AnyStream, self.0, s => s.recv().attempt())
+    }
+
+    /// As [`recv`](Self::recv), but blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv).
+    pub fn recv_blocking(&self) -> Result<Option<Message>> {
+        dispatch!(AnyStream, self.0, s => blocking::wait(s.recv()))
+    }
+
+    /// As [`recv`](Self::recv), with the notifications that are subscribed to.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv).
+    pub async fn recv_any(&self) -> Result<Option<Received>> {
+        dispatch!(AnyStream, self.0, s => s.recv_any().await)
+    }
+
+    /// As [`recv_any`](Self::recv_any), but does not wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv), and [`Error::WouldBlock`](crate::Error::WouldBlock).
+    pub fn try_recv_any(&self) -> Result<Option<Received>> {
+        dispatch!(AnyStream, self.0, s => s.recv_any().attempt())
+    }
+
+    /// As [`recv_any`](Self::recv_any), but blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv).
+    pub fn recv_any_blocking(&self) -> Result<Option<Received>> {
+        dispatch!(AnyStream, self.0, s => blocking::wait(s.recv_any()))
+    }
+
+    /// Sends a message. Waits while the send buffer is full; the message has been queued when this returns, not
+    /// delivered.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ShuttingDown`](crate::Error::ShuttingDown), [`Error::AssociationLost`](crate::Error::AssociationLost),
+    /// [`Error::ConnectFailed`](crate::Error::ConnectFailed), [`Error::InvalidStream`](crate::Error::InvalidStream),
+    /// [`Error::EmptyMessage`](crate::Error::EmptyMessage),
+    /// [`Error::MessageTooLarge`](crate::Error::MessageTooLarge);
+    /// [`Error::NoDestination`](crate::Error::NoDestination) if `info` names another association or an address.
+    pub async fn send(&self, payload: impl Into<Bytes>, info: &SndInfo) -> Result<()> {
+        let payload = payload.into();
+        dispatch!(AnyStream, self.0, s => s.send(payload, *info).await)
+    }
+
+    /// As [`send`](Self::send), but does not wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send), and [`Error::WouldBlock`](crate::Error::WouldBlock).
+    pub fn try_send(&self, payload: impl Into<Bytes>, info: &SndInfo) -> Result<()> {
+        let payload = payload.into();
+        dispatch!(AnyStream, self.0, s => s.send(payload, *info).attempt())
+    }
+
+    /// As [`send`](Self::send), but blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_blocking(&self, payload: impl Into<Bytes>, info: &SndInfo) -> Result<()> {
+        let payload = payload.into();
+        dispatch!(AnyStream, self.0, s => blocking::wait(s.send(payload, *info)))
+    }
+
+    /// Ends the association gracefully (RFC 9260 §9.2): what was sent is delivered first, and nothing more can be
+    /// sent. Messages that the peer had queued can still be received; then [`recv`](Self::recv) returns `None`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::StackStopped`](crate::Error::StackStopped). An association that has ended already is no error.
+    pub fn shutdown(&self) -> Result<()> {
+        dispatch!(AnyStream, self.0, s => s.shutdown())
+    }
+
+    /// Ends the association at once (RFC 9260 §9.1); `reason` goes to the peer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchAssociation`](crate::Error::NoSuchAssociation) if it has ended already.
+    pub fn abort(&self, reason: impl Into<Bytes>) -> Result<()> {
+        dispatch!(AnyStream, self.0, s => s.abort(reason.into()))
+    }
+
+    /// Closes the socket for all its handles, and waits until its association has ended gracefully. What was not
+    /// received is discarded. Operations that wait meanwhile, and later ones, fail with
+    /// [`Error::Closed`](crate::Error::Closed).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::StackStopped`](crate::Error::StackStopped).
+    pub async fn close(&self) -> Result<()> {
+        dispatch!(AnyStream, self.0, s => s.close().await)
+    }
+
+    /// As [`close`](Self::close), but blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`close`](Self::close).
+    pub fn close_blocking(&self) -> Result<()> {
+        dispatch!(AnyStream, self.0, s => blocking::wait(s.close()))
+    }
+
+    /// The association.
+    pub fn assoc_id(&self) -> AssocId {
+        dispatch!(AnyStream, self.0, s => s.assoc_id())
+    }
+
+    /// The socket's port and first address.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchAssociation`](crate::Error::NoSuchAssociation).
+    pub fn local_addr(&self) -> Result<SocketAddr> {
+        crate::resolve::first(self.local_addresses()?)
+    }
+
+    /// The socket's port with the own addresses that the association uses.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchAssociation`](crate::Error::NoSuchAssociation).
+    pub fn local_addresses(&self) -> Result<Vec<SocketAddr>> {
+        let status = self.status()?;
+        Ok(status
+            .local_addresses
+            .iter()
+            .map(|address| SocketAddr::new(*address, status.local_port))
+            .collect())
+    }
+
+    /// The peer's port and the address that set-up used.
+    pub fn peer_addr(&self) -> SocketAddr {
+        dispatch!(AnyStream, self.0, s => s.peer_addr())
+    }
+
+    /// The peer's port with all its addresses; the first is the one that set-up used.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchAssociation`](crate::Error::NoSuchAssociation).
+    pub fn peer_addresses(&self) -> Result<Vec<SocketAddr>> {
+        Ok(crate::resolve::peers(&self.status()?))
+    }
+
+    /// A snapshot of the association (`SCTP_STATUS`, RFC 6458 §8.2.1).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchAssociation`](crate::Error::NoSuchAssociation) some time after it has ended.
+    pub fn status(&self) -> Result<AssociationStatus> {
+        dispatch!(AnyStream, self.0, s => s.status())
+    }
+
+    /// Sends new data to this address of the peer from now on (`SCTP_PRIMARY_ADDR`, RFC 6458 §8.1.9).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchAssociation`](crate::Error::NoSuchAssociation),
+    /// [`Error::AddressNotAvailable`](crate::Error::AddressNotAvailable) if the peer does not have it,
+    /// [`Error::AddressUnconfirmed`](crate::Error::AddressUnconfirmed).
+    pub fn set_primary(&self, address: IpAddr) -> Result<()> {
+        dispatch!(AnyStream, self.0, s => s.set_primary(address))
+    }
+
+    /// Probes one of the peer's addresses now (RFC 9260 §8.3).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchAssociation`](crate::Error::NoSuchAssociation),
+    /// [`Error::AddressNotAvailable`](crate::Error::AddressNotAvailable) if the peer does not have it.
+    pub fn request_heartbeat(&self, address: IpAddr) -> Result<()> {
+        dispatch!(AnyStream, self.0, s => s.request_heartbeat(address))
+    }
+
+    /// Which notifications [`recv_any`](Self::recv_any) returns from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchAssociation`](crate::Error::NoSuchAssociation).
+    pub fn set_subscriptions(&self, subscriptions: Subscriptions) -> Result<()> {
+        dispatch!(AnyStream, self.0, s => s.set_subscriptions(subscriptions))
+    }
+}

@@ -1,0 +1,125 @@
+//! Receiving in batches: several buffers a system call, each with a train of datagrams.
+
+use std::array;
+use std::io::{self, IoSliceMut};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::vec::Drain;
+
+use bytes::Bytes;
+use quinn_udp::RecvMeta;
+use sctp::{ChecksumState, RxMeta, UdpPorts};
+
+use super::pool::{BUFFER, Pool, share};
+
+/// How many buffers one system call fills.
+const BATCH: usize = 16;
+/// Below this a train is copied out of its buffer, so that few bytes do not hold much memory.
+const COPY_BELOW: usize = BUFFER / 4;
+
+/// Where datagrams are received to.
+#[derive(Debug)]
+pub(crate) struct Receiver {
+    buffers: [Box<[u8]>; BATCH],
+    metas: [RecvMeta; BATCH],
+    pool: Arc<Pool>,
+    trains: Vec<Train>,
+}
+
+/// Datagrams from one sender, one after another.
+#[derive(Debug)]
+struct Train {
+    meta: RxMeta,
+    bytes: Bytes,
+    stride: usize,
+}
+
+impl Receiver {
+    /// Empty buffers.
+    pub(crate) fn new() -> Self {
+        Self {
+            buffers: array::from_fn(|_| vec![0; BUFFER].into_boxed_slice()),
+            metas: [RecvMeta::default(); BATCH],
+            pool: Arc::default(),
+            trains: Vec::with_capacity(BATCH),
+        }
+    }
+
+    /// Calls `receive` for the number of buffers it filled, and takes the datagrams out of them. They came to UDP
+    /// port `port`, and to `address` where the system does not say otherwise.
+    pub(super) fn fill(
+        &mut self,
+        address: IpAddr,
+        port: u16,
+        receive: impl FnOnce(&mut [IoSliceMut<'_>], &mut [RecvMeta]) -> io::Result<usize>,
+    ) -> io::Result<Datagrams<'_>> {
+        let Self {
+            buffers,
+            metas,
+            pool,
+            trains,
+        } = self;
+        let mut slices = buffers.each_mut().map(|buffer| IoSliceMut::new(buffer));
+        let filled = receive(&mut slices, metas)?;
+        trains.clear();
+        for (buffer, meta) in buffers.iter_mut().zip(metas.iter()).take(filled) {
+            let Some(received) = buffer.get(..meta.len).filter(|received| !received.is_empty()) else {
+                continue;
+            };
+            let spare = if meta.len < COPY_BELOW { None } else { pool.take() };
+            let bytes = match spare {
+                None => Bytes::copy_from_slice(received),
+                Some(spare) => share(std::mem::replace(buffer, spare), pool).slice(..meta.len),
+            };
+            let rx = RxMeta {
+                src: meta.addr.ip(),
+                dst: meta.dst_ip.unwrap_or(address),
+                encap: Some(UdpPorts {
+                    source: meta.addr.port(),
+                    destination: port,
+                }),
+                checksum: ChecksumState::Unverified,
+            };
+            trains.push(Train {
+                meta: rx,
+                bytes,
+                stride: meta.stride.max(1),
+            });
+        }
+        Ok(Datagrams {
+            last: filled < BATCH,
+            trains: trains.drain(..),
+            current: None,
+        })
+    }
+}
+
+/// The datagrams of one system call.
+#[derive(Debug)]
+pub(crate) struct Datagrams<'a> {
+    last: bool,
+    trains: Drain<'a, Train>,
+    current: Option<Train>,
+}
+
+impl Datagrams<'_> {
+    /// Whether the socket had no more.
+    pub(crate) const fn is_last(&self) -> bool {
+        self.last
+    }
+}
+
+impl Iterator for Datagrams<'_> {
+    type Item = (RxMeta, Bytes);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut train = self.current.take().or_else(|| self.trains.next())?;
+        if train.bytes.len() <= train.stride {
+            return Some((train.meta, train.bytes));
+        }
+        let datagram = train.bytes.split_to(train.stride);
+        let meta = train.meta;
+        self.current = Some(train);
+        Some((meta, datagram))
+    }
+}

@@ -1,0 +1,20 @@
+//! Waiting for a descriptor in the runtime.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use tokio::io::unix::AsyncFd;
+
+/// Has the current runtime watch a descriptor.
+///
+/// # Panics
+///
+/// Outside of a runtime, or in one without an I/O driver.
+#[expect(
+    unsafe_code,
+    reason = "the runtime cannot know by itself that the descriptor stays open"
+)]
+pub(crate) fn watch(descriptor: BorrowedFd<'_>) -> io::Result<AsyncFd<BorrowedFd<'_>>> {
+    // SAFETY: the descriptor is borrowed for as long as the value returned lives, so it stays open and the same.
+    Ok(unsafe { AsyncFd::register(descriptor) }?)
+}

@@ -1,0 +1,203 @@
+//! The task of a shard: datagrams in, time, and what callers left to send.
+
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::thread;
+
+use tokio::io::unix::AsyncFd;
+use tokio::runtime::{Builder, Handle};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::device::{Receiver, watch};
+use super::shard::{Flushed, NextTurn, Shard};
+use crate::{Error, Result};
+
+/// How many receive calls a turn makes before other tasks and the timers get theirs.
+const RECEIVE_BUDGET: usize = 8;
+/// How many batches a turn sends.
+const SEND_BUDGET: usize = 20;
+
+/// Starts the driver of a shard: as a task of the runtime that this is called from, if asked for and there is one,
+/// else on a thread of its own.
+pub(crate) fn start(shard: &Arc<Shard>, on_runtime: bool) -> Result<()> {
+    match Handle::try_current() {
+        Ok(runtime) if on_runtime => {
+            runtime.spawn(run(Running(Arc::clone(shard))));
+            Ok(())
+        }
+        _ => start_thread(Arc::clone(shard)),
+    }
+}
+
+fn start_thread(shard: Arc<Shard>) -> Result<()> {
+    let runtime = Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(|e| Error::io("starting the stack's runtime", &e))?;
+    let body = move || {
+        runtime.block_on(run(Running(shard)));
+    };
+    let started = thread::Builder::new().name("sctp-io-0".to_owned()).spawn(body);
+    started
+        .map(drop)
+        .map_err(|e| Error::io("starting the stack's thread", &e))
+}
+
+/// A driver that is running. Dropped before its time it leaves the shard to another one.
+struct Running(Arc<Shard>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // A driver that panicked would do so again. One whose runtime shuts down moves to a thread, since the
+        // program may go on to use its sockets from elsewhere.
+        let moved = !thread::panicking() && self.0.is_needed() && start_thread(Arc::clone(&self.0)).is_ok();
+        if !moved {
+            self.0.stop();
+        }
+    }
+}
+
+async fn run(running: Running) {
+    let shard = &running.0;
+    let mut driver = match Driver::new(shard) {
+        Ok(driver) => driver,
+        Err(error) => {
+            tracing::error!(%error, "the stack cannot wait for its sockets");
+            shard.stop();
+            return;
+        }
+    };
+    poll_fn(|cx| driver.poll(shard, cx)).await;
+}
+
+struct Driver<'a> {
+    sockets: Vec<AsyncFd<BorrowedFd<'a>>>,
+    receiver: Receiver,
+    sleep: Pin<Box<Sleep>>,
+    /// When `sleep` ends; `None` if it is of no interest.
+    deadline: Option<Instant>,
+    /// Which socket does not take what is to be sent.
+    blocked: Option<usize>,
+}
+
+impl<'a> Driver<'a> {
+    fn new(shard: &'a Shard) -> io::Result<Self> {
+        Ok(Self {
+            sockets: shard
+                .device
+                .descriptors()
+                .into_iter()
+                .map(watch)
+                .collect::<io::Result<_>>()?,
+            receiver: Receiver::new(),
+            sleep: Box::pin(sleep_until(Instant::now())),
+            deadline: None,
+            blocked: None,
+        })
+    }
+
+    /// One turn; ready when the stack has stopped.
+    fn poll(&mut self, shard: &Shard, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            // First of all, so that whatever happens from here on calls for another turn.
+            shard.poll_alarm(cx);
+            let mut more = self.receive(shard, cx);
+            more |= self.send(shard, cx);
+            match shard.next_turn() {
+                NextTurn::Stopped if !more => return Poll::Ready(()),
+                NextTurn::Now | NextTurn::Stopped => more = true,
+                NextTurn::Never => self.deadline = None,
+                NextTurn::At(at) => {
+                    let at = shard.deadline(at);
+                    if self.deadline != Some(at) {
+                        self.deadline = Some(at);
+                        self.sleep.as_mut().reset(at);
+                    }
+                }
+            }
+            if more {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if self.deadline.is_none() {
+                return Poll::Pending;
+            }
+            ready!(self.sleep.as_mut().poll(cx));
+            self.deadline = None;
+        }
+    }
+
+    /// Takes datagrams in; true if there may be more.
+    fn receive(&mut self, shard: &Shard, cx: &mut Context<'_>) -> bool {
+        let mut more = false;
+        for (index, socket) in self.sockets.iter().enumerate() {
+            more |= receive_from(socket, index, &mut self.receiver, shard, cx);
+        }
+        more
+    }
+
+    /// Sends what there is; true if there may be more.
+    fn send(&mut self, shard: &Shard, cx: &mut Context<'_>) -> bool {
+        loop {
+            if let Some(socket) = self.blocked.and_then(|index| self.sockets.get(index)) {
+                match socket.poll_write_ready(cx) {
+                    Poll::Pending | Poll::Ready(Err(_)) => return false,
+                    Poll::Ready(Ok(mut ready)) => match shard.flush(SEND_BUDGET) {
+                        Flushed::Blocked(index) if Some(index) == self.blocked => {
+                            ready.clear_ready();
+                            continue;
+                        }
+                        flushed => self.blocked = blocked(flushed),
+                    },
+                }
+            }
+            let flushed = shard.flush(SEND_BUDGET);
+            self.blocked = blocked(flushed);
+            match flushed {
+                Flushed::All => return false,
+                Flushed::More => return true,
+                Flushed::Blocked(_) => {}
+            }
+        }
+    }
+}
+
+const fn blocked(flushed: Flushed) -> Option<usize> {
+    match flushed {
+        Flushed::Blocked(index) => Some(index),
+        Flushed::All | Flushed::More => None,
+    }
+}
+
+fn receive_from(
+    socket: &AsyncFd<BorrowedFd<'_>>,
+    index: usize,
+    receiver: &mut Receiver,
+    shard: &Shard,
+    cx: &mut Context<'_>,
+) -> bool {
+    for _ in 0..RECEIVE_BUDGET {
+        // An error here means that the runtime shuts down, which ends this task.
+        let Poll::Ready(Ok(mut ready)) = socket.poll_read_ready(cx) else {
+            return false;
+        };
+        match shard.device.receive(index, receiver) {
+            Ok(datagrams) => {
+                // Fewer than were asked for: the queue was empty, and what comes now wakes the task.
+                let last = datagrams.is_last();
+                shard.ingest(datagrams);
+                if last {
+                    ready.clear_ready();
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
+            Err(error) => tracing::debug!(%error, "receiving failed"),
+        }
+    }
+    true
+}

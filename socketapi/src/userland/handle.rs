@@ -1,0 +1,408 @@
+//! What the public socket types hold: a socket of a stack.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sctp::config::EndpointConfig;
+use sctp::{AssocId as Id, AssociationStatus, ConnectOptions, EndpointId, Instant};
+
+use super::shard::Shard;
+use super::shared::shared;
+use super::sock::{Sockets, Style};
+use super::stack::StackHandle;
+use super::wait::{Attempt, Operation};
+use crate::info::AssocRepr;
+use crate::resolve::{Local, LocalAddresses};
+use crate::{AssocId, AssociationConfig, Message, Received, Result, SndInfo, Subscriptions};
+
+/// What a socket is made with.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub(crate) stack: Option<StackHandle>,
+    pub(crate) association: AssociationConfig,
+    pub(crate) subscriptions: Option<Subscriptions>,
+    /// Whether a stack that has to be started runs on the caller's runtime.
+    pub(crate) on_runtime: bool,
+}
+
+impl Opening {
+    /// A one-to-many socket.
+    pub(crate) fn bind(self, local: &Local) -> Result<Socket> {
+        let subscriptions = self.subscriptions.unwrap_or_default();
+        let bound = self.bind_endpoint(local, Style::Many, subscriptions)?;
+        Ok(Socket(Arc::new(bound)))
+    }
+
+    /// A listening socket.
+    pub(crate) fn listen(self, local: &Local, backlog: usize) -> Result<Listener> {
+        let subscriptions = self.subscriptions.unwrap_or(Subscriptions::none());
+        let bound = self.bind_endpoint(local, Style::Listener, subscriptions)?;
+        bound.enter(|sockets, _, endpoint| sockets.listen(endpoint, backlog))?;
+        Ok(Listener(Arc::new(bound)))
+    }
+
+    /// A one-to-one socket that begins to connect.
+    pub(crate) fn connect(self, local: &Local, peer: &[SocketAddr], options: ConnectOptions) -> Result<Stream> {
+        let subscriptions = self.subscriptions.unwrap_or(Subscriptions::none());
+        let (stack, config) = self.prepare(local, local.port.is_none())?;
+        let open = |sockets: &mut Sockets, now| sockets.open_single(now, config, subscriptions, peer, options);
+        let (endpoint, id) = stack.shard().enter(open)??;
+        // The list is not empty, since the association could be opened.
+        let peer = crate::resolve::first(peer.to_vec())?;
+        Ok(Stream(Arc::new(Connected {
+            stack,
+            endpoint,
+            id,
+            peer,
+        })))
+    }
+
+    fn bind_endpoint(self, local: &Local, style: Style, subscriptions: Subscriptions) -> Result<Bound> {
+        let (stack, config) = self.prepare(local, false)?;
+        let endpoint = stack
+            .shard()
+            .enter(|sockets, _| sockets.bind(config, style, subscriptions))??;
+        Ok(Bound { stack, endpoint })
+    }
+
+    fn prepare(self, local: &Local, connects: bool) -> Result<(StackHandle, EndpointConfig)> {
+        let stack = match self.stack {
+            Some(stack) => stack,
+            None => shared(&local.addresses, connects, self.on_runtime)?,
+        };
+        let mut association = self.association;
+        if association.path().remote_encapsulation_port().is_none() {
+            association
+                .path_mut()
+                .set_remote_encapsulation_port(stack.about().peer_udp_port);
+        }
+        let addresses = match &local.addresses {
+            LocalAddresses::Any => Vec::new(),
+            LocalAddresses::AnyV4 => stack.addresses().iter().copied().filter(IpAddr::is_ipv4).collect(),
+            LocalAddresses::These(addresses) => addresses.iter().copied().collect(),
+        };
+        Ok((
+            stack,
+            EndpointConfig {
+                port: local.port,
+                addresses,
+                association,
+            },
+        ))
+    }
+}
+
+/// An end point with a socket of its own. Dropped, it closes.
+#[derive(Debug)]
+struct Bound {
+    stack: StackHandle,
+    endpoint: EndpointId,
+}
+
+impl Bound {
+    fn shard(&self) -> &Shard {
+        self.stack.shard()
+    }
+
+    fn enter<T>(&self, command: impl FnOnce(&mut Sockets, Instant, EndpointId) -> Result<T>) -> Result<T> {
+        self.shard()
+            .enter(|sockets, now| command(sockets, now, self.endpoint))?
+    }
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        // A stack that has stopped has closed it.
+        let _ = self.enter(|sockets, now, endpoint| {
+            sockets.close(now, endpoint);
+            Ok(())
+        });
+    }
+}
+
+/// A one-to-many socket.
+#[derive(Clone, Debug)]
+pub(crate) struct Socket(Arc<Bound>);
+
+impl Socket {
+    pub(crate) fn listen(&self, backlog: usize) -> Result<()> {
+        self.0.enter(|sockets, _, endpoint| sockets.listen(endpoint, backlog))
+    }
+
+    pub(crate) fn recv(&self) -> Operation<'_, impl FnMut(&mut Sockets, Instant) -> Attempt<Received>> {
+        let endpoint = self.0.endpoint;
+        Operation::new(self.0.shard(), move |sockets, now| sockets.recv(now, endpoint))
+    }
+
+    pub(crate) fn send(
+        &self,
+        payload: Bytes,
+        info: SndInfo,
+    ) -> Operation<'_, impl FnMut(&mut Sockets, Instant) -> Attempt<()>> {
+        let endpoint = self.0.endpoint;
+        Operation::new(self.0.shard(), move |sockets, now| {
+            sockets.send(now, endpoint, &payload, &info)
+        })
+    }
+
+    pub(crate) fn open(&self, peer: &[SocketAddr], options: ConnectOptions) -> Result<AssocId> {
+        let id = self
+            .0
+            .enter(|sockets, now, endpoint| sockets.open(now, endpoint, peer, options))?;
+        Ok(AssocId(AssocRepr::Userland(id)))
+    }
+
+    /// Opens an association, and sees how its set-up ends.
+    pub(crate) fn open_watched(&self, peer: &[SocketAddr], options: ConnectOptions) -> Result<SetUp> {
+        let id = self.0.enter(|sockets, now, endpoint| {
+            let id = sockets.open(now, endpoint, peer, options)?;
+            sockets.watch(endpoint, id);
+            Ok(id)
+        })?;
+        Ok(SetUp {
+            socket: Arc::clone(&self.0),
+            id,
+        })
+    }
+
+    pub(crate) fn peel_off(&self, assoc: AssocId) -> Result<Stream> {
+        let id = assoc.userland()?;
+        let peer = self.0.enter(|sockets, _, endpoint| sockets.peel_off(endpoint, id))?;
+        let (stack, endpoint) = (self.0.stack.clone(), self.0.endpoint);
+        Ok(Stream(Arc::new(Connected {
+            stack,
+            endpoint,
+            id,
+            peer,
+        })))
+    }
+
+    pub(crate) fn shutdown(&self, assoc: AssocId) -> Result<()> {
+        let id = assoc.userland()?;
+        self.0
+            .enter(|sockets, now, endpoint| sockets.shutdown(now, endpoint, id))
+    }
+
+    pub(crate) fn abort(&self, assoc: AssocId, reason: Bytes) -> Result<()> {
+        let id = assoc.userland()?;
+        self.0
+            .enter(|sockets, now, endpoint| sockets.abort(now, endpoint, id, reason))
+    }
+
+    pub(crate) fn close(&self) -> Operation<'_, impl FnMut(&mut Sockets, Instant) -> Attempt<()>> {
+        let endpoint = self.0.endpoint;
+        Operation::new(self.0.shard(), move |sockets, now| {
+            sockets.close(now, endpoint);
+            sockets.all_ended_of(endpoint)
+        })
+    }
+
+    pub(crate) fn local_addresses(&self) -> Result<Vec<SocketAddr>> {
+        self.0.enter(|sockets, _, endpoint| sockets.local_addresses(endpoint))
+    }
+
+    pub(crate) fn associations(&self) -> Result<Vec<AssocId>> {
+        let ids = self.0.enter(|sockets, _, endpoint| sockets.associations(endpoint))?;
+        Ok(ids.into_iter().map(|id| AssocId(AssocRepr::Userland(id))).collect())
+    }
+
+    pub(crate) fn find(&self, peer: SocketAddr) -> Result<Option<AssocId>> {
+        let id = self.0.enter(|sockets, _, endpoint| sockets.find(endpoint, peer))?;
+        Ok(id.map(|id| AssocId(AssocRepr::Userland(id))))
+    }
+
+    pub(crate) fn status(&self, assoc: AssocId) -> Result<AssociationStatus> {
+        let id = assoc.userland()?;
+        self.0.enter(|sockets, _, endpoint| sockets.status(endpoint, id))
+    }
+
+    pub(crate) fn set_primary(&self, assoc: AssocId, address: IpAddr) -> Result<()> {
+        let id = assoc.userland()?;
+        self.0
+            .enter(|sockets, _, endpoint| sockets.set_primary(endpoint, id, address))
+    }
+
+    pub(crate) fn request_heartbeat(&self, assoc: AssocId, address: IpAddr) -> Result<()> {
+        let id = assoc.userland()?;
+        self.0
+            .enter(|sockets, now, endpoint| sockets.request_heartbeat(now, endpoint, id, address))
+    }
+
+    pub(crate) fn set_subscriptions(&self, subscriptions: Subscriptions) -> Result<()> {
+        self.0
+            .enter(|sockets, _, endpoint| sockets.set_subscriptions(endpoint, subscriptions))
+    }
+}
+
+/// The set-up of an association of a one-to-many socket. Dropped, it goes on unseen.
+#[derive(Debug)]
+pub(crate) struct SetUp {
+    socket: Arc<Bound>,
+    id: Id,
+}
+
+impl SetUp {
+    /// Waits for its end.
+    pub(crate) async fn connected(self) -> Result<AssocId> {
+        let (endpoint, id) = (self.socket.endpoint, self.id);
+        Operation::new(self.socket.shard(), |sockets, _| sockets.connected(endpoint, id)).await?;
+        Ok(AssocId(AssocRepr::Userland(id)))
+    }
+}
+
+impl Drop for SetUp {
+    fn drop(&mut self) {
+        let id = self.id;
+        // A stack that has stopped keeps nothing.
+        let _ = self.socket.enter(|sockets, now, endpoint| {
+            sockets.unwatch(now, endpoint, id);
+            Ok(())
+        });
+    }
+}
+
+/// A listening socket.
+#[derive(Clone, Debug)]
+pub(crate) struct Listener(Arc<Bound>);
+
+impl Listener {
+    pub(crate) fn accept(&self) -> Operation<'_, impl FnMut(&mut Sockets, Instant) -> Attempt<(Stream, SocketAddr)>> {
+        let bound = &*self.0;
+        Operation::new(bound.shard(), move |sockets, _| {
+            let (id, peer) = sockets.accept(bound.endpoint)?;
+            let connected = Connected {
+                stack: bound.stack.clone(),
+                endpoint: bound.endpoint,
+                id,
+                peer,
+            };
+            Ok((Stream(Arc::new(connected)), peer))
+        })
+    }
+
+    pub(crate) fn close(&self) {
+        // A stack that has stopped has closed it.
+        let _ = self.0.enter(|sockets, now, endpoint| {
+            sockets.close(now, endpoint);
+            Ok(())
+        });
+    }
+
+    pub(crate) fn local_addresses(&self) -> Result<Vec<SocketAddr>> {
+        self.0.enter(|sockets, _, endpoint| sockets.local_addresses(endpoint))
+    }
+}
+
+/// An association with a socket of its own. Dropped, it closes.
+#[derive(Debug)]
+struct Connected {
+    stack: StackHandle,
+    endpoint: EndpointId,
+    id: Id,
+    peer: SocketAddr,
+}
+
+impl Connected {
+    fn shard(&self) -> &Shard {
+        self.stack.shard()
+    }
+
+    fn enter<T>(&self, command: impl FnOnce(&mut Sockets, Instant, EndpointId, Id) -> Result<T>) -> Result<T> {
+        self.shard()
+            .enter(|sockets, now| command(sockets, now, self.endpoint, self.id))?
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        // A stack that has stopped has closed it.
+        let _ = self.enter(|sockets, now, endpoint, id| {
+            sockets.close_stream(now, endpoint, id);
+            Ok(())
+        });
+    }
+}
+
+/// A connected one-to-one socket.
+#[derive(Clone, Debug)]
+pub(crate) struct Stream(Arc<Connected>);
+
+impl Stream {
+    pub(crate) fn connected(&self) -> Operation<'_, impl FnMut(&mut Sockets, Instant) -> Attempt<()>> {
+        let (endpoint, id) = (self.0.endpoint, self.0.id);
+        Operation::new(self.0.shard(), move |sockets, _| sockets.connected(endpoint, id))
+    }
+
+    pub(crate) fn recv(&self) -> Operation<'_, impl FnMut(&mut Sockets, Instant) -> Attempt<Option<Message>>> {
+        let (endpoint, id) = (self.0.endpoint, self.0.id);
+        Operation::new(self.0.shard(), move |sockets, now| {
+            sockets.recv_message(now, endpoint, id)
+        })
+    }
+
+    pub(crate) fn recv_any(&self) -> Operation<'_, impl FnMut(&mut Sockets, Instant) -> Attempt<Option<Received>>> {
+        let (endpoint, id) = (self.0.endpoint, self.0.id);
+        Operation::new(self.0.shard(), move |sockets, now| sockets.recv_from(now, endpoint, id))
+    }
+
+    pub(crate) fn send(
+        &self,
+        payload: Bytes,
+        info: SndInfo,
+    ) -> Operation<'_, impl FnMut(&mut Sockets, Instant) -> Attempt<()>> {
+        let (endpoint, id) = (self.0.endpoint, self.0.id);
+        Operation::new(self.0.shard(), move |sockets, now| {
+            sockets.send_from(now, endpoint, id, &payload, &info)
+        })
+    }
+
+    pub(crate) fn shutdown(&self) -> Result<()> {
+        // One that has ended needs no end.
+        self.0
+            .enter(|sockets, now, endpoint, id| match sockets.shutdown(now, endpoint, id) {
+                Err(crate::Error::NoSuchAssociation) => Ok(()),
+                outcome => outcome,
+            })
+    }
+
+    pub(crate) fn abort(&self, reason: Bytes) -> Result<()> {
+        self.0
+            .enter(|sockets, now, endpoint, id| sockets.abort(now, endpoint, id, reason))
+    }
+
+    pub(crate) fn close(&self) -> Operation<'_, impl FnMut(&mut Sockets, Instant) -> Attempt<()>> {
+        let (endpoint, id) = (self.0.endpoint, self.0.id);
+        Operation::new(self.0.shard(), move |sockets, now| {
+            sockets.close_stream(now, endpoint, id);
+            sockets.ended(endpoint, id)
+        })
+    }
+
+    pub(crate) fn assoc_id(&self) -> AssocId {
+        AssocId(AssocRepr::Userland(self.0.id))
+    }
+
+    pub(crate) fn peer_addr(&self) -> SocketAddr {
+        self.0.peer
+    }
+
+    pub(crate) fn status(&self) -> Result<AssociationStatus> {
+        self.0.enter(|sockets, _, endpoint, id| sockets.status(endpoint, id))
+    }
+
+    pub(crate) fn set_primary(&self, address: IpAddr) -> Result<()> {
+        self.0
+            .enter(|sockets, _, endpoint, id| sockets.set_primary(endpoint, id, address))
+    }
+
+    pub(crate) fn request_heartbeat(&self, address: IpAddr) -> Result<()> {
+        self.0
+            .enter(|sockets, now, endpoint, id| sockets.request_heartbeat(now, endpoint, id, address))
+    }
+
+    pub(crate) fn set_subscriptions(&self, subscriptions: Subscriptions) -> Result<()> {
+        self.0
+            .enter(|sockets, _, endpoint, id| sockets.set_subscriptions_of(endpoint, id, subscriptions))
+    }
+}

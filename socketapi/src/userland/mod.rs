@@ -1,0 +1,33 @@
+//! The userland backend: SCTP inside the process.
+//!
+//! | file | what |
+//! |---|---|
+//! | `stack` | [`StackHandle`]: a running stack, and how it is started |
+//! | `shared` | the stacks that sockets of the process share by default |
+//! | `handle` | what the public socket types hold: a socket of a stack |
+//! | `wait` | operations that may have to wait, and those who wait |
+//! | `shard` | one engine with its sockets behind a lock, and the way out for its packets |
+//! | `driver` | the task of a shard: datagrams in, time, what callers left to send |
+//! | `clock` | the only reader of the clock |
+//! | `sock` | RFC 6458's sockets on top of the engine, without I/O |
+//! | `device` | what carries packets: UDP sockets |
+//!
+//! # Locks
+//!
+//! In this order: the list of shared stacks, a shard's outbox, a shard's core. The outbox is the buffer between engine
+//! and network; whoever holds it sends, so packets keep their order. No system call is made, and no waker called,
+//! under the core's lock.
+
+mod clock;
+mod device;
+mod driver;
+mod handle;
+mod shard;
+mod shared;
+mod sock;
+mod stack;
+mod wait;
+
+pub use device::DeviceStats;
+pub(crate) use handle::{Listener, Opening, Socket, Stream};
+pub use stack::{StackBuilder, StackHandle};

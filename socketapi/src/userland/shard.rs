@@ -1,0 +1,344 @@
+//! One engine with its sockets behind a lock, and the way out for its packets.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::task::{Context, Waker};
+
+use bytes::Bytes;
+use sctp::{Instant, RxMeta, StackStats, Transmit};
+
+use super::clock::Clock;
+use super::device::{Device, Progress};
+use super::sock::Sockets;
+use super::wait::{Interest, Ticket};
+use crate::{Error, Result};
+
+/// How many batches of packets a caller sends itself before it leaves the rest to the driver.
+const INLINE_BATCHES: usize = 4;
+
+/// An engine, its sockets and its device.
+#[derive(Debug)]
+pub(crate) struct Shard {
+    pub(crate) device: Device,
+    clock: Clock,
+    core: Mutex<Core>,
+    outbox: Mutex<Outbox>,
+    /// Set before the outbox is asked for: whoever holds it then looks at the engine once more.
+    unsent: AtomicBool,
+    alarm: Alarm,
+}
+
+/// What the lock protects.
+#[derive(Debug)]
+struct Core {
+    sockets: Sockets,
+    /// When the driver will look at the time by itself.
+    armed: Option<Instant>,
+    /// How many handles and sockets need the stack.
+    users: usize,
+    stopped: bool,
+}
+
+/// Packets between engine and network.
+#[derive(Debug, Default)]
+struct Outbox {
+    buf: Vec<u8>,
+    /// What is in `buf` and has not been sent, since the network would not take it, with how much of it was sent.
+    waiting: Option<(Transmit, usize)>,
+}
+
+/// What became of an attempt to send all there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flushed {
+    /// Everything was sent, or someone else is at it.
+    All,
+    /// There may be more; the budget is used up.
+    More,
+    /// This socket of the device takes no more for now.
+    Blocked(usize),
+}
+
+/// What the driver sleeps until.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NextTurn {
+    /// Time has passed already.
+    Now,
+    /// A time.
+    At(Instant),
+    /// Nothing but datagrams and callers.
+    Never,
+    /// Nobody needs the stack any more; it has stopped.
+    Stopped,
+}
+
+impl Shard {
+    /// An engine on a device.
+    pub(crate) fn new(sockets: Sockets, device: Device) -> Self {
+        let core = Core {
+            sockets,
+            armed: None,
+            users: 1,
+            stopped: false,
+        };
+        Self {
+            device,
+            clock: Clock::start(),
+            core: Mutex::new(core),
+            outbox: Mutex::default(),
+            unsent: AtomicBool::new(false),
+            alarm: Alarm::default(),
+        }
+    }
+
+    /// Runs a command of a caller, then sends what it caused and wakes whom it concerns.
+    pub(crate) fn enter<T>(&self, command: impl FnOnce(&mut Sockets, Instant) -> T) -> Result<T> {
+        // Asked for before the core's lock, and only if it is free: one lock of the core serves the command and its
+        // packets.
+        let mut outbox = self.outbox.try_lock().ok();
+        let mut core = self.lock();
+        if core.stopped {
+            return Err(Error::StackStopped);
+        }
+        let now = self.clock.now();
+        let outcome = command(&mut core.sockets, now);
+        core.sockets.settle(now);
+        let mut filled = false;
+        if let Some(outbox) = outbox.as_deref_mut().filter(|outbox| outbox.waiting.is_none()) {
+            filled = outbox.fill(&mut core.sockets, now, self.device.max_segments());
+        }
+        let early = core.is_due_before_armed();
+        let woken = core.sockets.take_woken();
+        drop(core);
+
+        let quiet = outbox.is_some() && !filled;
+        drop(outbox);
+        if early {
+            self.alarm.ring();
+        }
+        let look_again = !quiet || self.unsent.load(Ordering::SeqCst);
+        if look_again && self.flush(INLINE_BATCHES) != Flushed::All {
+            self.alarm.ring();
+        }
+        wake(woken);
+        Ok(outcome)
+    }
+
+    /// Gives datagrams that arrived to the engine.
+    pub(crate) fn ingest(&self, datagrams: impl Iterator<Item = (RxMeta, Bytes)>) {
+        let mut core = self.lock();
+        let now = self.clock.now();
+        for (meta, datagram) in datagrams {
+            core.sockets.stack.handle_datagram(now, &meta, datagram);
+        }
+        core.sockets.settle(now);
+        let woken = core.sockets.take_woken();
+        drop(core);
+        // Answers leave before those who were woken cause more.
+        self.flush(INLINE_BATCHES);
+        wake(woken);
+    }
+
+    /// Sends what there is, at most so many batches.
+    pub(crate) fn flush(&self, batches: usize) -> Flushed {
+        loop {
+            self.unsent.store(true, Ordering::SeqCst);
+            let mut outbox = match self.outbox.try_lock() {
+                Ok(outbox) => outbox,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                // Whoever holds it sees the flag after letting go of it.
+                Err(TryLockError::WouldBlock) => return Flushed::All,
+            };
+            self.unsent.store(false, Ordering::SeqCst);
+            let flushed = self.empty(&mut outbox, batches);
+            drop(outbox);
+            if flushed != Flushed::All || !self.unsent.load(Ordering::SeqCst) {
+                return flushed;
+            }
+        }
+    }
+
+    fn empty(&self, outbox: &mut Outbox, batches: usize) -> Flushed {
+        for _ in 0..batches {
+            if outbox.waiting.is_none() {
+                let mut core = self.lock();
+                let now = self.clock.now();
+                let filled = outbox.fill(&mut core.sockets, now, self.device.max_segments());
+                core.sockets.settle(now);
+                let early = core.is_due_before_armed();
+                let woken = core.sockets.take_woken();
+                drop(core);
+                if early {
+                    self.alarm.ring();
+                }
+                wake(woken);
+                if !filled {
+                    return Flushed::All;
+                }
+            }
+            if let Some(socket) = outbox.send(&self.device) {
+                return Flushed::Blocked(socket);
+            }
+        }
+        Flushed::More
+    }
+
+    /// Runs due timers and says when the driver is to look again. Only the driver asks.
+    pub(crate) fn next_turn(&self) -> NextTurn {
+        let mut core = self.lock();
+        let now = self.clock.now();
+        let due = core.sockets.stack.poll_timeout();
+        if due.is_some_and(|due| due <= now) {
+            core.sockets.stack.handle_timeout(now);
+            core.sockets.settle(now);
+            let woken = core.sockets.take_woken();
+            drop(core);
+            wake(woken);
+            return NextTurn::Now;
+        }
+        if core.users == 0 && core.sockets.is_empty() {
+            core.stopped = true;
+            return NextTurn::Stopped;
+        }
+        // Looking too early is harmless, and cheaper than moving the timer with every packet.
+        let keep = core
+            .armed
+            .is_some_and(|armed| armed > now && due.is_some_and(|due| armed <= due));
+        if !keep {
+            core.armed = due;
+        }
+        core.armed.map_or(NextTurn::Never, NextTurn::At)
+    }
+
+    /// Ends everything: the driver is no more.
+    pub(crate) fn stop(&self) {
+        let mut core = self.lock();
+        core.stopped = true;
+        core.sockets.wake_everyone();
+        let woken = core.sockets.take_woken();
+        drop(core);
+        wake(woken);
+    }
+
+    /// Whether the stack is still needed.
+    pub(crate) fn is_needed(&self) -> bool {
+        let core = self.lock();
+        !core.stopped && (core.users > 0 || !core.sockets.is_empty())
+    }
+
+    /// One more user, unless the stack has stopped.
+    pub(crate) fn add_user(&self) -> bool {
+        let mut core = self.lock();
+        if !core.stopped {
+            core.users += 1;
+        }
+        !core.stopped
+    }
+
+    /// One user less.
+    pub(crate) fn remove_user(&self) {
+        let mut core = self.lock();
+        core.users = core.users.saturating_sub(1);
+        let last = core.users == 0;
+        drop(core);
+        if last {
+            self.alarm.ring();
+        }
+    }
+
+    /// Forgets someone who waited.
+    pub(crate) fn forget(&self, interest: Interest, ticket: Ticket) {
+        self.lock().sockets.unregister(interest, ticket);
+    }
+
+    /// The engine's counters.
+    pub(crate) fn stats(&self) -> StackStats {
+        self.lock().sockets.stack.stats()
+    }
+
+    /// Makes the driver's context the one that is woken; true if something has called for the driver since the last
+    /// time.
+    pub(crate) fn poll_alarm(&self, cx: &Context<'_>) -> bool {
+        self.alarm.poll(cx)
+    }
+
+    /// The instant as the runtime names it.
+    pub(crate) fn deadline(&self, at: Instant) -> tokio::time::Instant {
+        self.clock.deadline(at)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Core> {
+        // Nothing under the lock panics; if it did, the rest would still be whole.
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Core {
+    /// Whether a timer is due before the driver looks at the time; true once for each earlier time.
+    fn is_due_before_armed(&mut self) -> bool {
+        let Some(due) = self.sockets.stack.poll_timeout() else {
+            return false;
+        };
+        let early = self.armed.is_none_or(|armed| due < armed);
+        if early {
+            self.armed = Some(due);
+        }
+        early
+    }
+}
+
+impl Outbox {
+    /// Takes the next packets out of the engine; false if there are none.
+    fn fill(&mut self, sockets: &mut Sockets, now: Instant, max_segments: usize) -> bool {
+        self.waiting = sockets
+            .stack
+            .poll_transmit(now, max_segments, &mut self.buf)
+            .map(|transmit| (transmit, 0));
+        self.waiting.is_some()
+    }
+
+    /// Sends what waits; the socket of the device that would not take it.
+    fn send(&mut self, device: &Device) -> Option<usize> {
+        let (transmit, sent) = self.waiting.as_mut()?;
+        match device.send(transmit, &self.buf, sent) {
+            Progress::Done => {
+                self.waiting = None;
+                None
+            }
+            Progress::Blocked(socket) => Some(socket),
+        }
+    }
+}
+
+fn wake(woken: Vec<Waker>) {
+    for waker in woken {
+        waker.wake();
+    }
+}
+
+/// Calls the driver, once however often it rings before the driver looks.
+#[derive(Debug, Default)]
+struct Alarm {
+    rung: AtomicBool,
+    driver: Mutex<Option<Waker>>,
+}
+
+impl Alarm {
+    fn ring(&self) {
+        if !self.rung.swap(true, Ordering::SeqCst) {
+            let driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if let Some(driver) = driver {
+                driver.wake();
+            }
+        }
+    }
+
+    fn poll(&self, cx: &Context<'_>) -> bool {
+        let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *driver {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        drop(driver);
+        self.rung.swap(false, Ordering::SeqCst)
+    }
+}

@@ -1,0 +1,82 @@
+//! The stacks that sockets of the process share when they name none.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread;
+use std::time::Duration;
+
+use super::shard::Shard;
+use super::stack::{About, DEFAULT_UDP_PORT, StackBuilder, StackHandle};
+use crate::resolve::LocalAddresses;
+use crate::{Error, Result};
+
+/// The running shared stacks. They are not kept alive here.
+static SHARED: Mutex<Vec<(Weak<Shard>, Arc<About>)>> = Mutex::new(Vec::new());
+
+/// How often, a millisecond apart, the end of a stack is waited for whose UDP port is needed again.
+const END_WAITS: usize = 1000;
+
+/// A shared stack for a socket on `local`, started if there is none.
+///
+/// `connects` tells that the socket only connects: then its UDP port does not matter, and if the usual one belongs to
+/// another program it gets a free one.
+pub(super) fn shared(local: &LocalAddresses, connects: bool, on_runtime: bool) -> Result<StackHandle> {
+    let setting = match env::var("SCTP_UDP_PORT") {
+        Ok(text) => Some(
+            text.parse()
+                .map_err(|_| Error::Unsupported("SCTP_UDP_PORT is not a port number"))?,
+        ),
+        Err(_) => None,
+    };
+    let udp_port = setting.unwrap_or(DEFAULT_UDP_PORT);
+    let wanted = match local {
+        LocalAddresses::Any | LocalAddresses::AnyV4 => BTreeSet::new(),
+        LocalAddresses::These(addresses) => addresses.clone(),
+    };
+
+    let mut list = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut ending = Vec::new();
+    list.retain(|(shard, _)| shard.strong_count() > 0);
+    for (weak, about) in list.iter() {
+        let fits = about.udp_port == udp_port || (connects && about.peer_udp_port == Some(udp_port));
+        if !fits || !covers(about, &wanted) {
+            continue;
+        }
+        match weak
+            .upgrade()
+            .and_then(|shard| StackHandle::revive(shard, Arc::clone(about)))
+        {
+            Some(handle) => return Ok(handle),
+            None => ending.push(weak.clone()),
+        }
+    }
+    // One that has just stopped still holds the UDP port for a moment.
+    for _ in 0..END_WAITS {
+        if ending.iter().all(|weak| weak.strong_count() == 0) {
+            break;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+
+    let builder = StackBuilder::default().addresses(wanted);
+    let handle = match builder.clone().udp_port(udp_port).launch(on_runtime) {
+        Err(Error::UdpPortInUse { .. }) if connects && setting.is_none() => {
+            builder.udp_port(0).peer_udp_port(udp_port).launch(on_runtime)?
+        }
+        outcome => outcome?,
+    };
+    list.push((Arc::downgrade(handle.shard()), Arc::clone(handle.about())));
+    Ok(handle)
+}
+
+/// Whether a stack has all the addresses that are wanted; none stands for all of the host's.
+fn covers(about: &About, wanted: &BTreeSet<IpAddr>) -> bool {
+    let all = about.explicit.is_empty();
+    if wanted.is_empty() {
+        all
+    } else {
+        all || wanted.is_subset(&about.explicit)
+    }
+}

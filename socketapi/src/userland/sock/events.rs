@@ -1,0 +1,258 @@
+//! What the engine says becomes notifications, wake-ups and ends.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use sctp::{AssocId, EndpointId, Event, Instant, SendFailure};
+
+use super::{Assoc, Endpoint, Item, Owner, Phase, Sockets, Style};
+use crate::info::AssocRepr;
+use crate::{AssociationChange, AssociationState, Notification, SndInfo};
+
+/// How many notifications that a peer can cause at will wait for an association; more are dropped.
+const MAX_NOTIFICATIONS: usize = 128;
+
+impl Sockets {
+    pub(super) fn on_event(&mut self, now: Instant, endpoint: EndpointId, id: AssocId, event: Event) {
+        tracing::debug!(?endpoint, assoc = ?id, ?event, "engine event");
+        if matches!(
+            event,
+            Event::CommunicationUp {
+                initiated_here: false,
+                ..
+            }
+        ) {
+            self.adopt(now, endpoint, id);
+        }
+        let Some(entry) = self.endpoints.get_mut(&endpoint) else {
+            return;
+        };
+        let Some(assoc) = entry.assocs.get_mut(&id) else { return };
+        let new_phase = next_phase(&event);
+        let changed = new_phase.is_some();
+        if let Some(phase) = new_phase {
+            assoc.phase = phase;
+            assoc.wake_everyone(&mut self.woken);
+        }
+        match &event {
+            Event::PeerShutdown => {
+                assoc.peer_shut_down = true;
+                assoc.receivers.wake(&mut self.woken);
+                assoc.senders.wake(&mut self.woken);
+            }
+            Event::Writable => assoc.senders.wake(&mut self.woken),
+            Event::Readable => self.on_readable(now, endpoint, id),
+            _ => {}
+        }
+        if let Some(notification) = self.notification(endpoint, id, event) {
+            self.notify(endpoint, id, notification);
+        }
+        if changed {
+            self.after_change(now, endpoint, id);
+        }
+    }
+
+    /// Takes in an association that a peer has opened.
+    fn adopt(&mut self, now: Instant, endpoint: EndpointId, id: AssocId) {
+        let peer = self.stack.status(id).and_then(|status| {
+            status
+                .paths
+                .first()
+                .map(|path| SocketAddr::new(path.address, status.peer_port))
+        });
+        let (Some(entry), Some(peer)) = (self.endpoints.get_mut(&endpoint), peer) else {
+            return;
+        };
+        if entry.assocs.contains_key(&id) {
+            return;
+        }
+        let owner = match entry.style {
+            _ if !entry.open => Owner::Nobody,
+            Style::Many => Owner::Socket,
+            Style::Listener => Owner::Backlog,
+            Style::Single => Owner::Nobody,
+        };
+        entry
+            .assocs
+            .insert(id, Assoc::new(peer, owner, Phase::Up, entry.subscriptions));
+        match owner {
+            Owner::Backlog => {
+                entry.backlog.push_back(id);
+                entry.receivers.wake(&mut self.woken);
+            }
+            Owner::Nobody => self.discard(now, endpoint, id, Bytes::new()),
+            // The engine's backlog is for those who wait to be accepted; nobody waits here.
+            Owner::Socket | Owner::Stream => {
+                let known = self.stack.accept(id);
+                debug_assert!(known.is_ok(), "the engine knows the association it has just told about");
+            }
+        }
+    }
+
+    fn on_readable(&mut self, now: Instant, endpoint: EndpointId, id: AssocId) {
+        let Some(entry) = self.endpoints.get_mut(&endpoint) else {
+            return;
+        };
+        let Some(assoc) = entry.assocs.get_mut(&id) else { return };
+        if assoc.owner == Owner::Nobody {
+            // Nobody will take it, and the peer's shutdown waits for it.
+            while let Ok(Some(_)) = self.stack.recv(now, id) {}
+            return;
+        }
+        if !matches!(assoc.inbox.back(), Some(Item::Data(None))) {
+            assoc.inbox.push_back(Item::Data(None));
+        }
+        entry.mark_ready(id, &mut self.woken);
+    }
+
+    /// Puts a notification behind what the association has received so far.
+    fn notify(&mut self, endpoint: EndpointId, id: AssocId, notification: Notification) {
+        let Some(entry) = self.endpoints.get_mut(&endpoint) else {
+            return;
+        };
+        let Some(assoc) = entry.assocs.get_mut(&id) else { return };
+        let subscriptions = match assoc.owner {
+            Owner::Nobody => return,
+            Owner::Socket => &entry.subscriptions,
+            Owner::Backlog | Owner::Stream => &assoc.subscriptions,
+        };
+        let floods = matches!(
+            notification,
+            Notification::RemoteError { .. } | Notification::PeerAddressChange { .. } | Notification::SenderDry { .. }
+        ) || matches!(
+            &notification,
+            Notification::AssociationChange(change) if matches!(change.state, AssociationState::Restarted { .. })
+        );
+        if !subscriptions.wants(&notification) || (floods && assoc.inbox.len() >= MAX_NOTIFICATIONS) {
+            return;
+        }
+        // Messages that arrived before the notification are received before it; the marker behind it is for those
+        // that arrive later.
+        let more = matches!(assoc.inbox.back(), Some(Item::Data(None)));
+        if more {
+            assoc.inbox.pop_back();
+            let counted: usize = assoc.inbox.iter().map(Item::messages).sum();
+            let here = self.stack.status(id).map_or(0, |status| status.pending_messages);
+            assoc.inbox.push_back(Item::Data(Some(here.saturating_sub(counted))));
+        }
+        assoc.inbox.push_back(Item::Notification(notification));
+        if more {
+            assoc.inbox.push_back(Item::Data(None));
+        }
+        entry.mark_ready(id, &mut self.woken);
+    }
+
+    /// What to do once an association is established, or has ended.
+    fn after_change(&mut self, now: Instant, endpoint: EndpointId, id: AssocId) {
+        let Some(entry) = self.endpoints.get_mut(&endpoint) else {
+            return;
+        };
+        let Some(assoc) = entry.assocs.get_mut(&id) else { return };
+        match assoc.phase {
+            Phase::Up if assoc.shut_down_here => {
+                // Asked for before it was established; a second request changes nothing.
+                let _ = self.stack.shutdown(now, id);
+            }
+            Phase::Lost(_) | Phase::Failed(_) if assoc.owner == Owner::Backlog => {
+                entry.backlog.retain(|waiting| *waiting != id);
+                self.remove(now, endpoint, id);
+            }
+            _ if assoc.phase.has_ended() => {
+                entry.enders.wake(&mut self.woken);
+                self.all_ended.wake(&mut self.woken);
+                self.sweep(now, endpoint, id);
+            }
+            _ => {}
+        }
+    }
+
+    fn notification(&self, endpoint: EndpointId, id: AssocId, event: Event) -> Option<Notification> {
+        let peer = self.endpoints.get(&endpoint)?.assocs.get(&id)?.peer;
+        let assoc = crate::AssocId(AssocRepr::Userland(id));
+        let change = |state| {
+            Some(Notification::AssociationChange(AssociationChange {
+                assoc,
+                peer,
+                state,
+            }))
+        };
+        match event {
+            Event::CommunicationUp {
+                initiated_here,
+                outbound_streams,
+                inbound_streams,
+            } => change(AssociationState::Up {
+                initiated_here,
+                outbound_streams,
+                inbound_streams,
+            }),
+            Event::ConnectFailed { reason } => change(AssociationState::CannotStart(reason)),
+            Event::CommunicationLost { reason } => change(AssociationState::Lost(reason)),
+            Event::Restarted {
+                outbound_streams,
+                inbound_streams,
+            } => change(AssociationState::Restarted {
+                outbound_streams,
+                inbound_streams,
+            }),
+            Event::ShutdownComplete => change(AssociationState::ShutdownComplete),
+            Event::PeerShutdown => Some(Notification::PeerShutdown { assoc }),
+            Event::SenderDry => Some(Notification::SenderDry { assoc }),
+            Event::SendFailed(SendFailure {
+                stream,
+                ppid,
+                context,
+                sent,
+                payload,
+            }) => {
+                let info = SndInfo {
+                    stream,
+                    ppid,
+                    context,
+                    ..SndInfo::to(assoc)
+                };
+                Some(Notification::SendFailed {
+                    assoc,
+                    info,
+                    sent,
+                    payload,
+                })
+            }
+            Event::PathChanged { address, change } => Some(Notification::PeerAddressChange {
+                assoc,
+                address: SocketAddr::new(address, peer.port()),
+                change,
+            }),
+            Event::PeerError { cause, raw } => Some(Notification::RemoteError { assoc, cause, raw }),
+            _ => None,
+        }
+    }
+}
+
+impl Endpoint {
+    /// An association has something to receive: its turn comes, and whoever waits for it is woken.
+    pub(super) fn mark_ready(&mut self, id: AssocId, woken: &mut Vec<std::task::Waker>) {
+        let Some(assoc) = self.assocs.get_mut(&id) else { return };
+        match assoc.owner {
+            Owner::Socket => {
+                if !assoc.in_turn {
+                    assoc.in_turn = true;
+                    self.ready.push_back(id);
+                }
+                self.receivers.wake(woken);
+            }
+            Owner::Stream => assoc.receivers.wake(woken),
+            Owner::Backlog | Owner::Nobody => {}
+        }
+    }
+}
+
+fn next_phase(event: &Event) -> Option<Phase> {
+    match event {
+        Event::CommunicationUp { .. } => Some(Phase::Up),
+        Event::ConnectFailed { reason } => Some(Phase::Failed(reason.clone())),
+        Event::CommunicationLost { reason } => Some(Phase::Lost(reason.clone())),
+        Event::ShutdownComplete => Some(Phase::ShutDown),
+        _ => None,
+    }
+}

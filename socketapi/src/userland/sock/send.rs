@@ -1,0 +1,94 @@
+//! Sending: finding the association a message is for, setting it up if needed.
+
+use bytes::Bytes;
+use sctp::error::SendError;
+use sctp::{AssocId, ConnectOptions, EndpointId, Instant, OutMessage};
+
+use super::{Owner, Phase, Sockets};
+use crate::userland::wait::{Attempt, Interest, Refused};
+use crate::{Destination, Error, Result, SndInfo};
+
+impl Sockets {
+    /// Sends on a one-to-many socket.
+    pub(crate) fn send(&mut self, now: Instant, endpoint: EndpointId, payload: &Bytes, info: &SndInfo) -> Attempt<()> {
+        self.open_endpoint(endpoint)?;
+        let id = match info.destination {
+            Destination::Association(assoc) => assoc.userland()?,
+            Destination::Address(peer) => match self.stack.find(endpoint, peer.ip(), peer.port()) {
+                Some(id) if self.is_alive(endpoint, id) => id,
+                _ => {
+                    // What the set-up cannot take would leave an association that nobody asked for.
+                    check(payload)?;
+                    self.open(now, endpoint, &[peer], ConnectOptions::default())?
+                }
+            },
+            Destination::Peer => return Err(Error::NoDestination.into()),
+        };
+        self.owned(endpoint, id, Owner::Socket)?;
+        self.queue(now, endpoint, id, payload, info)
+    }
+
+    /// Sends on a one-to-one socket.
+    pub(crate) fn send_from(
+        &mut self,
+        now: Instant,
+        endpoint: EndpointId,
+        id: AssocId,
+        payload: &Bytes,
+        info: &SndInfo,
+    ) -> Attempt<()> {
+        match info.destination {
+            Destination::Peer => {}
+            Destination::Association(assoc) if assoc.userland() == Ok(id) => {}
+            _ => return Err(Error::NoDestination.into()),
+        }
+        let assoc = self.owned(endpoint, id, Owner::Stream).map_err(|_| Error::Closed)?;
+        match &assoc.phase {
+            Phase::Failed(reason) => Err(Error::ConnectFailed(reason.clone()).into()),
+            Phase::Lost(reason) => Err(Error::AssociationLost(reason.clone()).into()),
+            Phase::ShutDown => Err(Error::ShuttingDown.into()),
+            Phase::Connecting | Phase::Up => self.queue(now, endpoint, id, payload, info),
+        }
+    }
+
+    fn queue(
+        &mut self,
+        now: Instant,
+        endpoint: EndpointId,
+        id: AssocId,
+        payload: &Bytes,
+        info: &SndInfo,
+    ) -> Attempt<()> {
+        if self.assoc_mut(endpoint, id).is_some_and(|assoc| assoc.shut_down_here) {
+            return Err(Error::ShuttingDown.into());
+        }
+        let message = OutMessage {
+            stream: info.stream,
+            ppid: info.ppid,
+            unordered: info.unordered,
+            sack_immediately: info.sack_immediately,
+            context: info.context,
+            destination: info.to_address,
+            payload: payload.clone(),
+        };
+        match self.stack.send(now, id, message) {
+            Ok(()) => Ok(()),
+            Err(SendError::WouldBlock) => Err(Refused::Wait(Interest::Send(endpoint, id))),
+            Err(error) => Err(Error::from(error).into()),
+        }
+    }
+
+    /// Whether an association exists and has not ended.
+    fn is_alive(&mut self, endpoint: EndpointId, id: AssocId) -> bool {
+        self.assoc_mut(endpoint, id)
+            .is_some_and(|assoc| !assoc.phase.has_ended())
+    }
+}
+
+const fn check(payload: &Bytes) -> Result<()> {
+    if payload.is_empty() {
+        Err(Error::EmptyMessage)
+    } else {
+        Ok(())
+    }
+}

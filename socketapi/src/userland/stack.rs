@@ -1,0 +1,258 @@
+//! A running stack, and how it is started.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sctp::config::{OotbPolicy, StackConfig};
+use sctp::{Stack, StackStats};
+
+use super::device::{Device, DeviceStats, UdpDevice, host_addresses};
+use super::driver;
+use super::shard::Shard;
+use super::sock::Sockets;
+use super::wait::Operation;
+use crate::{Error, Result, blocking};
+
+/// The UDP port of SCTP in UDP (RFC 6951 §5.1).
+pub(super) const DEFAULT_UDP_PORT: u16 = 9899;
+
+/// A running stack of the userland backend: SCTP on a set of addresses and a UDP port.
+///
+/// It is a handle and cheap to clone. The stack runs while a handle or a socket of it exists, and after that until
+/// associations that end in the background have ended.
+#[derive(Clone, Debug)]
+pub struct StackHandle(Arc<User>);
+
+/// One that needs the stack.
+#[derive(Debug)]
+struct User {
+    shard: Arc<Shard>,
+    about: Arc<About>,
+}
+
+/// What does not change while a stack runs.
+#[derive(Debug)]
+pub(super) struct About {
+    /// The addresses it was started on, empty for all of the host's.
+    pub(super) explicit: BTreeSet<IpAddr>,
+    pub(super) addresses: Vec<IpAddr>,
+    pub(super) udp_port: u16,
+    pub(super) peer_udp_port: Option<u16>,
+}
+
+impl Drop for User {
+    fn drop(&mut self) {
+        self.shard.remove_user();
+    }
+}
+
+impl StackHandle {
+    /// A builder of a stack.
+    pub fn builder() -> StackBuilder {
+        StackBuilder::default()
+    }
+
+    /// The UDP port.
+    pub fn udp_port(&self) -> u16 {
+        self.0.about.udp_port
+    }
+
+    /// The addresses that sockets of the stack may use.
+    pub fn addresses(&self) -> &[IpAddr] {
+        &self.0.about.addresses
+    }
+
+    /// The counters of the engine.
+    pub fn stats(&self) -> StackStats {
+        self.0.shard.stats()
+    }
+
+    /// The counters of the network device.
+    pub fn device_stats(&self) -> DeviceStats {
+        self.0.shard.device.stats()
+    }
+
+    /// Stops listening on all sockets, shuts all associations down gracefully, also those that end in the background,
+    /// and waits until they have ended: what a program does before it exits, since no kernel does it afterwards.
+    ///
+    /// Associations that have not ended after `timeout` are aborted.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`] if some were aborted, [`Error::StackStopped`].
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with its time driver enabled.
+    pub async fn shutdown_graceful(&self, timeout: Duration) -> Result<()> {
+        let shard = &self.0.shard;
+        shard.enter(Sockets::shutdown_all)?;
+        let ended = Operation::new(shard, |sockets, _| sockets.all_ended());
+        match tokio::time::timeout(timeout, ended).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                shard.enter(Sockets::abort_all)?;
+                Err(Error::TimedOut)
+            }
+        }
+    }
+
+    /// As [`shutdown_graceful`](Self::shutdown_graceful), but blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`shutdown_graceful`](Self::shutdown_graceful).
+    pub fn shutdown_graceful_blocking(&self, timeout: Duration) -> Result<()> {
+        let shard = &self.0.shard;
+        shard.enter(Sockets::shutdown_all)?;
+        match blocking::wait_for(Operation::new(shard, |sockets, _| sockets.all_ended()), timeout) {
+            Some(outcome) => outcome,
+            None => {
+                shard.enter(Sockets::abort_all)?;
+                Err(Error::TimedOut)
+            }
+        }
+    }
+
+    pub(super) fn shard(&self) -> &Arc<Shard> {
+        &self.0.shard
+    }
+
+    pub(super) fn about(&self) -> &Arc<About> {
+        &self.0.about
+    }
+
+    /// A handle on a stack that may have stopped meanwhile.
+    pub(super) fn revive(shard: Arc<Shard>, about: Arc<About>) -> Option<Self> {
+        shard.add_user().then(|| Self(Arc::new(User { shard, about })))
+    }
+}
+
+/// How a stack is to run.
+#[derive(Clone, Debug)]
+pub struct StackBuilder {
+    addresses: BTreeSet<IpAddr>,
+    udp_port: u16,
+    peer_udp_port: Option<u16>,
+    max_associations: Option<usize>,
+    ootb_policy: OotbPolicy,
+}
+
+impl Default for StackBuilder {
+    fn default() -> Self {
+        Self {
+            addresses: BTreeSet::new(),
+            udp_port: DEFAULT_UDP_PORT,
+            peer_udp_port: None,
+            max_associations: None,
+            ootb_policy: OotbPolicy::default(),
+        }
+    }
+}
+
+impl StackBuilder {
+    /// Uses these addresses of the host; none (the default) stands for all it has. IPv6 link-local addresses cannot
+    /// be used.
+    #[must_use]
+    pub fn addresses(mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        self.addresses = addresses.into_iter().collect();
+        self
+    }
+
+    /// Carries packets on this UDP port, 9899 by default; 0 draws a free one.
+    #[must_use]
+    pub const fn udp_port(mut self, port: u16) -> Self {
+        self.udp_port = port;
+        self
+    }
+
+    /// Expects peers on this UDP port, until their packets show another one. By default, on the stack's own port.
+    /// [`PathConfig::set_remote_encapsulation_port`](crate::PathConfig::set_remote_encapsulation_port) is the same
+    /// for one socket or association.
+    #[must_use]
+    pub const fn peer_udp_port(mut self, port: u16) -> Self {
+        self.peer_udp_port = Some(port);
+        self
+    }
+
+    /// Holds at most so many associations; more are refused.
+    #[must_use]
+    pub const fn max_associations(mut self, limit: usize) -> Self {
+        self.max_associations = Some(limit);
+        self
+    }
+
+    /// Stays silent on packets that belong to no association (RFC 9260 §8.4), rather than answering with an ABORT.
+    #[must_use]
+    pub const fn silent(mut self) -> Self {
+        self.ootb_policy = OotbPolicy::Silent;
+        self
+    }
+
+    /// Starts the stack on the runtime that this is called on; should that shut down while the stack is in use, it
+    /// goes on on a thread of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UdpPortInUse`], [`Error::AddressNotAvailable`], [`Error::Io`].
+    ///
+    /// # Panics
+    ///
+    /// The runtime needs its I/O and time drivers enabled.
+    #[expect(
+        clippy::unused_async,
+        reason = "starting may have to wait for another process one day"
+    )]
+    pub async fn start(self) -> Result<StackHandle> {
+        self.launch(true)
+    }
+
+    /// Starts the stack on a thread of its own, which needs no runtime.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn start_blocking(self) -> Result<StackHandle> {
+        self.launch(false)
+    }
+
+    pub(super) fn launch(self, on_runtime: bool) -> Result<StackHandle> {
+        let explicit: Vec<IpAddr> = self.addresses.iter().copied().collect();
+        if explicit.iter().any(IpAddr::is_unspecified) {
+            return Err(Error::InvalidAddress);
+        }
+        let device = UdpDevice::bind(&explicit, self.udp_port)?;
+        let mut addresses = if explicit.is_empty() {
+            host_addresses()?
+        } else {
+            explicit
+        };
+        addresses.retain(|address| device.has_family_of(*address));
+        let udp_port = device.port();
+
+        let mut config = StackConfig::new(addresses.clone(), Some(udp_port));
+        config.set_ootb_policy(self.ootb_policy);
+        if let Some(limit) = self.max_associations {
+            config.set_max_associations(limit);
+        }
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(|_| Error::Unsupported("the system has no randomness"))?;
+        let sockets = Sockets::new(Stack::new(config, seed));
+        let shard = Arc::new(Shard::new(sockets, Device::Udp(device)));
+        let about = About {
+            explicit: self.addresses,
+            addresses,
+            udp_port,
+            peer_udp_port: self.peer_udp_port,
+        };
+        let handle = StackHandle(Arc::new(User {
+            shard,
+            about: Arc::new(about),
+        }));
+        driver::start(handle.shard(), on_runtime)?;
+        tracing::debug!(udp_port, addresses = ?handle.addresses(), "stack started");
+        Ok(handle)
+    }
+}

@@ -1,0 +1,152 @@
+//! Operations that may have to wait, and those who wait.
+//!
+//! An operation is an attempt under the shard's lock. If it cannot succeed now it says what it waits for, and its
+//! waker is stored under that same lock, where the condition is also made true: no wake-up is lost. Everyone who
+//! waits for a condition is woken when it may hold, and tries again.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use sctp::{AssocId, EndpointId, Instant};
+
+use super::shard::Shard;
+use super::sock::Sockets;
+use crate::{Error, Result};
+
+/// What an operation waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interest {
+    /// Something to receive, or to accept, on an end point.
+    Receive(EndpointId),
+    /// Something to receive on an association with a socket of its own.
+    ReceiveFrom(EndpointId, AssocId),
+    /// Room to send on an association.
+    Send(EndpointId, AssocId),
+    /// The end of an association's set-up.
+    Setup(EndpointId, AssocId),
+    /// The end of an association, or of the last one of an end point.
+    Ended(EndpointId),
+    /// The end of all associations of the stack.
+    AllEnded,
+}
+
+/// Why an attempt did not succeed.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// It may, later.
+    Wait(Interest),
+    /// It never will.
+    Failed(Error),
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// What an attempt yields.
+pub(crate) type Attempt<T> = Result<T, Refused>;
+
+/// Tells those who wait from each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ticket(pub(crate) u64);
+
+/// Those who wait for one condition.
+#[derive(Debug, Default)]
+pub(crate) struct Waiters(Vec<(Ticket, Waker)>);
+
+impl Waiters {
+    /// Adds one, or renews its waker.
+    pub(crate) fn add(&mut self, ticket: Ticket, waker: &Waker) {
+        match self.0.iter_mut().find(|(known, _)| *known == ticket) {
+            Some((_, known)) => known.clone_from(waker),
+            None => self.0.push((ticket, waker.clone())),
+        }
+    }
+
+    /// Removes one, if it is there.
+    pub(crate) fn remove(&mut self, ticket: Ticket) {
+        self.0.retain(|(known, _)| *known != ticket);
+    }
+
+    /// Moves all to `woken`, to be woken once the lock is released.
+    pub(crate) fn wake(&mut self, woken: &mut Vec<Waker>) {
+        woken.extend(self.0.drain(..).map(|(_, waker)| waker));
+    }
+}
+
+/// An attempt that can be made once, or again and again until it need not wait.
+///
+/// Dropped, it leaves nothing behind: an attempt that did not succeed has changed nothing.
+#[must_use = "an operation does nothing unless it is attempted or awaited"]
+pub(crate) struct Operation<'a, F> {
+    shard: &'a Shard,
+    attempt: F,
+    registered: Option<(Interest, Ticket)>,
+}
+
+// The attempt is only ever called, never pinned.
+impl<F> Unpin for Operation<'_, F> {}
+
+impl<'a, F, T> Operation<'a, F>
+where
+    F: FnMut(&mut Sockets, Instant) -> Attempt<T>,
+{
+    /// An operation on a shard.
+    pub(crate) const fn new(shard: &'a Shard, attempt: F) -> Self {
+        Self {
+            shard,
+            attempt,
+            registered: None,
+        }
+    }
+
+    /// One attempt; [`Error::WouldBlock`] where it would have to wait.
+    pub(crate) fn attempt(mut self) -> Result<T> {
+        let attempt = &mut self.attempt;
+        match self.shard.enter(attempt)? {
+            Ok(value) => Ok(value),
+            Err(Refused::Wait(_)) => Err(Error::WouldBlock),
+            Err(Refused::Failed(error)) => Err(error),
+        }
+    }
+}
+
+impl<F, T> Future for Operation<'_, F>
+where
+    F: FnMut(&mut Sockets, Instant) -> Attempt<T>,
+{
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self {
+            shard,
+            attempt,
+            registered,
+        } = &mut *self;
+        let outcome = shard.enter(|sockets, now| {
+            let outcome = attempt(sockets, now);
+            let before = registered.take();
+            if let Err(Refused::Wait(interest)) = &outcome {
+                *registered = Some(sockets.register(*interest, before, cx.waker()));
+            } else if let Some((interest, ticket)) = before {
+                sockets.unregister(interest, ticket);
+            }
+            outcome
+        });
+        match outcome {
+            Ok(Ok(value)) => Poll::Ready(Ok(value)),
+            Ok(Err(Refused::Wait(_))) => Poll::Pending,
+            Ok(Err(Refused::Failed(error))) | Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+}
+
+impl<F> Drop for Operation<'_, F> {
+    fn drop(&mut self) {
+        if let Some((interest, ticket)) = self.registered.take() {
+            self.shard.forget(interest, ticket);
+        }
+    }
+}
