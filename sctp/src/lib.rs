@@ -60,18 +60,23 @@ mod stats;
 mod transmit;
 pub mod wire;
 
+mod cc;
+mod path;
 mod recv;
+mod send;
+
+mod assoc;
 
 mod stack;
 
 #[cfg(feature = "sim")]
 pub mod sim;
 
+pub use assoc::{AssociationPhase, AssociationStatus, PathStatus};
 pub use event::{Event, PathChange, SendFailure};
 pub use message::{OutMessage, Received};
-pub use stack::{
-    AssocId, AssociationPhase, AssociationStatus, ConnectOptions, EndpointId, PathState, PathStatus, Stack,
-};
+pub use path::PathState;
+pub use stack::{AssocId, ConnectOptions, EndpointId, Stack};
 pub use stats::{AssociationStats, StackStats};
 pub use time::Instant;
 pub use transmit::{ChecksumState, RxMeta, Transmit, UdpPorts};

@@ -32,6 +32,9 @@ pub struct RxMeta {
     pub encap: Option<UdpPorts>,
     /// Whether the checksum was verified below.
     pub checksum: ChecksumState,
+    /// Bytes of the buffer that the datagram is a slice of, and keeps alive. User data that is a small part of it is
+    /// copied out, so that it does not hold much more memory than it counts for.
+    pub buffer_len: usize,
 }
 
 /// One or more SCTP packets to one address, lying one after another in the buffer they were written to.

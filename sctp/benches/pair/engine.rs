@@ -55,6 +55,7 @@ impl End {
                 dst: transmit.dst,
                 encap: None,
                 checksum: ChecksumState::Unverified,
+                buffer_len: transmit.size,
             };
             let mut packets = Bytes::from(buf);
             while !packets.is_empty() {

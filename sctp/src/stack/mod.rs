@@ -1,125 +1,43 @@
-//! The stack: what users and drivers of the engine call.
+//! The stack: inputs and outputs in a fixed order, and the way from a packet to its association.
 
-use std::net::IpAddr;
-use std::time::Duration;
+mod command;
+mod demux;
+mod endpoint;
+mod listener;
+mod ootb;
+mod ready;
+mod table;
+
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::Instant;
-use crate::config::{AssociationConfig, EndpointConfig, StackConfig};
-use crate::error::{BindError, ConnectError, NoSuchAssociation, PathError, SendError};
+use crate::assoc::{AssociationPhase, CookieKeys, Scratch};
+use crate::config::StackConfig;
 use crate::event::Event;
-use crate::message::{OutMessage, Received};
-use crate::stats::{AssociationStats, StackStats};
-use crate::transmit::{RxMeta, Transmit};
+use crate::random::Random;
+use crate::stats::StackStats;
+use crate::time::Instant;
+use crate::timer::TimerQueue;
+use crate::transmit::{RxMeta, Transmit, UdpPorts};
 
-/// Names an end point of a stack. Never used again for another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EndpointId {
-    index: u32,
-    generation: u32,
-}
+pub use command::ConnectOptions;
+pub use endpoint::EndpointId;
+pub use table::AssocId;
 
-/// Names an association of a stack. Never used again for another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AssocId {
-    index: u32,
-    generation: u32,
-}
+use endpoint::Endpoints;
+use ootb::OotbLimiter;
+use ready::ReadyQueue;
+use table::Table;
 
-/// What a new association may have of its own.
-#[derive(Clone, Debug, Default)]
-pub struct ConnectOptions {
-    /// Its configuration; `None` for the end point's.
-    pub config: Option<AssociationConfig>,
-}
+/// How many answers that belong to no association may wait to be sent.
+const MAX_REPLIES: usize = 1024;
 
-/// Where in its life an association is (RFC 9260 §4), and for how much longer it answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AssociationPhase {
-    /// INIT sent.
-    CookieWait,
-    /// COOKIE ECHO sent.
-    CookieEchoed,
-    /// Open in both directions.
-    Established,
-    /// Shutting down once everything queued is acknowledged.
-    ShutdownPending,
-    /// SHUTDOWN sent.
-    ShutdownSent,
-    /// SHUTDOWN received, still sending what is queued.
-    ShutdownReceived,
-    /// SHUTDOWN ACK sent.
-    ShutdownAckSent,
-    /// Over; received data may still be taken.
-    Closed,
-}
-
-/// Whether a path works (RFC 9260 §8.2, §5.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PathState {
-    /// Not yet known to belong to the peer.
-    Unconfirmed,
-    /// It answers.
-    Active,
-    /// It does not answer.
-    Inactive,
-}
-
-/// One of the peer's addresses (GET SRTT REPORT and STATUS, RFC 9260 §11.1.8, §11.1.13).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PathStatus {
-    /// The peer's address.
-    pub address: IpAddr,
-    /// Whether it works.
-    pub state: PathState,
-    /// Whether new data goes there by default.
-    pub primary: bool,
-    /// Smoothed round-trip time, once measured.
-    pub srtt: Option<Duration>,
-    /// Retransmission time-out.
-    pub rto: Duration,
-    /// Congestion window in bytes.
-    pub cwnd: usize,
-    /// Slow start threshold in bytes.
-    pub ssthresh: usize,
-    /// Bytes in flight.
-    pub flight_size: usize,
-    /// Missing answers in a row.
-    pub error_count: u16,
-    /// Largest IP packet, headers included.
-    pub mtu: usize,
-    /// The peer's UDP port, with encapsulation.
-    pub encapsulation_port: Option<u16>,
-}
-
-/// A snapshot of an association (STATUS, RFC 9260 §11.1.8).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AssociationStatus {
-    /// Where in its life it is.
-    pub phase: AssociationPhase,
-    /// The own SCTP port.
-    pub local_port: u16,
-    /// The peer's SCTP port.
-    pub peer_port: u16,
-    /// The own addresses it uses.
-    pub local_addresses: Vec<IpAddr>,
-    /// Streams that this side may send on.
-    pub outbound_streams: u16,
-    /// Streams that the peer may send on.
-    pub inbound_streams: u16,
-    /// What is left of the peer's receive window, in bytes.
-    pub peer_rwnd: usize,
-    /// Messages queued or not fully acknowledged.
-    pub unacknowledged_messages: usize,
-    /// Bytes of user data queued or not acknowledged.
-    pub buffered_bytes: usize,
-    /// Messages waiting to be received.
-    pub pending_messages: usize,
-    /// The peer's addresses; the first one is the one that set-up used.
-    pub paths: Vec<PathStatus>,
-    /// Counters.
-    pub stats: AssociationStats,
+/// A packet that belongs to no association.
+#[derive(Debug)]
+struct Reply {
+    transmit: Transmit,
+    packet: Vec<u8>,
 }
 
 /// One SCTP instance on a set of local addresses.
@@ -128,14 +46,40 @@ pub struct AssociationStatus {
 /// input (a packet, a message, `max_segments` packets); a spurious [`handle_timeout`](Self::handle_timeout) is
 /// harmless.
 #[derive(Debug)]
-pub struct Stack {}
+pub struct Stack {
+    config: StackConfig,
+    random: Random,
+    cookie_keys: CookieKeys,
+    endpoints: Endpoints,
+    table: Table,
+    timers: TimerQueue<AssocId>,
+    to_transmit: ReadyQueue,
+    to_tell: ReadyQueue,
+    replies: VecDeque<Reply>,
+    ootb: OotbLimiter,
+    scratch: Scratch,
+    stats: StackStats,
+}
 
-#[expect(missing_docs, unused_variables, clippy::todo, reason = "signatures first")]
 impl Stack {
     /// A stack whose whole randomness comes from `seed`, which must be secret in production: tags, TSNs and the
     /// State Cookie key follow from it.
     pub fn new(config: StackConfig, seed: [u8; 32]) -> Self {
-        todo!()
+        let mut random = Random::new(seed);
+        Self {
+            cookie_keys: CookieKeys::new(random.child()),
+            endpoints: Endpoints::new(config.local_addresses()),
+            table: Table::new(&mut random),
+            timers: TimerQueue::new(),
+            to_transmit: ReadyQueue::default(),
+            to_tell: ReadyQueue::default(),
+            replies: VecDeque::new(),
+            ootb: OotbLimiter::new(config.ootb_answers_per_second()),
+            scratch: Scratch::default(),
+            stats: StackStats::default(),
+            random,
+            config,
+        }
     }
 
     // Inputs.
@@ -143,140 +87,166 @@ impl Stack {
     /// A datagram arrived: an SCTP packet, without IP and UDP headers. The bytes are kept only as long as user data
     /// in them waits to be received.
     pub fn handle_datagram(&mut self, now: Instant, meta: &RxMeta, datagram: Bytes) {
-        todo!()
+        self.stats.packets_received += 1;
+        self.demultiplex(now, meta, &datagram);
     }
 
     /// Time has passed; due timers run.
     pub fn handle_timeout(&mut self, now: Instant) {
-        todo!()
+        while let Some(id) = self.timers.pop_due(now) {
+            let Some(slot) = self.table.get_mut(id) else { continue };
+            slot.armed = None;
+            // The stack's timer may be early: the association's moves on without it.
+            if slot.assoc.poll_timeout().is_some_and(|at| at <= now) {
+                slot.assoc.on_timeout(now, &mut self.random);
+            }
+            self.settle(id);
+        }
     }
 
     // Outputs.
 
-    /// Writes the next packet or packets to `buf` (which it clears first): up to `max_segments` packets of one size, the last one
-    /// maybe shorter, to one address. `None` when there is nothing to send now.
+    /// Writes the next packet or packets to `buf` (which it clears first): up to `max_segments` packets of one size,
+    /// the last one maybe shorter, to one address. `None` when there is nothing to send now.
     pub fn poll_transmit(&mut self, now: Instant, max_segments: usize, buf: &mut Vec<u8>) -> Option<Transmit> {
-        todo!()
+        buf.clear();
+        if let Some(reply) = self.replies.pop_front() {
+            buf.extend_from_slice(&reply.packet);
+            self.stats.packets_sent += 1;
+            return Some(reply.transmit);
+        }
+        while let Some(id) = self.to_transmit.front() {
+            if let Some(slot) = self.table.get_mut(id) {
+                let assoc = &mut slot.assoc;
+                let transmit = assoc.poll_transmit(now, max_segments, buf, &mut self.scratch, &mut self.random);
+                if let Some(transmit) = transmit {
+                    self.stats.packets_sent += transmit.size.div_ceil(transmit.segment_size.max(1)) as u64;
+                    self.arm(id);
+                    self.to_transmit.rotate();
+                    return Some(transmit);
+                }
+                slot.transmit_queued = false;
+                self.arm(id);
+            }
+            self.to_transmit.pop();
+            self.forget_if_over(id);
+        }
+        None
     }
 
     /// The next event, oldest first.
     pub fn poll_event(&mut self) -> Option<(EndpointId, AssocId, Event)> {
-        todo!()
+        while let Some(id) = self.to_tell.front() {
+            if let Some(slot) = self.table.get_mut(id) {
+                if let Some(event) = slot.assoc.poll_event() {
+                    let endpoint = slot.endpoint;
+                    if !slot.assoc.has_events() {
+                        slot.events_queued = false;
+                        self.to_tell.pop();
+                        self.forget_if_over(id);
+                    }
+                    return Some((endpoint, id, event));
+                }
+                slot.events_queued = false;
+            }
+            self.to_tell.pop();
+        }
+        None
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due; never is `None`.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        todo!()
-    }
-
-    // End points.
-
-    /// Binds an end point (INITIALIZE, §11.1.1).
-    pub fn bind(&mut self, config: EndpointConfig) -> Result<EndpointId, BindError> {
-        todo!()
-    }
-
-    /// Accepts associations from peers, while fewer than `backlog` wait to be [accepted](Self::accept). Zero stops.
-    /// False if there is no such end point.
-    pub fn listen(&mut self, endpoint: EndpointId, backlog: usize) -> bool {
-        todo!()
-    }
-
-    /// The end point's port.
-    pub fn local_port(&self, endpoint: EndpointId) -> Option<u16> {
-        todo!()
-    }
-
-    /// The own addresses that the end point uses.
-    pub fn local_addresses(&self, endpoint: EndpointId) -> Vec<IpAddr> {
-        todo!()
-    }
-
-    /// Closes an end point: its port is free at once, its associations are aborted and released (DESTROY, §11.1.12).
-    /// The ABORTs still come out of `poll_transmit`; no more events come for it.
-    pub fn close_endpoint(&mut self, now: Instant, endpoint: EndpointId) {
-        todo!()
-    }
-
-    /// The host's addresses changed. New associations use the new list; existing ones keep what they told the peer.
-    pub fn set_local_addresses(&mut self, addresses: Vec<IpAddr>) {
-        todo!()
-    }
-
-    // Associations.
-
-    /// Opens an association (ASSOCIATE, §11.1.2); [`Event::CommunicationUp`] or [`Event::ConnectFailed`] follows.
-    /// Messages may be queued at once. The first address is the first to be tried and the primary one.
-    pub fn connect(
-        &mut self,
-        now: Instant,
-        endpoint: EndpointId,
-        peer: &[IpAddr],
-        peer_port: u16,
-        options: ConnectOptions,
-    ) -> Result<AssocId, ConnectError> {
-        todo!()
-    }
-
-    /// Takes an association that a peer opened out of its end point's backlog.
-    pub fn accept(&mut self, assoc: AssocId) -> Result<(), NoSuchAssociation> {
-        todo!()
-    }
-
-    /// Queues a message (SEND, §11.1.5).
-    pub fn send(&mut self, now: Instant, assoc: AssocId, message: OutMessage) -> Result<(), SendError> {
-        todo!()
-    }
-
-    /// Takes the next received message (RECEIVE, §11.1.6); `None` when there is none.
-    pub fn recv(&mut self, now: Instant, assoc: AssocId) -> Result<Option<Received>, NoSuchAssociation> {
-        todo!()
-    }
-
-    /// Ends the association gracefully (SHUTDOWN, §11.1.3): what is queued is delivered first.
-    pub fn shutdown(&mut self, now: Instant, assoc: AssocId) -> Result<(), NoSuchAssociation> {
-        todo!()
-    }
-
-    /// Ends the association at once (ABORT, §11.1.4); `reason` goes to the peer.
-    pub fn abort(&mut self, now: Instant, assoc: AssocId, reason: Bytes) -> Result<(), NoSuchAssociation> {
-        todo!()
-    }
-
-    /// Forgets an association: aborts it if it has not ended, discards what was not received. No more events come
-    /// for it. An association that has ended and holds nothing to receive is forgotten by itself once its last event
-    /// was polled.
-    pub fn release(&mut self, now: Instant, assoc: AssocId) {
-        todo!()
-    }
-
-    /// A snapshot (STATUS, §11.1.8); `None` if there is no such association.
-    pub fn status(&self, assoc: AssocId) -> Option<AssociationStatus> {
-        todo!()
-    }
-
-    /// The own end point of an association.
-    pub fn endpoint_of(&self, assoc: AssocId) -> Option<EndpointId> {
-        todo!()
-    }
-
-    /// The association between an own end point and a peer's address and port.
-    pub fn find(&self, endpoint: EndpointId, peer: IpAddr, peer_port: u16) -> Option<AssocId> {
-        todo!()
-    }
-
-    /// Sends new data to `address` from now on (SET PRIMARY, §11.1.4).
-    pub fn set_primary(&mut self, assoc: AssocId, address: IpAddr) -> Result<(), PathError> {
-        todo!()
-    }
-
-    /// Probes `address` now (REQUEST HEARTBEAT, §11.1.11).
-    pub fn request_heartbeat(&mut self, now: Instant, assoc: AssocId, address: IpAddr) -> Result<(), PathError> {
-        todo!()
+        self.timers.next()
     }
 
     /// Counters of the whole stack.
-    pub fn stats(&self) -> StackStats {
-        todo!()
+    pub const fn stats(&self) -> StackStats {
+        self.stats
+    }
+
+    // What follows every change of an association.
+
+    /// An association did something: queues it, sets its timer, and unlinks it once it is over.
+    fn settle(&mut self, id: AssocId) {
+        let Some(slot) = self.table.get_mut(id) else { return };
+        if slot.assoc.phase() == AssociationPhase::Closed && !slot.unlinked {
+            self.on_end(id);
+        }
+        let Some(slot) = self.table.get_mut(id) else { return };
+        self.to_transmit.push(id, &mut slot.transmit_queued);
+        if slot.assoc.has_events() && !slot.released {
+            self.to_tell.push(id, &mut slot.events_queued);
+        }
+        self.arm(id);
+    }
+
+    /// Sets the stack's timer for an association. A timer that is due too early is left alone: it costs one look,
+    /// where moving it with every packet would cost more.
+    fn arm(&mut self, id: AssocId) {
+        let Some(slot) = self.table.get_mut(id) else { return };
+        let Some(at) = slot.assoc.poll_timeout() else { return };
+        if slot.armed.is_none_or(|armed| at < armed) {
+            slot.armed = Some(at);
+            self.timers.set(id, at);
+        }
+    }
+
+    /// An association is over: packets find it no more.
+    fn on_end(&mut self, id: AssocId) {
+        self.leave_backlog(id);
+        self.table.unlink(id);
+        self.timers.cancel(id);
+        if let Some(slot) = self.table.get_mut(id) {
+            slot.armed = None;
+            if slot.assoc.ended_gracefully() {
+                self.stats.shutdowns += 1;
+            } else {
+                self.stats.aborted += 1;
+            }
+        }
+    }
+
+    fn leave_backlog(&mut self, id: AssocId) {
+        let Some(slot) = self.table.get_mut(id) else { return };
+        if std::mem::take(&mut slot.in_backlog)
+            && let Some(endpoint) = self.endpoints.get_mut(slot.endpoint)
+        {
+            endpoint.waiting = endpoint.waiting.saturating_sub(1);
+        }
+    }
+
+    /// Forgets an association that is over, once nobody can want anything of it.
+    fn forget_if_over(&mut self, id: AssocId) {
+        let Some(slot) = self.table.get(id) else { return };
+        let wanted = !slot.released && (slot.assoc.has_events() || slot.assoc.readable());
+        if slot.unlinked && !wanted && !slot.transmit_queued {
+            let endpoint = slot.endpoint;
+            self.table.remove(id);
+            if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
+                endpoint.associations.remove(&id);
+            }
+        }
+    }
+
+    /// Queues a packet that belongs to no association, to where `meta` came from. With many waiting already it is
+    /// dropped: the peer repeats itself.
+    fn reply(&mut self, meta: &RxMeta, packet: Vec<u8>) {
+        if self.replies.len() >= MAX_REPLIES {
+            self.stats.out_of_the_blue_unanswered += 1;
+            return;
+        }
+        let size = packet.len();
+        let encap = meta.encap.map(|ports| UdpPorts {
+            source: ports.destination,
+            destination: ports.source,
+        });
+        let transmit = Transmit {
+            src: Some(meta.dst),
+            dst: meta.src,
+            encap,
+            size,
+            segment_size: size,
+        };
+        self.replies.push_back(Reply { transmit, packet });
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::error::DecodeError;
 use crate::tlv::Reader;
-use crate::wire::chunk::{ChunkType, write_chunk_of_tlvs};
+use crate::wire::chunk::{ChunkType, write_chunk, write_chunk_of_tlvs};
 use crate::wire::param::ParamType;
 
 /// A HEARTBEAT or HEARTBEAT ACK, borrowed.
@@ -35,6 +35,11 @@ pub fn write_heartbeat(buf: &mut Vec<u8>, info: &[u8]) {
 /// Appends a HEARTBEAT ACK that gives back `info`.
 pub fn write_heartbeat_ack(buf: &mut Vec<u8>, info: &[u8]) {
     write(buf, ChunkType::HEARTBEAT_ACK, info);
+}
+
+/// Appends the answer to a HEARTBEAT whose value was `value`: all its parameters, unchanged (RFC 9260 §8.3).
+pub fn write_heartbeat_answer(buf: &mut Vec<u8>, value: &[u8]) {
+    write_chunk(buf, ChunkType::HEARTBEAT_ACK, 0, value);
 }
 
 fn write(buf: &mut Vec<u8>, kind: ChunkType, info: &[u8]) {

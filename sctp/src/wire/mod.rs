@@ -49,7 +49,7 @@ pub use control::{
     write_error, write_shutdown, write_shutdown_ack, write_shutdown_complete,
 };
 pub use data::{DATA_HEADER_LEN, DataChunk, DataHeader, payload_range, write_data, write_header};
-pub use heartbeat::{Heartbeat, write_heartbeat, write_heartbeat_ack};
+pub use heartbeat::{Heartbeat, write_heartbeat, write_heartbeat_ack, write_heartbeat_answer};
 pub use init::{Init, InitFixed, write_init};
 pub use packet::{CommonHeader, Packet, PacketBuilder, begin_packet, finish_packet};
 pub use param::{Param, ParamType, Params, write_supported_address_types};

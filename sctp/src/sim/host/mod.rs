@@ -335,6 +335,7 @@ impl Host {
                 dst: packet.dst,
                 encap: ports,
                 checksum: ChecksumState::Unverified,
+                buffer_len: packet.payload.len(),
             };
             node.stack.handle_datagram(run.now, &meta, packet.payload.clone());
             return;

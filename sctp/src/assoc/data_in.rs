@@ -1,0 +1,82 @@
+//! DATA and SACK (RFC 9260 §6.2).
+
+use bytes::Bytes;
+
+use super::handshake::causes;
+use super::input::PacketIn;
+use super::{Association, AssociationPhase};
+use crate::error::Violation;
+use crate::recv::{DataFragment, DataOutcome, own_payload};
+use crate::send::{SackIn, SackResult};
+use crate::time::Instant;
+use crate::wire::{Cause, DataChunk, RawChunk, Sack, payload_range};
+
+impl Association {
+    /// A DATA chunk. What arrives in a state that takes no data is discarded (§6).
+    pub(super) fn on_data(&mut self, packet: &PacketIn<'_>, chunk: &RawChunk<'_>) {
+        if !self.phase().may_receive_data() {
+            return;
+        }
+        let Ok(data) = DataChunk::parse(chunk.flags, chunk.value) else {
+            let text = causes(|w| Cause::ProtocolViolation(b"malformed DATA").write(w));
+            return self.abort_violation(Violation::MalformedChunk, text);
+        };
+        self.stats.data_chunks_received += 1;
+        if data.payload.is_empty() {
+            // §6.2: a DATA chunk without user data ends the association.
+            return self.abort_violation(Violation::NoUserData, causes(|w| Cause::NoUserData(data.tsn).write(w)));
+        }
+        self.sack_path = packet.path;
+        let fragment = DataFragment {
+            tsn: data.tsn,
+            stream: data.stream,
+            ssn: data.ssn,
+            ppid: data.ppid,
+            unordered: data.unordered,
+            beginning: data.beginning,
+            ending: data.ending,
+            immediate: data.immediate,
+            payload: own_payload(packet.datagram, payload_range(chunk), packet.backing),
+        };
+        match self.inbound.on_data(fragment) {
+            Ok(DataOutcome::Accepted) => {}
+            Ok(DataOutcome::Duplicate) => self.stats.duplicate_tsns += 1,
+            Ok(DataOutcome::NoRoom) => self.stats.data_chunks_dropped += 1,
+            // §6.5: acknowledged, and reported.
+            Ok(DataOutcome::InvalidStream) => {
+                self.control
+                    .push_error(causes(|w| Cause::InvalidStreamIdentifier(data.stream).write(w)));
+            }
+            Err(violation) => {
+                let text = causes(|w| Cause::ProtocolViolation(violation.to_string().as_bytes()).write(w));
+                self.abort_violation(violation, text);
+            }
+        }
+    }
+
+    /// A SACK, where there may be something to acknowledge (§6).
+    pub(super) fn on_sack(&mut self, now: Instant, value: &[u8]) {
+        let takes = matches!(
+            self.phase(),
+            AssociationPhase::Established | AssociationPhase::ShutdownPending | AssociationPhase::ShutdownReceived
+        );
+        let Ok(sack) = Sack::parse(value) else { return };
+        if !takes {
+            return;
+        }
+        self.stats.sacks_received += 1;
+        let input = SackIn {
+            cumulative_tsn_ack: sack.cumulative_tsn_ack,
+            a_rwnd: sack.a_rwnd,
+            gaps: sack.gaps.clone(),
+        };
+        match self.outbound.on_sack(now, input, &mut self.paths) {
+            SackResult::Taken { progress } => self.after_acknowledgement(now, progress),
+            SackResult::Old => self.stats.sacks_ignored += 1,
+            SackResult::Impossible => {
+                let text: Bytes = causes(|w| Cause::ProtocolViolation(b"SACK acknowledges unsent data").write(w));
+                self.abort_violation(Violation::AcknowledgedUnsent, text);
+            }
+        }
+    }
+}

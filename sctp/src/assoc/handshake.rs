@@ -1,0 +1,340 @@
+//! Setting up an association (RFC 9260 §5.1): the opening side, and what the answering side makes of its own cookie.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::control_out::Farewell;
+use super::cookie::StateCookie;
+use super::peer_init::{ParsedInit, PeerInit, Refusal};
+use super::state::{Repeat, State};
+use super::{Association, AssociationPhase, Identity, LocalSide};
+use crate::addr;
+use crate::config::AssociationConfig;
+use crate::error::{FailureReason, Violation};
+use crate::path::{Path, PathId};
+use crate::random::Random;
+use crate::serial::VerificationTag;
+use crate::time::Instant;
+use crate::tlv::Writer;
+use crate::wire::{self, Cause, ChunkType, Init, InitFixed, Param, ParamType};
+
+/// How often a cookie may be stale before the set-up is given up (§5.2.6 leaves it open).
+const MAX_STALE_COOKIES: u16 = 3;
+
+impl Association {
+    /// Opens an association: INIT is the first thing to be sent (§5.1 A).
+    pub(crate) fn connect(
+        now: Instant,
+        config: Arc<AssociationConfig>,
+        local: LocalSide,
+        identity: Identity,
+        peers: &[IpAddr],
+        peer_port: u16,
+    ) -> Option<Self> {
+        let (&first, others) = peers.split_first()?;
+        let t1 = Repeat {
+            at: now + config.rto_initial(),
+            attempts: 0,
+        };
+        let state = State::CookieWait {
+            t1,
+            stale_cookies: 0,
+            preservative: 0,
+            shutdown_wanted: false,
+        };
+        let mut assoc = Self::new(now, config, local, identity, (first, peer_port), state);
+        for &address in others {
+            let mut path = Path::new(address, &assoc.config, now);
+            super::set_route(&mut path, &assoc.local, &assoc.config);
+            assoc.paths.add(path);
+        }
+        assoc.control.init = true;
+        Some(assoc)
+    }
+
+    /// Sets an association up from the cookie that the peer brought back (§5.1 D).
+    pub(crate) fn accept(
+        now: Instant,
+        config: Arc<AssociationConfig>,
+        local: LocalSide,
+        cookie: &StateCookie,
+        source: IpAddr,
+        random: &mut Random,
+    ) -> Self {
+        let identity = Identity {
+            local_tag: cookie.local_tag,
+            local_initial_tsn: cookie.local_initial_tsn,
+        };
+        let t1 = Repeat { at: now, attempts: 0 };
+        let setup = State::CookieEchoed {
+            t1,
+            cookie: Bytes::new(),
+            sent_at: now,
+            stale_cookies: 0,
+            shutdown_wanted: false,
+        };
+        let mut assoc = Self::new(now, config, local, identity, (cookie.source, cookie.peer_port), setup);
+        assoc.initiated_here = false;
+        if let Some(path) = assoc.paths.get_mut(PathId(0)) {
+            path.encap = cookie.encap;
+            path.local = path.local.or(Some(cookie.destination));
+        }
+        assoc.adopt_peer(now, &cookie.peer);
+        // The peer may echo the cookie from another of its addresses, which it then owns just as surely.
+        let confirmed = assoc.paths.find(source).unwrap_or(PathId(0));
+        assoc.establish(now, confirmed, random);
+        assoc.control.cookie_ack = Some(confirmed);
+        assoc
+    }
+
+    /// What the own INIT or INIT ACK says.
+    pub(crate) fn own_init(&self) -> InitFixed {
+        own_init(
+            &self.config,
+            Identity {
+                local_tag: self.local_tag,
+                local_initial_tsn: self.local_initial_tsn,
+            },
+        )
+    }
+
+    /// Writes the INIT chunk.
+    pub(super) fn write_init(&self, buf: &mut Vec<u8>, to: IpAddr) {
+        let preservative = match self.state {
+            State::CookieWait { preservative, .. } => preservative,
+            _ => 0,
+        };
+        wire::write_init(buf, ChunkType::INIT, &self.own_init(), |w| {
+            write_own_params(w, &self.local, to);
+            if preservative > 0 {
+                Param::CookiePreservative(preservative).write(w);
+            }
+        });
+    }
+
+    /// T1-init or T1-cookie expired (§5.1.6): INIT or COOKIE ECHO again, up to Max.Init.Retransmits times.
+    pub(super) fn on_t1(&mut self, now: Instant) {
+        let (State::CookieWait { t1, .. } | State::CookieEchoed { t1, .. }) = &mut self.state else {
+            return;
+        };
+        t1.attempts += 1;
+        if t1.attempts > self.config.max_init_retransmits() {
+            self.terminate(Err(FailureReason::SetupTimeout));
+            return;
+        }
+        // §6.3.3 E2: the time-out doubles, up to RTO.Max.
+        let backed_off = self.config.rto_initial() * 2u32.saturating_pow(t1.attempts.into());
+        t1.at = now + backed_off.min(self.config.rto_max());
+        let attempts = t1.attempts;
+        match self.phase() {
+            AssociationPhase::CookieWait => {
+                // Another of the peer's addresses may answer.
+                let next = usize::from(attempts) % self.paths.len();
+                if let Some(id) = self.paths.ids().nth(next) {
+                    self.control_path = id;
+                }
+                self.control.init = true;
+            }
+            _ => self.control.cookie_echo = true,
+        }
+    }
+
+    /// An INIT ACK arrived (§5.1 C). Outside of COOKIE-WAIT it is an old one (§5.2.3).
+    pub(super) fn on_init_ack(&mut self, now: Instant, value: &[u8], source: IpAddr) {
+        let State::CookieWait {
+            stale_cookies,
+            shutdown_wanted,
+            ..
+        } = self.state
+        else {
+            return;
+        };
+        let Ok(init) = Init::parse(value) else { return };
+        let parsed = match PeerInit::parse(&init) {
+            Ok(parsed) => parsed,
+            Err(refusal) => return self.refuse_init_ack(init.fixed.initiate_tag, &refusal),
+        };
+        let Some(cookie) = parsed.cookie else {
+            // §3.3.10.2: tell the peer which parameter is missing.
+            self.peer_tag = parsed.peer.initiate_tag;
+            let causes = causes(|w| wire::write_missing_mandatory_parameters(w, &[ParamType::STATE_COOKIE]));
+            return self.abort_violation(Violation::MissingCookie, causes);
+        };
+        let cookie = Bytes::copy_from_slice(cookie);
+        self.adopt_peer(now, &parsed.peer);
+        // The INIT ACK's source is the peer's too, whatever it lists.
+        self.add_peer_addresses(now, &[source]);
+        self.control_path = self.paths.find(source).unwrap_or(self.control_path);
+        self.report_unrecognized(&parsed);
+        let t1 = Repeat {
+            at: now + self.config.rto_initial(),
+            attempts: 0,
+        };
+        self.transition(State::CookieEchoed {
+            t1,
+            cookie,
+            sent_at: now,
+            stale_cookies,
+            shutdown_wanted,
+        });
+        self.control.init = false;
+        self.control.cookie_echo = true;
+    }
+
+    /// §3.3.3: an INIT ACK that cannot be used ends the set-up; the peer is told where its tag allows it.
+    fn refuse_init_ack(&mut self, tag: VerificationTag, refusal: &Refusal<'_>) {
+        match refusal.violation {
+            // The packet is discarded, and nothing changes.
+            Violation::WindowTooSmall => {}
+            Violation::ZeroInitiateTag => {
+                let causes = refusal_causes(refusal);
+                self.control.farewell = Some(Farewell::Abort {
+                    causes,
+                    tag_reflected: true,
+                });
+                self.terminate(Err(FailureReason::PeerMisbehaved(refusal.violation)));
+            }
+            violation => {
+                self.peer_tag = tag;
+                self.abort_violation(violation, refusal_causes(refusal));
+            }
+        }
+    }
+
+    /// §3.2.2: parameters of an INIT ACK that must be reported go into an ERROR behind the COOKIE ECHO.
+    fn report_unrecognized(&mut self, parsed: &ParsedInit<'_>) {
+        if !parsed.unrecognized.is_empty() {
+            let quoted = parsed.unrecognized.iter().copied();
+            self.control
+                .push_error(causes(|w| wire::write_unrecognized_parameters(w, bounded(quoted))));
+        }
+    }
+
+    /// A COOKIE ACK arrived (§5.1 E); outside of COOKIE-ECHOED it means nothing (§5.2.5).
+    pub(super) fn on_cookie_ack(&mut self, now: Instant, random: &mut Random) {
+        let State::CookieEchoed { t1, sent_at, .. } = self.state else {
+            return;
+        };
+        let path = self.control_path;
+        if t1.attempts == 0
+            && let Some(path) = self.paths.get_mut(path)
+        {
+            path.rto.measure(now.saturating_since(sent_at));
+        }
+        self.control.cookie_echo = false;
+        self.establish(now, path, random);
+    }
+
+    /// The COOKIE ECHO goes out.
+    pub(super) fn on_cookie_echo_sent(&mut self, now: Instant) {
+        if let State::CookieEchoed { sent_at, .. } = &mut self.state {
+            *sent_at = now;
+        }
+    }
+
+    /// The peer found the cookie stale (§5.2.6): the set-up starts over, asking for a longer life.
+    pub(super) fn on_stale_cookie(&mut self, now: Instant) {
+        let State::CookieEchoed {
+            sent_at,
+            stale_cookies,
+            shutdown_wanted,
+            ..
+        } = self.state
+        else {
+            return;
+        };
+        if stale_cookies + 1 >= MAX_STALE_COOKIES {
+            self.terminate(Err(FailureReason::StaleCookie));
+            return;
+        }
+        // §5.2.6 alternative 3: at most one second more than the round trip.
+        let longer = now.saturating_since(sent_at) + Duration::from_secs(1);
+        let preservative = u32::try_from(longer.as_millis()).unwrap_or(u32::MAX);
+        let t1 = Repeat {
+            at: now + self.config.rto_initial(),
+            attempts: 0,
+        };
+        self.transition(State::CookieWait {
+            t1,
+            stale_cookies: stale_cookies + 1,
+            preservative,
+            shutdown_wanted,
+        });
+        self.control.clear();
+        self.control.init = true;
+    }
+
+    /// Whether the user asked for shutdown during the set-up.
+    pub(super) const fn shutdown_wanted(&self) -> bool {
+        matches!(
+            self.state,
+            State::CookieWait {
+                shutdown_wanted: true,
+                ..
+            } | State::CookieEchoed {
+                shutdown_wanted: true,
+                ..
+            }
+        )
+    }
+}
+
+/// What an INIT or INIT ACK of this configuration says.
+pub(crate) fn own_init(config: &AssociationConfig, identity: Identity) -> InitFixed {
+    InitFixed {
+        initiate_tag: identity.local_tag,
+        a_rwnd: config.receive_buffer(),
+        outbound_streams: config.outbound_streams(),
+        inbound_streams: config.max_inbound_streams(),
+        initial_tsn: identity.local_initial_tsn,
+    }
+}
+
+/// The parameters that an own INIT and INIT ACK have in common: the addresses that the peer may use (§5.1.2).
+pub(crate) fn write_own_params(w: &mut Writer<'_>, local: &LocalSide, peer: IpAddr) {
+    for address in local.listed_to(peer) {
+        Param::address(address).write(w);
+    }
+}
+
+/// The error causes that `write` writes, for an ABORT or ERROR chunk.
+pub(crate) fn causes(write: impl FnOnce(&mut Writer<'_>)) -> Bytes {
+    let mut buf = Vec::new();
+    write(&mut Writer::new(&mut buf));
+    buf.into()
+}
+
+/// What an ABORT says about an INIT or INIT ACK that is refused.
+pub(crate) fn refusal_causes(refusal: &Refusal<'_>) -> Bytes {
+    causes(|w| match (refusal.violation, refusal.parameter) {
+        (Violation::HostName, Some(parameter)) => Cause::UnresolvableAddress(quotable(parameter)).write(w),
+        (Violation::MalformedParameter, _) => Cause::ProtocolViolation(b"malformed parameter").write(w),
+        _ => Cause::InvalidMandatoryParameter.write(w),
+    })
+}
+
+/// How many bytes of a peer's packet are quoted back in one cause, at most.
+const MAX_QUOTE: usize = 256;
+
+/// The part of what a peer sent that is quoted back to it.
+pub(crate) fn quotable(bytes: &[u8]) -> &[u8] {
+    bytes.get(..MAX_QUOTE).unwrap_or(bytes)
+}
+
+/// As many of the parameters as may be quoted back, whole ones.
+pub(crate) fn bounded<'p>(params: impl Iterator<Item = &'p [u8]>) -> impl Iterator<Item = &'p [u8]> {
+    let mut room = 2 * MAX_QUOTE;
+    params.take_while(move |param| {
+        let fits = param.len() <= room;
+        room = room.saturating_sub(param.len());
+        fits
+    })
+}
+
+/// Whether `address` may be a destination of an own association.
+pub(crate) fn is_usable(local: &LocalSide, address: IpAddr) -> bool {
+    addr::is_usable_peer(address) && local.reaches(address)
+}

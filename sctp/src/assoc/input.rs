@@ -1,0 +1,150 @@
+//! A packet of the association, chunk by chunk (RFC 9260 §3.2, §6.10).
+
+use bytes::Bytes;
+
+use super::handshake::{causes, quotable};
+use super::{Association, AssociationPhase};
+use crate::error::FailureReason;
+use crate::event::Event;
+use crate::path::PathId;
+use crate::random::Random;
+use crate::time::Instant;
+use crate::transmit::RxMeta;
+use crate::wire::{Abort, Cause, CauseCode, Causes, ChunkType, Chunks, OperationError, RawChunk};
+
+/// A packet whose common header, checksum and tag are right.
+#[derive(Debug)]
+pub(crate) struct PacketIn<'a> {
+    /// The path it came on.
+    pub(crate) path: PathId,
+    pub(crate) meta: &'a RxMeta,
+    /// The whole packet.
+    pub(crate) datagram: &'a Bytes,
+    /// Bytes of the buffer that a slice of the packet keeps alive.
+    pub(crate) backing: usize,
+    /// The chunks that are still to be processed.
+    pub(crate) chunks: Chunks<'a>,
+}
+
+impl Association {
+    /// Processes the chunks of a packet in their order.
+    pub(crate) fn handle_packet(&mut self, now: Instant, packet: PacketIn<'_>, random: &mut Random) {
+        self.stats.packets_received += 1;
+        self.learn_route(&packet);
+        let was_readable = self.inbound.readable();
+        let mut had_data = false;
+        for chunk in packet.chunks.clone() {
+            // What cannot be read ends the packet; what came before it counts (§6.10).
+            let Ok(chunk) = chunk else { break };
+            had_data |= chunk.kind == ChunkType::DATA;
+            if !self.handle_chunk(now, &packet, &chunk, random) || self.phase() == AssociationPhase::Closed {
+                break;
+            }
+        }
+        if self.phase() != AssociationPhase::Closed {
+            if had_data {
+                self.inbound.on_packet_end(now);
+            }
+            self.on_packet_while_shutting_down(now, had_data);
+        }
+        if !was_readable && self.inbound.readable() {
+            self.events.push_back(Event::Readable);
+        }
+    }
+
+    /// Answers go to where the peer sends from: its UDP port may change (RFC 6951 §5.4), and its packets tell which
+    /// own address it uses.
+    fn learn_route(&mut self, packet: &PacketIn<'_>) {
+        let Some(path) = self.paths.get_mut(packet.path) else {
+            return;
+        };
+        if let (Some(ours), Some(theirs)) = (&mut path.encap, packet.meta.encap)
+            && ours.destination != theirs.source
+        {
+            tracing::debug!(address = %path.address, port = theirs.source, "the peer's UDP port changed");
+            ours.destination = theirs.source;
+        }
+        if !self.local.explicit || self.local.addresses.contains(&packet.meta.dst) {
+            path.local = Some(packet.meta.dst);
+        }
+    }
+
+    /// Whether the next chunk is to be looked at.
+    fn handle_chunk(&mut self, now: Instant, packet: &PacketIn<'_>, chunk: &RawChunk<'_>, random: &mut Random) -> bool {
+        match chunk.kind {
+            ChunkType::DATA => self.on_data(packet, chunk),
+            ChunkType::SACK => self.on_sack(now, chunk.value),
+            ChunkType::HEARTBEAT => self.on_heartbeat(chunk.value, packet.path),
+            ChunkType::HEARTBEAT_ACK => self.on_heartbeat_ack(now, chunk.value, random),
+            ChunkType::ABORT => self.on_abort(chunk),
+            ChunkType::SHUTDOWN => self.on_shutdown(now, chunk.value),
+            ChunkType::SHUTDOWN_ACK => self.on_shutdown_ack(packet.path),
+            ChunkType::SHUTDOWN_COMPLETE => self.on_shutdown_complete(),
+            ChunkType::ERROR => self.on_error(now, chunk),
+            ChunkType::INIT_ACK => {
+                self.on_init_ack(now, chunk.value, packet.meta.src);
+                // §6.10: it stands alone.
+                return false;
+            }
+            ChunkType::COOKIE_ACK => self.on_cookie_ack(now, random),
+            // An INIT has no place under a tag (§8.5.1 A); COOKIE ECHO was handled before, or is not first.
+            ChunkType::INIT => return false,
+            ChunkType::COOKIE_ECHO | ChunkType::ECNE | ChunkType::CWR => {}
+            _ => return self.on_unknown_chunk(chunk),
+        }
+        true
+    }
+
+    /// §3.2: the type's highest bits say whether to go on and whether to report.
+    fn on_unknown_chunk(&mut self, chunk: &RawChunk<'_>) -> bool {
+        let action = chunk.unknown_action();
+        if action.reports() {
+            self.control
+                .push_error(causes(|w| Cause::UnrecognizedChunkType(quotable(chunk.raw)).write(w)));
+        }
+        action.goes_on()
+    }
+
+    /// An ABORT whose tag was checked (§8.5.1 B).
+    pub(crate) fn on_abort(&mut self, chunk: &RawChunk<'_>) {
+        let mut cause = None;
+        let mut reason = Bytes::new();
+        if let Ok(abort) = Abort::parse(chunk.flags, chunk.value) {
+            for item in abort.causes.take(MAX_CAUSES).map_while(Result::ok) {
+                cause.get_or_insert(item.code().0);
+                if let Cause::UserInitiatedAbort(text) = item {
+                    reason = Bytes::copy_from_slice(text);
+                }
+            }
+        }
+        self.terminate(Err(FailureReason::PeerAbort { cause, reason }));
+    }
+
+    fn on_error(&mut self, now: Instant, chunk: &RawChunk<'_>) {
+        let Ok(error) = OperationError::parse(chunk.value) else {
+            return;
+        };
+        let causes: Causes<'_> = error.causes;
+        for tlv in causes.tlvs().take(MAX_CAUSES).map_while(Result::ok) {
+            if CauseCode(tlv.kind) == CauseCode::STALE_COOKIE {
+                self.on_stale_cookie(now);
+            } else if !self.phase().is_setup() {
+                self.events.push_back(Event::PeerError {
+                    cause: tlv.kind,
+                    raw: Bytes::copy_from_slice(tlv.raw),
+                });
+            }
+        }
+    }
+}
+
+/// How many error causes of one chunk are looked at.
+const MAX_CAUSES: usize = 16;
+
+/// The causes of a user's ABORT (§3.3.10.12).
+pub(crate) fn user_abort(reason: &[u8]) -> Bytes {
+    causes(|w| Cause::UserInitiatedAbort(reason.get(..MAX_REASON).unwrap_or(reason)).write(w))
+}
+
+/// The longest reason that fits any path's packet.
+const MAX_REASON: usize = 1024;

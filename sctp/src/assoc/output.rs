@@ -1,0 +1,296 @@
+//! What an association sends next (RFC 9260 §6.1, §6.10): which packet, and what goes into it in which order.
+
+use super::control_out::Farewell;
+use super::state::State;
+use super::{Association, AssociationPhase};
+use crate::path::PathId;
+use crate::random::Random;
+use crate::send::{DataPlan, PacketFill};
+use crate::serial::{Tsn, VerificationTag};
+use crate::time::Instant;
+use crate::tlv::Writer;
+use crate::transmit::Transmit;
+use crate::wire::{self, CHUNK_HEADER_LEN, CommonHeader, DataHeader, SACK_HEADER_LEN};
+
+/// What all associations of a stack share while they write packets.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    gaps: Vec<(u16, u16)>,
+    duplicates: Vec<Tsn>,
+}
+
+/// How many duplicate TSNs a SACK reports at most.
+const MAX_DUPLICATES: usize = 32;
+
+impl Association {
+    /// Writes the next packet or packets (of one size, to one path) to `buf`, which is empty.
+    pub(crate) fn poll_transmit(
+        &mut self,
+        now: Instant,
+        max_segments: usize,
+        buf: &mut Vec<u8>,
+        scratch: &mut Scratch,
+        random: &mut Random,
+    ) -> Option<Transmit> {
+        let id = match self.phase() {
+            AssociationPhase::Closed => self.write_farewell(buf)?,
+            AssociationPhase::CookieWait => self.write_init_packet(now, buf)?,
+            _ => match self.write_heartbeats(now, buf, random) {
+                Some(id) => id,
+                None => return self.write_main_packets(now, max_segments, buf, scratch),
+            },
+        };
+        self.transmit(id, buf.len(), buf.len())
+    }
+
+    fn transmit(&mut self, id: PathId, size: usize, segment_size: usize) -> Option<Transmit> {
+        let path = self.paths.get(id)?;
+        self.stats.packets_sent += size.div_ceil(segment_size.max(1)) as u64;
+        Some(Transmit {
+            src: path.local,
+            dst: path.address,
+            encap: path.encap,
+            size,
+            segment_size,
+        })
+    }
+
+    const fn header(&self, verification_tag: VerificationTag) -> CommonHeader {
+        CommonHeader {
+            source_port: self.local.port,
+            destination_port: self.peer_port,
+            verification_tag,
+        }
+    }
+
+    /// The packet that ends the association.
+    fn write_farewell(&mut self, buf: &mut Vec<u8>) -> Option<PathId> {
+        let farewell = self.control.farewell.take()?;
+        let (tag, path) = match &farewell {
+            Farewell::Abort {
+                tag_reflected: true, ..
+            } => (self.local_tag, self.control_path),
+            Farewell::Abort { .. } => (self.peer_tag, self.paths.for_new_data(None)),
+            Farewell::ShutdownComplete(path) => (self.peer_tag, *path),
+        };
+        let start = wire::begin_packet(buf, &self.header(tag));
+        match farewell {
+            Farewell::Abort { causes, tag_reflected } => {
+                wire::write_abort(buf, tag_reflected, |w| w.bytes(&causes));
+            }
+            Farewell::ShutdownComplete(_) => wire::write_shutdown_complete(buf, false),
+        }
+        wire::finish_packet(buf, start);
+        Some(path)
+    }
+
+    /// An INIT, which stands alone, under a tag of zero (§8.5.1 A).
+    fn write_init_packet(&mut self, now: Instant, buf: &mut Vec<u8>) -> Option<PathId> {
+        if !std::mem::take(&mut self.control.init) {
+            return None;
+        }
+        let id = self.control_path;
+        let to = self.paths.get(id)?.address;
+        let start = wire::begin_packet(buf, &self.header(VerificationTag::ZERO));
+        self.write_init(buf, to);
+        wire::finish_packet(buf, start);
+        self.touch(id, now);
+        Some(id)
+    }
+
+    fn touch(&mut self, id: PathId, now: Instant) {
+        if let Some(path) = self.paths.get_mut(id) {
+            path.touch(now);
+        }
+    }
+
+    /// HEARTBEATs and their answers: they are for a certain path, and do not wait for anything.
+    fn write_heartbeats(&mut self, now: Instant, buf: &mut Vec<u8>, random: &mut Random) -> Option<PathId> {
+        if let Some((id, value)) = self.control.pop_heartbeat_ack() {
+            let start = wire::begin_packet(buf, &self.header(self.peer_tag));
+            wire::write_heartbeat_answer(buf, &value);
+            wire::finish_packet(buf, start);
+            return Some(id);
+        }
+        let header = self.header(self.peer_tag);
+        let (id, path) = self.paths.iter_mut().find(|(_, path)| path.probe.is_due())?;
+        let info = path.send_probe(now, id, random);
+        let mut bytes = Vec::with_capacity(32);
+        info.write(&mut Writer::new(&mut bytes));
+        let start = wire::begin_packet(buf, &header);
+        wire::write_heartbeat(buf, &bytes);
+        wire::finish_packet(buf, start);
+        Some(id)
+    }
+
+    /// Control chunks, a SACK, and DATA; then as many more packets with DATA to the same path as may follow.
+    fn write_main_packets(
+        &mut self,
+        now: Instant,
+        max_segments: usize,
+        buf: &mut Vec<u8>,
+        scratch: &mut Scratch,
+    ) -> Option<Transmit> {
+        // Chunks are cut for the narrowest path, so that they can be sent again on any (§6.9).
+        let max_packet = self.paths.smallest_max_packet();
+        let max_chunks = max_packet.saturating_sub(CommonHeader::LEN);
+        let plan = self.plan_data(now, max_chunks);
+        let bound = self
+            .control
+            .has_chunks()
+            .then(|| self.control.cookie_ack.unwrap_or(self.control_path));
+        let id = match (bound, plan) {
+            (Some(path), _) => path,
+            (None, Some(plan)) => plan.path,
+            (None, None) if self.sack_is_due() => self.sack_path,
+            (None, None) => return None,
+        };
+        let plan = plan.filter(|plan| plan.path == id);
+        buf.reserve(max_packet * if plan.is_some() { max_segments } else { 1 });
+
+        let start = wire::begin_packet(buf, &self.header(self.peer_tag));
+        let limit = start + max_packet;
+        self.write_control(now, buf, limit);
+        self.write_sack(buf, limit, scratch);
+        if let Some(plan) = plan {
+            self.write_data(now, plan, buf, limit, max_chunks);
+        }
+        if buf.len() == start + CommonHeader::LEN {
+            buf.truncate(start);
+            return None;
+        }
+        wire::finish_packet(buf, start);
+        let segment_size = buf.len() - start;
+
+        // Further packets must be as long, but for the last one.
+        let mut segments = 1;
+        let mut last = segment_size;
+        while plan.is_some() && segments < max_segments && last == segment_size {
+            let next = self.plan_data(now, max_chunks);
+            let Some(next) = next.filter(|next| {
+                next.path == id && CommonHeader::LEN + next.first_chunk <= segment_size && !self.control.has_chunks()
+            }) else {
+                break;
+            };
+            let start = wire::begin_packet(buf, &self.header(self.peer_tag));
+            self.write_data(now, next, buf, start + segment_size, max_chunks);
+            last = buf.len() - start;
+            if last == CommonHeader::LEN {
+                buf.truncate(start);
+                break;
+            }
+            wire::finish_packet(buf, start);
+            segments += 1;
+        }
+        self.transmit(id, buf.len(), segment_size)
+    }
+
+    fn plan_data(&mut self, now: Instant, max_chunks: usize) -> Option<DataPlan> {
+        if !self.phase().may_send_data() {
+            return None;
+        }
+        let id = self.paths.for_new_data(None);
+        if self.outbound.flight(id) == 0
+            && let Some(path) = self.paths.get_mut(id)
+        {
+            path.decay_if_idle(now);
+        }
+        self.outbound.plan(now, &self.paths, max_chunks)
+    }
+
+    fn sack_is_due(&self) -> bool {
+        self.inbound.sack_wanted() && !self.phase().is_setup()
+    }
+
+    /// Control chunks come first (§6.10), and a COOKIE ECHO or COOKIE ACK first of all (§5.1).
+    fn write_control(&mut self, now: Instant, buf: &mut Vec<u8>, limit: usize) {
+        if std::mem::take(&mut self.control.cookie_echo)
+            && let State::CookieEchoed { cookie, .. } = &self.state
+        {
+            wire::write_cookie_echo(buf, cookie);
+            self.on_cookie_echo_sent(now);
+            self.touch(self.control_path, now);
+        }
+        if self.control.cookie_ack.take().is_some() {
+            wire::write_cookie_ack(buf);
+        }
+        while let Some(len) = self.control.next_error_len() {
+            // Alone in its packet it goes whatever its size.
+            if buf.len() + CHUNK_HEADER_LEN + len > limit && buf.len() > CommonHeader::LEN {
+                break;
+            }
+            if let Some(causes) = self.control.pop_error() {
+                wire::write_error(buf, |w| w.bytes(&causes));
+            }
+        }
+        if std::mem::take(&mut self.control.shutdown) {
+            wire::write_shutdown(buf, self.inbound.cumulative_tsn_ack());
+            self.touch(self.control_path, now);
+        }
+        if std::mem::take(&mut self.control.shutdown_ack) {
+            wire::write_shutdown_ack(buf);
+            self.touch(self.control_path, now);
+        }
+    }
+
+    /// A SACK goes along with whatever is sent, as soon as there is something to acknowledge (§6.1, §6.2).
+    fn write_sack(&mut self, buf: &mut Vec<u8>, limit: usize, scratch: &mut Scratch) {
+        let Some(room) = limit.checked_sub(buf.len() + SACK_HEADER_LEN) else {
+            return;
+        };
+        if !self.inbound.sack_pending() || self.phase().is_setup() {
+            return;
+        }
+        let max_entries = room / 4;
+        let max_duplicates = max_entries.min(MAX_DUPLICATES);
+        let numbers = self.inbound.take_sack(
+            &mut scratch.gaps,
+            &mut scratch.duplicates,
+            max_entries - max_duplicates,
+            max_duplicates,
+        );
+        wire::write_sack(
+            buf,
+            numbers.cumulative_tsn_ack,
+            numbers.a_rwnd,
+            &scratch.gaps,
+            &scratch.duplicates,
+        );
+        self.stats.sacks_sent += 1;
+    }
+
+    /// The DATA of one packet, up to `limit`.
+    fn write_data(&mut self, now: Instant, plan: DataPlan, buf: &mut Vec<u8>, limit: usize, max_chunks: usize) {
+        let mut fill = PacketFill::new(plan);
+        // §6.1: the I bit asks for a SACK at once where waiting for it would cost time.
+        let shutting_down = self.phase() == AssociationPhase::ShutdownPending;
+        loop {
+            let room = limit.saturating_sub(buf.len());
+            let Some(chunk) = self
+                .outbound
+                .next_chunk(&mut fill, now, room, max_chunks, &mut self.paths)
+            else {
+                break;
+            };
+            let header = DataHeader {
+                tsn: chunk.tsn,
+                stream: chunk.message.stream,
+                ssn: chunk.ssn,
+                ppid: chunk.message.ppid,
+                unordered: chunk.message.unordered,
+                beginning: chunk.beginning,
+                ending: chunk.ending,
+                immediate: shutting_down || chunk.ending && chunk.message.sack_immediately,
+            };
+            wire::write_data(buf, &header, chunk.payload);
+        }
+        let chunks = fill.chunks();
+        if plan.is_retransmission() {
+            self.stats.data_chunks_retransmitted += chunks;
+        } else {
+            self.stats.data_chunks_sent += chunks;
+            self.stats.zero_window_probes += u64::from(plan.is_probe() && chunks > 0);
+        }
+        self.outbound.packet_sent(plan, chunks);
+    }
+}

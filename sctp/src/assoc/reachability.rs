@@ -1,0 +1,121 @@
+//! Whether the peer and its addresses can be reached (RFC 9260 §8), and whose they are (§5.4).
+
+use bytes::Bytes;
+
+use super::handshake::causes;
+use super::{Association, AssociationPhase};
+use crate::error::FailureReason;
+use crate::event::PathChange;
+use crate::path::{HeartbeatInfo, PathId, PathState};
+use crate::random::Random;
+use crate::time::Instant;
+use crate::wire::{Cause, Heartbeat};
+
+impl Association {
+    /// Runs the timers of the paths that are due.
+    pub(super) fn on_path_timers(&mut self, now: Instant, random: &mut Random) {
+        for id in self.paths.ids() {
+            let Some(path) = self.paths.get_mut(id) else { continue };
+            if path.t3_rtx.is_some_and(|at| at <= now) {
+                self.stats.t3_expiries += 1;
+                if self.outbound.on_t3_expiry(id, &mut self.paths) {
+                    self.on_missing_answer(id, true);
+                }
+            }
+            let busy = self.outbound.flight(id) > 0;
+            let Some(path) = self.paths.get_mut(id) else { continue };
+            if path
+                .on_probe_timer(now, busy, random)
+                .is_some_and(|expiry| expiry.missed)
+            {
+                // §8.1: only heartbeats on the path in use say something about the peer.
+                let counts = id == self.paths.for_new_data(None);
+                self.on_missing_answer(id, counts);
+            }
+            if self.phase() == AssociationPhase::Closed {
+                return;
+            }
+        }
+    }
+
+    /// An answer is missing on a path (§8.2), and maybe of the peer as a whole (§8.1).
+    fn on_missing_answer(&mut self, id: PathId, counts_for_peer: bool) {
+        let Some(path) = self.paths.get_mut(id) else { return };
+        if path.missed() {
+            self.path_event(id, PathChange::Unreachable);
+        }
+        if counts_for_peer {
+            self.error_count = self.error_count.saturating_add(1);
+            if self.error_count > self.config.association_max_retrans() {
+                // The peer may be there and only its answers be lost: it should know.
+                let text = causes(|w| Cause::ProtocolViolation(b"no answer").write(w));
+                self.abort(text, FailureReason::PeerUnreachable);
+            }
+        }
+    }
+
+    /// What was sent on a path was acknowledged (§8.1, §8.2).
+    fn on_answer(&mut self, id: PathId) {
+        self.error_count = 0;
+        if self.paths.get_mut(id).is_some_and(crate::path::Path::answered) {
+            self.path_event(id, PathChange::Available);
+        }
+    }
+
+    /// After a SACK, or a SHUTDOWN that acknowledged something.
+    pub(super) fn after_acknowledgement(&mut self, now: Instant, progress: bool) {
+        if !progress {
+            return;
+        }
+        self.error_count = 0;
+        let returned: Option<PathId> = {
+            let paths = &self.paths;
+            let gone = |id: &PathId| paths.get(*id).is_some_and(|path| path.state == PathState::Inactive);
+            self.outbound.acked_paths().find(gone)
+        };
+        for id in self.paths.ids() {
+            let acked = self.outbound.acked_paths().any(|acked| acked == id);
+            if acked && (returned.is_some() || self.paths.get(id).is_some_and(|path| path.error_count > 0)) {
+                self.on_answer(id);
+            }
+        }
+        if self.sender_blocked && self.outbound.has_room() {
+            self.sender_blocked = false;
+            self.events.push_back(crate::event::Event::Writable);
+        }
+        if self.outbound.is_empty() {
+            self.events.push_back(crate::event::Event::SenderDry);
+        }
+        self.advance_shutdown(now);
+    }
+
+    /// A HEARTBEAT is answered with what it carried, to where it came from (§8.3).
+    pub(super) fn on_heartbeat(&mut self, value: &[u8], from: PathId) {
+        let answers = !matches!(
+            self.phase(),
+            AssociationPhase::CookieWait | AssociationPhase::ShutdownAckSent | AssociationPhase::Closed
+        );
+        if answers && Heartbeat::parse(value).is_ok() {
+            self.control.push_heartbeat_ack(from, Bytes::copy_from_slice(value));
+        }
+    }
+
+    /// A HEARTBEAT ACK counts if it brings back the nonce that was sent to its path (§5.4, §8.3).
+    pub(super) fn on_heartbeat_ack(&mut self, now: Instant, value: &[u8], random: &mut Random) {
+        let Ok(chunk) = Heartbeat::parse(value) else { return };
+        let Some(info) = HeartbeatInfo::read(chunk.info) else {
+            return;
+        };
+        let id = info.path();
+        let Some(path) = self.paths.get_mut(id) else { return };
+        if !path.on_probe_ack(now, &info, random) {
+            return;
+        }
+        if path.state == PathState::Unconfirmed {
+            path.state = PathState::Active;
+            path.error_count = 0;
+            self.path_event(id, PathChange::Confirmed);
+        }
+        self.on_answer(id);
+    }
+}

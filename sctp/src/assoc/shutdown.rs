@@ -1,0 +1,184 @@
+//! Graceful end of an association (RFC 9260 §9.2).
+
+use super::control_out::Farewell;
+use super::handshake::causes;
+use super::state::{Repeat, ShutdownTimers, State};
+use super::{Association, AssociationPhase};
+use crate::error::{FailureReason, Violation};
+use crate::event::Event;
+use crate::path::PathId;
+use crate::send::SackResult;
+use crate::time::Instant;
+use crate::wire::{Cause, Shutdown};
+
+impl Association {
+    /// The user asked for shutdown (§11.1.3).
+    pub(crate) fn shutdown(&mut self, now: Instant) {
+        match &mut self.state {
+            State::CookieWait { shutdown_wanted, .. } | State::CookieEchoed { shutdown_wanted, .. } => {
+                *shutdown_wanted = true;
+            }
+            State::Established => {
+                self.transition(State::ShutdownPending);
+                self.advance_shutdown(now);
+            }
+            _ => {}
+        }
+    }
+
+    /// Goes on with a shutdown that waits for everything to be acknowledged.
+    pub(super) fn advance_shutdown(&mut self, now: Instant) {
+        if !self.outbound.is_empty() {
+            return;
+        }
+        match self.phase() {
+            AssociationPhase::ShutdownPending => {
+                let timers = self.shutdown_timers(now);
+                self.transition(State::ShutdownSent(timers));
+                self.control.shutdown = true;
+                self.stop_probing();
+            }
+            AssociationPhase::ShutdownReceived => self.send_shutdown_ack(now),
+            _ => {}
+        }
+    }
+
+    fn shutdown_timers(&self, now: Instant) -> ShutdownTimers {
+        // T5-shutdown-guard is 5 times RTO.Max (§9.2).
+        ShutdownTimers {
+            t2: Repeat {
+                at: now + self.current_rto(),
+                attempts: 0,
+            },
+            t5: now + self.config.rto_max() * 5,
+        }
+    }
+
+    fn send_shutdown_ack(&mut self, now: Instant) {
+        let mut timers = self.shutdown_timers(now);
+        if let State::ShutdownSent(sent) = &self.state {
+            timers.t5 = sent.t5;
+        }
+        self.transition(State::ShutdownAckSent(timers));
+        self.control.shutdown = false;
+        self.control.shutdown_ack = true;
+        self.stop_probing();
+    }
+
+    /// §8.3: heartbeats end with SHUTDOWN and SHUTDOWN ACK.
+    fn stop_probing(&mut self) {
+        for (_, path) in self.paths.iter_mut() {
+            path.disarm_probe();
+        }
+    }
+
+    /// T2-shutdown or T5-shutdown-guard expired.
+    pub(super) fn on_shutdown_timer(&mut self, now: Instant) {
+        let (limit, rto) = (self.config.association_max_retrans(), self.current_rto());
+        let rto_max = self.config.rto_max();
+        let (State::ShutdownSent(timers) | State::ShutdownAckSent(timers)) = &mut self.state else {
+            return;
+        };
+        if timers.t5 <= now {
+            let reason = causes(|w| Cause::ProtocolViolation(b"shutdown took too long").write(w));
+            return self.abort(reason, FailureReason::ShutdownTimeout);
+        }
+        timers.t2.attempts += 1;
+        if timers.t2.attempts > limit {
+            return self.terminate(Err(FailureReason::PeerUnreachable));
+        }
+        let backed_off = rto * 2u32.saturating_pow(timers.t2.attempts.into());
+        timers.t2.at = now + backed_off.min(rto_max);
+        self.repeat_shutdown();
+        // Another path may carry it (§6.4.1).
+        self.control_path = self.paths.for_retransmission(self.control_path);
+    }
+
+    fn repeat_shutdown(&mut self) {
+        match self.phase() {
+            AssociationPhase::ShutdownSent => self.control.shutdown = true,
+            AssociationPhase::ShutdownAckSent => self.control.shutdown_ack = true,
+            _ => {}
+        }
+    }
+
+    /// A packet arrived while the own SHUTDOWN waits for its answer: the peer is there, and has time (§9.2). DATA is
+    /// answered with a SHUTDOWN that acknowledges it.
+    pub(super) fn on_packet_while_shutting_down(&mut self, now: Instant, had_data: bool) {
+        let rto = self.current_rto();
+        if let State::ShutdownSent(timers) = &mut self.state {
+            timers.t2 = Repeat {
+                at: now + rto,
+                attempts: 0,
+            };
+            self.control.shutdown |= had_data;
+        }
+    }
+
+    /// A SHUTDOWN arrived.
+    pub(super) fn on_shutdown(&mut self, now: Instant, value: &[u8]) {
+        let Ok(chunk) = Shutdown::parse(value) else { return };
+        if matches!(
+            self.phase(),
+            AssociationPhase::Established | AssociationPhase::ShutdownPending
+        ) {
+            self.transition(State::ShutdownReceived);
+            self.events.push_back(Event::PeerShutdown);
+        }
+        match self.phase() {
+            AssociationPhase::ShutdownReceived => {
+                let result = self
+                    .outbound
+                    .on_cumulative_ack(now, chunk.cumulative_tsn_ack, &mut self.paths);
+                match result {
+                    SackResult::Impossible => {
+                        let text = causes(|w| Cause::ProtocolViolation(b"SHUTDOWN acknowledges unsent data").write(w));
+                        return self.abort_violation(Violation::AcknowledgedUnsent, text);
+                    }
+                    SackResult::Taken { progress } => self.after_acknowledgement(now, progress),
+                    SackResult::Old => {}
+                }
+                self.advance_shutdown(now);
+            }
+            AssociationPhase::ShutdownSent => self.send_shutdown_ack(now),
+            AssociationPhase::ShutdownAckSent => self.control.shutdown_ack = true,
+            _ => {}
+        }
+    }
+
+    /// A SHUTDOWN ACK arrived: it is over (§9.2).
+    pub(super) fn on_shutdown_ack(&mut self, from: PathId) {
+        if matches!(
+            self.phase(),
+            AssociationPhase::ShutdownSent | AssociationPhase::ShutdownAckSent
+        ) {
+            self.control.farewell = Some(Farewell::ShutdownComplete(from));
+            self.terminate(Ok(()));
+        }
+    }
+
+    /// A SHUTDOWN COMPLETE arrived; outside of SHUTDOWN-ACK-SENT it means nothing (§8.5.1 C).
+    pub(super) fn on_shutdown_complete(&mut self) {
+        if self.phase() == AssociationPhase::ShutdownAckSent {
+            self.terminate(Ok(()));
+        }
+    }
+
+    /// A SHUTDOWN COMPLETE arrived under the peer's own tag, with the T bit set: the peer has forgotten the
+    /// association, so it had everything (§8.5.1 C).
+    pub(crate) fn on_reflected_shutdown_complete(&mut self) {
+        self.on_shutdown_complete();
+    }
+
+    /// An INIT of the peer arrived in SHUTDOWN-ACK-SENT: the SHUTDOWN COMPLETE was lost (§9.2).
+    pub(crate) fn repeat_shutdown_ack(&mut self) {
+        self.control.shutdown_ack = true;
+    }
+
+    /// The retransmission time-out of the path in use.
+    pub(super) fn current_rto(&self) -> std::time::Duration {
+        self.paths
+            .get(self.paths.for_new_data(None))
+            .map_or(self.config.rto_initial(), crate::path::Path::rto)
+    }
+}

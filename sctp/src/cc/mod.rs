@@ -1,0 +1,153 @@
+//! Congestion control of one path (RFC 9260 §7). Windows and flights count bytes of DATA chunks,
+//! headers and padding included.
+
+mod reno;
+
+use reno::Reno;
+
+/// What the controller of a path learns from one SACK.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Acked {
+    /// Bytes on this path that the SACK newly acknowledged.
+    pub(crate) bytes: usize,
+    /// Bytes in flight on this path before the SACK.
+    pub(crate) flight_before: usize,
+    /// Bytes in flight on this path after it.
+    pub(crate) flight_after: usize,
+    /// Whether the association is in fast recovery (§7.2.4).
+    pub(crate) in_fast_recovery: bool,
+}
+
+/// The congestion controller of a path, with the burst limit in front of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Controller {
+    algorithm: Algorithm,
+    /// Max.Burst in packets; zero for no limit (§6.1 D).
+    max_burst: usize,
+    /// How many bytes may still go out before the next SACK.
+    burst_allowance: usize,
+    /// T3-rtx expired, and nothing was acknowledged since: one packet may be in flight (§7.2.3).
+    one_packet: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Algorithm {
+    Reno(Reno),
+}
+
+impl Controller {
+    /// A controller for packets of at most `mtu` bytes.
+    pub(crate) fn new(mtu: usize, max_burst: u16) -> Self {
+        let max_burst = usize::from(max_burst);
+        Self {
+            algorithm: Algorithm::Reno(Reno::new(mtu)),
+            max_burst,
+            burst_allowance: max_burst * mtu,
+            one_packet: false,
+        }
+    }
+
+    pub(crate) const fn cwnd(&self) -> usize {
+        let Algorithm::Reno(reno) = &self.algorithm;
+        reno.cwnd()
+    }
+
+    pub(crate) const fn ssthresh(&self) -> usize {
+        let Algorithm::Reno(reno) = &self.algorithm;
+        reno.ssthresh()
+    }
+
+    const fn mtu(&self) -> usize {
+        let Algorithm::Reno(reno) = &self.algorithm;
+        reno.mtu()
+    }
+
+    /// Whether more may be sent with `flight` bytes in flight (§6.1 B): the window may be overrun by the last packet,
+    /// by less than its size.
+    pub(crate) const fn may_send(&self, flight: usize) -> bool {
+        let window = if self.one_packet { 1 } else { self.cwnd() };
+        flight < window && (self.max_burst == 0 || self.burst_allowance > 0)
+    }
+
+    /// Bytes went out.
+    pub(crate) const fn on_sent(&mut self, bytes: usize) {
+        self.burst_allowance = self.burst_allowance.saturating_sub(bytes);
+    }
+
+    /// There is an occasion to send other than a SACK (new data, a timer): Max.Burst packets may go (§6.1 D).
+    pub(crate) fn on_occasion(&mut self) {
+        self.burst_allowance = self.burst_allowance.max(self.max_burst * self.mtu());
+    }
+
+    /// A SACK came. Each one allows a burst, on top of what earlier ones allowed: several that are handled together
+    /// allow as much as if they had come apart.
+    pub(crate) fn on_acked(&mut self, acked: &Acked) {
+        let Algorithm::Reno(reno) = &mut self.algorithm;
+        reno.on_acked(acked);
+        self.one_packet = false;
+        let burst = self.max_burst * self.mtu();
+        self.burst_allowance = (self.burst_allowance + burst).min(self.cwnd().max(burst));
+    }
+
+    /// A loss was found by missing reports (§7.2.3).
+    pub(crate) fn on_fast_retransmit(&mut self) {
+        let Algorithm::Reno(reno) = &mut self.algorithm;
+        reno.on_fast_retransmit();
+    }
+
+    /// T3-rtx expired (§7.2.3).
+    pub(crate) fn on_t3_expiry(&mut self) {
+        let Algorithm::Reno(reno) = &mut self.algorithm;
+        reno.on_t3_expiry();
+        self.one_packet = true;
+        self.on_occasion();
+    }
+
+    /// Nothing was sent on the path for an RTO (§7.2.1).
+    pub(crate) fn on_idle(&mut self) {
+        let Algorithm::Reno(reno) = &mut self.algorithm;
+        reno.on_idle();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc9260_6_1_d_no_more_than_max_burst_packets_go_at_once() {
+        let mut cc = Controller::new(1000, 4);
+        let mut sent = 0;
+        while cc.may_send(0) {
+            cc.on_sent(1000);
+            sent += 1;
+        }
+        assert_eq!(sent, 4);
+        cc.on_occasion();
+        assert!(cc.may_send(0));
+        let mut unlimited = Controller::new(1000, 0);
+        (0..100).for_each(|_| unlimited.on_sent(1000));
+        assert!(unlimited.may_send(0));
+    }
+
+    #[test]
+    fn rfc9260_7_2_3_after_a_timeout_one_packet_may_be_in_flight() {
+        let mut cc = Controller::new(1000, 4);
+        cc.on_t3_expiry();
+        assert!(cc.may_send(0) && !cc.may_send(10));
+        cc.on_acked(&Acked {
+            bytes: 10,
+            flight_before: 10,
+            flight_after: 0,
+            in_fast_recovery: false,
+        });
+        assert!(cc.may_send(10));
+    }
+
+    #[test]
+    fn rfc9260_6_1_b_the_window_may_be_overrun_by_one_packet() {
+        let cc = Controller::new(1000, 4);
+        assert!(cc.may_send(cc.cwnd() - 1));
+        assert!(!cc.may_send(cc.cwnd()));
+    }
+}

@@ -1,0 +1,170 @@
+//! The controller of RFC 9260 §7.2: slow start, congestion avoidance, and what losses do to the window.
+
+use super::Acked;
+
+/// cwnd, ssthresh and partial_bytes_acked of one path.
+#[derive(Clone, Debug)]
+pub(crate) struct Reno {
+    mtu: usize,
+    cwnd: usize,
+    ssthresh: usize,
+    partial_bytes_acked: usize,
+}
+
+impl Reno {
+    /// The initial window (§7.2.1): min(4 * PMDCS, max(2 * PMDCS, 4404)). ssthresh starts arbitrarily high.
+    pub(crate) fn new(mtu: usize) -> Self {
+        Self {
+            mtu,
+            cwnd: (4 * mtu).min((2 * mtu).max(4404)),
+            ssthresh: usize::MAX,
+            partial_bytes_acked: 0,
+        }
+    }
+
+    pub(crate) const fn cwnd(&self) -> usize {
+        self.cwnd
+    }
+
+    pub(crate) const fn ssthresh(&self) -> usize {
+        self.ssthresh
+    }
+
+    pub(crate) const fn mtu(&self) -> usize {
+        self.mtu
+    }
+
+    pub(crate) fn on_acked(&mut self, acked: &Acked) {
+        // §7.2.1, §7.2.2: only a window that was used grows; up to one packet below it counts as used, since that is
+        // how a sender fills it.
+        let fully_used = acked.flight_before.saturating_add(self.mtu) > self.cwnd;
+        if self.cwnd <= self.ssthresh {
+            // §7.2.1: slow start grows outside of fast recovery, by at most one packet a SACK (L = 1).
+            if fully_used && !acked.in_fast_recovery {
+                self.cwnd = self.cwnd.saturating_add(acked.bytes.min(self.mtu));
+            }
+        } else {
+            self.avoid_congestion(acked, fully_used);
+        }
+        // §7.2.2: with everything acknowledged, counting starts over.
+        if acked.flight_after == 0 {
+            self.partial_bytes_acked = 0;
+        }
+    }
+
+    /// One packet more a round trip (§7.2.2).
+    fn avoid_congestion(&mut self, acked: &Acked, fully_used: bool) {
+        self.partial_bytes_acked = self.partial_bytes_acked.saturating_add(acked.bytes);
+        if self.partial_bytes_acked >= self.cwnd {
+            if fully_used && !acked.in_fast_recovery {
+                self.partial_bytes_acked -= self.cwnd;
+                self.cwnd = self.cwnd.saturating_add(self.mtu);
+            } else {
+                self.partial_bytes_acked = self.cwnd;
+            }
+        }
+    }
+
+    fn halve(&mut self) {
+        self.ssthresh = (self.cwnd / 2).max(4 * self.mtu);
+        self.partial_bytes_acked = 0;
+    }
+
+    pub(crate) fn on_fast_retransmit(&mut self) {
+        self.halve();
+        self.cwnd = self.ssthresh;
+    }
+
+    pub(crate) fn on_t3_expiry(&mut self) {
+        self.halve();
+        self.cwnd = self.mtu;
+    }
+
+    pub(crate) fn on_idle(&mut self) {
+        self.cwnd = (self.cwnd / 2).max(4 * self.mtu).min(self.cwnd);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MTU: usize = 1400;
+
+    fn acked(bytes: usize, flight_before: usize) -> Acked {
+        Acked {
+            bytes,
+            flight_before,
+            flight_after: flight_before - bytes,
+            in_fast_recovery: false,
+        }
+    }
+
+    #[test]
+    fn rfc9260_7_2_1_initial_window() {
+        assert_eq!(Reno::new(MTU).cwnd(), 4404);
+        assert_eq!(Reno::new(1000).cwnd(), 4000);
+        assert_eq!(Reno::new(9000).cwnd(), 18_000);
+    }
+
+    #[test]
+    fn rfc9260_7_2_1_slow_start_grows_by_at_most_one_packet_a_sack() {
+        let mut reno = Reno::new(MTU);
+        reno.on_acked(&acked(2 * MTU, 4404));
+        assert_eq!(reno.cwnd(), 4404 + MTU);
+        reno.on_acked(&acked(100, 4404 + MTU));
+        assert_eq!(reno.cwnd(), 4404 + MTU + 100);
+    }
+
+    #[test]
+    fn rfc9260_7_2_1_an_unused_window_does_not_grow() {
+        let mut reno = Reno::new(MTU);
+        reno.on_acked(&acked(MTU, MTU));
+        assert_eq!(reno.cwnd(), 4404);
+        reno.on_acked(&Acked {
+            in_fast_recovery: true,
+            ..acked(MTU, 4404)
+        });
+        assert_eq!(reno.cwnd(), 4404);
+    }
+
+    #[test]
+    fn rfc9260_7_2_2_congestion_avoidance_grows_by_one_packet_a_window() {
+        let mut reno = Reno::new(MTU);
+        reno.cwnd = 100 * MTU;
+        reno.on_fast_retransmit();
+        reno.cwnd += 1;
+        let window = reno.cwnd();
+        for _ in 0..25 {
+            reno.on_acked(&acked(2 * MTU, window));
+        }
+        assert_eq!(reno.cwnd(), window);
+        reno.on_acked(&acked(2 * MTU, window));
+        assert_eq!(reno.cwnd(), window + MTU);
+    }
+
+    #[test]
+    fn rfc9260_7_2_3_losses_shrink_the_window() {
+        let mut reno = Reno::new(MTU);
+        reno.cwnd = 100 * MTU;
+        reno.on_fast_retransmit();
+        assert_eq!((reno.cwnd(), reno.ssthresh()), (50 * MTU, 50 * MTU));
+        reno.on_t3_expiry();
+        assert_eq!((reno.cwnd(), reno.ssthresh()), (MTU, 25 * MTU));
+        reno.on_t3_expiry();
+        assert_eq!((reno.cwnd(), reno.ssthresh()), (MTU, 4 * MTU));
+    }
+
+    #[test]
+    fn rfc9260_7_2_1_an_idle_window_is_halved_down_to_four_packets() {
+        let mut reno = Reno::new(MTU);
+        reno.cwnd = 20 * MTU;
+        reno.on_idle();
+        assert_eq!(reno.cwnd(), 10 * MTU);
+        (0..5).for_each(|_| reno.on_idle());
+        assert_eq!(reno.cwnd(), 4 * MTU);
+        reno.cwnd = MTU;
+        reno.on_idle();
+        assert_eq!(reno.cwnd(), MTU, "idleness never opens a window");
+    }
+}

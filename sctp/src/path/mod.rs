@@ -1,0 +1,219 @@
+//! Paths: one destination address each, with its round-trip time, congestion control, reachability and timers
+//! (RFC 9260 §6.3, §6.4, §7, §8).
+
+mod heartbeat;
+mod rto;
+mod select;
+mod set;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::Instant;
+use crate::cc::Controller;
+use crate::config::{AssociationConfig, PathConfig};
+use crate::time::earliest;
+use crate::transmit::UdpPorts;
+use crate::wire::CommonHeader;
+
+pub(crate) use heartbeat::{HeartbeatInfo, Probe};
+pub(crate) use set::PathSet;
+
+use rto::Rto;
+
+/// Names a path of an association.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct PathId(pub(crate) u8);
+
+impl PathId {
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Whether a path works (RFC 9260 §8.2, §5.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathState {
+    /// Not yet known to belong to the peer.
+    Unconfirmed,
+    /// It answers.
+    Active,
+    /// It does not answer.
+    Inactive,
+}
+
+/// One destination address of the peer.
+#[derive(Debug)]
+pub(crate) struct Path {
+    pub(crate) address: IpAddr,
+    /// The own address that goes with it; `None` leaves the choice to routing.
+    pub(crate) local: Option<IpAddr>,
+    /// The UDP ports around packets to it (RFC 6951).
+    pub(crate) encap: Option<UdpPorts>,
+    pub(crate) state: PathState,
+    pub(crate) config: PathConfig,
+    pub(crate) rto: Rto,
+    pub(crate) cc: Controller,
+    /// Missing answers in a row (§8.2).
+    pub(crate) error_count: u16,
+    pub(crate) t3_rtx: Option<Instant>,
+    pub(crate) probe: Probe,
+    /// When something that asks for an answer was last sent here (§8.3: idle or not).
+    last_used: Instant,
+}
+
+impl Path {
+    pub(crate) fn new(address: IpAddr, config: &AssociationConfig, now: Instant) -> Self {
+        let mut path = Self {
+            address,
+            local: None,
+            encap: None,
+            state: PathState::Unconfirmed,
+            config: *config.path(),
+            rto: Rto::new(config),
+            cc: Controller::new(0, config.max_burst()),
+            error_count: 0,
+            t3_rtx: None,
+            probe: Probe::default(),
+            last_used: now,
+        };
+        path.reset_cc(config);
+        path
+    }
+
+    /// Starts congestion control anew (§7.2.5), for packets of the size that the path now carries.
+    pub(crate) fn reset_cc(&mut self, config: &AssociationConfig) {
+        self.cc = Controller::new(self.max_packet().saturating_sub(CommonHeader::LEN), config.max_burst());
+    }
+
+    /// The peer restarted: what was measured and counted holds no more (§5.2.4 A).
+    pub(crate) fn restart(&mut self, config: &AssociationConfig) {
+        self.rto = Rto::new(config);
+        self.error_count = 0;
+        self.t3_rtx = None;
+        self.disarm_probe();
+        self.reset_cc(config);
+    }
+
+    /// What idleness does to the window (§7.2.1): it shrinks once for each RTO that nothing was sent.
+    pub(crate) fn decay_if_idle(&mut self, now: Instant) {
+        let rto = self.rto().max(Duration::from_millis(1));
+        let idle_rtos = now.saturating_since(self.last_used).as_nanos() / rto.as_nanos();
+        // After eight halvings any window is at its floor.
+        for _ in 0..idle_rtos.min(8) {
+            self.cc.on_idle();
+        }
+    }
+
+    /// The largest SCTP packet, common header included, that fits the path MTU below its IP and UDP headers.
+    pub(crate) fn max_packet(&self) -> usize {
+        let ip = if self.address.is_ipv4() { 20 } else { 40 };
+        let udp = if self.encap.is_some() { 8 } else { 0 };
+        // Chunks are padded to four bytes, so a packet is a multiple of four long.
+        usize::from(self.config.mtu()).saturating_sub(ip + udp) & !3
+    }
+
+    pub(crate) fn is_active(&self) -> bool {
+        self.state == PathState::Active
+    }
+
+    /// Something that asks for an answer (DATA, INIT, COOKIE ECHO, HEARTBEAT) goes out here.
+    pub(crate) fn touch(&mut self, now: Instant) {
+        self.last_used = now;
+    }
+
+    /// Starts T3-rtx unless it runs (§6.3.2 R1).
+    pub(crate) fn start_t3(&mut self, now: Instant) {
+        if self.t3_rtx.is_none() {
+            self.restart_t3(now);
+        }
+    }
+
+    /// Starts T3-rtx anew (§6.3.2 R3).
+    pub(crate) fn restart_t3(&mut self, now: Instant) {
+        self.t3_rtx = Some(now + self.rto.get());
+    }
+
+    /// The path answered: what it was sent was acknowledged, or its heartbeat (§8.2). True if it was inactive.
+    pub(crate) fn answered(&mut self) -> bool {
+        self.error_count = 0;
+        let came_back = self.state == PathState::Inactive;
+        if came_back {
+            self.state = PathState::Active;
+        }
+        came_back
+    }
+
+    /// An answer is missing (§8.2). True if that makes the path inactive.
+    pub(crate) fn missed(&mut self) -> bool {
+        self.error_count = self.error_count.saturating_add(1);
+        let gone = self.state == PathState::Active && self.error_count > self.config.path_max_retrans();
+        if gone {
+            self.state = PathState::Inactive;
+        }
+        gone
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        earliest(self.t3_rtx, self.probe.timer())
+    }
+
+    /// The retransmission time-out.
+    pub(crate) fn rto(&self) -> Duration {
+        self.rto.get()
+    }
+
+    pub(crate) fn srtt(&self) -> Option<Duration> {
+        self.rto.srtt()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path() -> Path {
+        let mut path = Path::new(
+            "10.0.0.1".parse().unwrap(),
+            &AssociationConfig::default(),
+            Instant::ZERO,
+        );
+        path.state = PathState::Active;
+        path
+    }
+
+    #[test]
+    fn rfc9260_8_2_a_path_is_inactive_once_path_max_retrans_is_exceeded() {
+        let mut path = path();
+        assert!((0..5).all(|_| !path.missed()));
+        assert!(path.missed());
+        assert_eq!(path.state, PathState::Inactive);
+        assert!(!path.missed(), "it goes inactive once");
+        assert!(path.answered());
+        assert_eq!((path.state, path.error_count), (PathState::Active, 0));
+        assert!(!path.answered());
+    }
+
+    #[test]
+    fn rfc9260_6_3_2_t3_is_started_once_and_restarted_on_demand() {
+        let mut path = path();
+        path.start_t3(Instant::ZERO);
+        path.start_t3(Instant::from_millis(10));
+        assert_eq!(path.t3_rtx, Some(Instant::from_millis(1000)));
+        path.restart_t3(Instant::from_millis(10));
+        assert_eq!(path.t3_rtx, Some(Instant::from_millis(1010)));
+    }
+
+    #[test]
+    fn rfc6951_encapsulation_takes_room_from_the_packet() {
+        let mut path = path();
+        assert_eq!(path.max_packet(), 1260);
+        path.encap = Some(UdpPorts {
+            source: 9899,
+            destination: 9899,
+        });
+        assert_eq!(path.max_packet(), 1252);
+        path.address = "::1".parse().unwrap();
+        assert_eq!(path.max_packet(), 1232);
+    }
+}

@@ -1,0 +1,106 @@
+//! Where to send what (RFC 9260 §6.4).
+
+use super::{Path, PathId, PathSet, PathState};
+
+impl PathSet {
+    /// The path for new data: the user's choice or the primary one while it works, else an alternate (§6.4, §8.2).
+    pub(crate) fn for_new_data(&self, wanted: Option<PathId>) -> PathId {
+        let first = wanted.unwrap_or(self.primary());
+        if self.len() == 1 || self.get(first).is_some_and(Path::is_active) {
+            return first;
+        }
+        self.best(|id| id != first).unwrap_or(first)
+    }
+
+    /// The path for what was last sent to `last` and not acknowledged: an active one that was not tried, if there is
+    /// one (§6.4.1).
+    pub(crate) fn for_retransmission(&self, last: PathId) -> PathId {
+        if self.len() == 1 {
+            return last;
+        }
+        self.best(|id| id != last).unwrap_or(last)
+    }
+
+    /// The confirmed path among `eligible` that promises most: active ones first, then those with the fewest errors,
+    /// then the primary one, then the first. While no path is active (§8.2) the choice so moves from path to path
+    /// with each error.
+    fn best(&self, eligible: impl Fn(PathId) -> bool) -> Option<PathId> {
+        let worth = |(id, path): &(PathId, &Path)| (!path.is_active(), path.error_count, *id != self.primary(), *id);
+        let fallback = self
+            .iter()
+            .filter(|(_, path)| path.state != PathState::Unconfirmed)
+            .min_by_key(worth);
+        let chosen = self
+            .iter()
+            .filter(|(id, path)| path.state == PathState::Active && eligible(*id))
+            .min_by_key(worth)
+            .or(fallback);
+        chosen.map(|(id, _)| id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Instant;
+    use crate::config::AssociationConfig;
+
+    fn set(states: &[PathState]) -> PathSet {
+        let path = |i: usize| {
+            let mut path = Path::new(
+                format!("10.0.{i}.1").parse().unwrap(),
+                &AssociationConfig::default(),
+                Instant::ZERO,
+            );
+            path.state = states[i];
+            path
+        };
+        let mut set = PathSet::new(path(0));
+        for i in 1..states.len() {
+            set.add(path(i)).unwrap();
+        }
+        set
+    }
+
+    use PathState::{Active, Inactive, Unconfirmed};
+
+    #[test]
+    fn rfc9260_6_4_new_data_goes_to_the_primary_while_it_works() {
+        assert_eq!(set(&[Active, Active]).for_new_data(None), PathId(0));
+        assert_eq!(set(&[Active, Active]).for_new_data(Some(PathId(1))), PathId(1));
+    }
+
+    #[test]
+    fn rfc9260_6_4_new_data_leaves_an_inactive_primary() {
+        assert_eq!(set(&[Inactive, Unconfirmed, Active]).for_new_data(None), PathId(2));
+        assert_eq!(set(&[Active, Inactive]).for_new_data(Some(PathId(1))), PathId(0));
+    }
+
+    #[test]
+    fn rfc9260_6_4_1_a_retransmission_takes_another_active_path() {
+        assert_eq!(set(&[Active, Active]).for_retransmission(PathId(0)), PathId(1));
+        assert_eq!(set(&[Active, Inactive]).for_retransmission(PathId(0)), PathId(0));
+        assert_eq!(set(&[Active, Unconfirmed]).for_retransmission(PathId(0)), PathId(0));
+    }
+
+    #[test]
+    fn rfc9260_8_2_without_an_active_path_the_one_with_the_fewest_errors_is_tried() {
+        let mut set = set(&[Inactive, Inactive]);
+        set.get_mut(PathId(0)).unwrap().error_count = 7;
+        set.get_mut(PathId(1)).unwrap().error_count = 6;
+        assert_eq!(set.for_new_data(None), PathId(1));
+        set.get_mut(PathId(1)).unwrap().error_count = 7;
+        assert_eq!(set.for_new_data(None), PathId(0));
+    }
+
+    #[test]
+    fn a_set_never_grows_beyond_its_limit() {
+        let mut set = set(&[Active]);
+        for i in 0..100 {
+            let address = format!("10.1.{i}.1").parse().unwrap();
+            set.add(Path::new(address, &AssociationConfig::default(), Instant::ZERO));
+            set.add(Path::new(address, &AssociationConfig::default(), Instant::ZERO));
+        }
+        assert_eq!(set.len(), PathSet::MAX_PATHS);
+    }
+}

@@ -1,0 +1,478 @@
+//! The sending side of an association (RFC 9260 §6.1, §6.2.1, §6.3, §6.9, §7.2): what waits, what is in flight, and
+//! what may go next. It uses `path` and `cc`, and knows no chunk bytes.
+
+mod outstanding;
+mod peer_window;
+mod queue;
+mod sack_in;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use crate::Instant;
+use crate::error::SendError;
+use crate::event::SendFailure;
+use crate::message::OutMessage;
+use crate::path::{PathId, PathSet};
+use crate::serial::Tsn;
+
+pub(crate) use outstanding::ChunkToSend;
+pub(crate) use sack_in::{SackIn, SackResult};
+
+use outstanding::{Outstanding, chunk_len};
+use peer_window::{Admission, PeerWindow};
+use queue::{QueuedMessage, SendQueue};
+use sack_in::SackProcessor;
+
+/// How many chunks may be outstanding. Gap Ack Blocks reach 65535 TSNs far (§3.3.4), and no stream may have more than
+/// 65535 messages in the window (§6.1).
+const MAX_OUTSTANDING: usize = 1 << 15;
+
+/// Everything that an association has to send.
+#[derive(Debug)]
+pub(crate) struct Outbound {
+    queue: SendQueue,
+    outstanding: Outstanding,
+    sacks: SackProcessor,
+    peer_window: PeerWindow,
+    /// The message that is being cut into fragments.
+    cutting: Option<Cutting>,
+    buffered: usize,
+    send_buffer: usize,
+    streams: u16,
+}
+
+/// Where the cutting of a message stands (§6.9). The message itself is the last one in [`Outstanding`].
+#[derive(Clone, Copy, Debug)]
+struct Cutting {
+    offset: usize,
+    wanted: Option<PathId>,
+}
+
+/// Which DATA the next packet would carry, and where it would go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DataPlan {
+    pub(crate) path: PathId,
+    /// Bytes that the first chunk needs.
+    pub(crate) first_chunk: usize,
+    kind: PlanKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PlanKind {
+    /// A chunk that is marked; the first packet of a fast retransmission ignores cwnd.
+    Retransmission { ignore_cwnd: bool },
+    /// New data.
+    New,
+    /// New data that the peer's window has no room for.
+    Probe,
+}
+
+/// How much goes into one packet, decided chunk by chunk.
+#[derive(Debug)]
+pub(crate) struct PacketFill {
+    plan: DataPlan,
+    chunks: u64,
+}
+
+impl PacketFill {
+    pub(crate) const fn new(plan: DataPlan) -> Self {
+        Self { plan, chunks: 0 }
+    }
+
+    /// How many chunks went into the packet.
+    pub(crate) const fn chunks(&self) -> u64 {
+        self.chunks
+    }
+}
+
+impl Outbound {
+    pub(crate) fn new(initial_tsn: Tsn, streams: u16, send_buffer: u32) -> Self {
+        Self {
+            queue: SendQueue::default(),
+            outstanding: Outstanding::new(initial_tsn),
+            sacks: SackProcessor::default(),
+            peer_window: PeerWindow::new(0),
+            cutting: None,
+            buffered: 0,
+            send_buffer: send_buffer as usize,
+            streams,
+        }
+    }
+
+    /// What the peer's INIT or INIT ACK says: its window, and how many streams both sides agreed on. Messages queued
+    /// for other streams fail.
+    pub(crate) fn set_peer(&mut self, a_rwnd: u32, streams: u16) -> Vec<SendFailure> {
+        self.peer_window = PeerWindow::new(a_rwnd);
+        self.streams = streams;
+        let failed = self.queue.take_if(|message| message.stream.0 >= streams);
+        failed.into_iter().map(|message| self.fail(message, false)).collect()
+    }
+
+    /// Starts over with a restarted peer (§5.2.4 A): TSNs and SSNs begin anew. What was sent and not acknowledged
+    /// fails; what waits is still sent.
+    pub(crate) fn restart(&mut self, initial_tsn: Tsn) -> Vec<SendFailure> {
+        let sent: Vec<OutMessage> = self.outstanding.drain().map(|sent| sent.message).collect();
+        self.cutting = None;
+        self.outstanding = Outstanding::new(initial_tsn);
+        self.sacks = SackProcessor::default();
+        self.queue.restart_streams();
+        let failed = sent.into_iter().map(|message| self.fail(message, true)).collect();
+        self.buffered = self.queue.bytes();
+        failed
+    }
+
+    fn fail(&mut self, message: OutMessage, sent: bool) -> SendFailure {
+        self.buffered = self.buffered.saturating_sub(message.payload.len());
+        let OutMessage {
+            stream,
+            ppid,
+            context,
+            payload,
+            ..
+        } = message;
+        SendFailure {
+            stream,
+            ppid,
+            context,
+            sent,
+            payload,
+        }
+    }
+
+    /// Gives everything up; oldest first.
+    pub(crate) fn drain(&mut self) -> Vec<SendFailure> {
+        let sent: Vec<OutMessage> = self.outstanding.drain().map(|sent| sent.message).collect();
+        let queued = self.queue.take_if(|_| true);
+        self.cutting = None;
+        let mut failed: Vec<_> = sent.into_iter().map(|message| self.fail(message, true)).collect();
+        failed.extend(queued.into_iter().map(|message| self.fail(message, false)));
+        self.buffered = 0;
+        failed
+    }
+
+    /// Queues a message.
+    pub(crate) fn push(&mut self, message: OutMessage, wanted: Option<PathId>) -> Result<(), SendError> {
+        let len = message.payload.len();
+        if len == 0 {
+            return Err(SendError::Empty);
+        }
+        if message.stream.0 >= self.streams {
+            return Err(SendError::InvalidStream);
+        }
+        if len > self.send_buffer {
+            return Err(SendError::TooLarge);
+        }
+        if self.buffered + len > self.send_buffer {
+            return Err(SendError::WouldBlock);
+        }
+        self.buffered += len;
+        self.queue.push(QueuedMessage { message, wanted });
+        Ok(())
+    }
+
+    /// What the next packet with DATA carries, if one may be sent now (§6.1 A to E). `max_packet` is what a packet
+    /// has for chunks, on every path.
+    pub(crate) fn plan(&mut self, now: Instant, paths: &PathSet, max_chunks: usize) -> Option<DataPlan> {
+        if let Some(plan) = self.plan_retransmission(paths) {
+            return Some(plan);
+        }
+        // §6.1 C: new data waits until everything marked was sent.
+        if self.outstanding.has_marked() {
+            return None;
+        }
+        self.plan_new(now, paths, max_chunks)
+    }
+
+    fn plan_retransmission(&self, paths: &PathSet) -> Option<DataPlan> {
+        let (_, chunk) = self.outstanding.first_marked()?;
+        let path = paths.for_retransmission(chunk.path);
+        let ignore_cwnd = self.sacks.fast_retransmit_due;
+        let allowed = ignore_cwnd || paths.get(path)?.cc.may_send(self.outstanding.flight(path));
+        let kind = PlanKind::Retransmission { ignore_cwnd };
+        allowed.then_some(DataPlan {
+            path,
+            first_chunk: chunk.wire_len(),
+            kind,
+        })
+    }
+
+    fn plan_new(&mut self, now: Instant, paths: &PathSet, max_chunks: usize) -> Option<DataPlan> {
+        let (remaining, wanted) = self.next_piece()?;
+        if self.outstanding.len() >= MAX_OUTSTANDING {
+            return None;
+        }
+        let id = paths.for_new_data(wanted);
+        let path = paths.get(id)?;
+        if !path.cc.may_send(self.outstanding.flight(id)) {
+            return None;
+        }
+        let len = remaining.min(max_payload(max_chunks));
+        let kind = self.admit(len, now, path.rto())?;
+        Some(DataPlan {
+            path: id,
+            first_chunk: chunk_len(len),
+            kind,
+        })
+    }
+
+    /// §6.1 A: whether the peer has room.
+    fn admit(&mut self, len: usize, now: Instant, rto: Duration) -> Option<PlanKind> {
+        match self
+            .peer_window
+            .admit(len, self.outstanding.payload_in_flight(), now, rto)
+        {
+            Admission::Fits => Some(PlanKind::New),
+            // A probe goes alone, with everything before it acknowledged.
+            Admission::Probe if self.outstanding.is_empty() => Some(PlanKind::Probe),
+            Admission::Probe | Admission::Wait => None,
+        }
+    }
+
+    /// Bytes left of the message to be sent next, and where the user wants it.
+    fn next_piece(&self) -> Option<(usize, Option<PathId>)> {
+        if let Some(cutting) = self.cutting {
+            let total = self.outstanding.last_message()?.message.payload.len();
+            return Some((total.saturating_sub(cutting.offset), cutting.wanted));
+        }
+        let queued = self.queue.front()?;
+        Some((queued.message.payload.len(), queued.wanted))
+    }
+
+    /// The next chunk of the packet that was planned, if one fits into `room` bytes. The first one always comes.
+    pub(crate) fn next_chunk(
+        &mut self,
+        fill: &mut PacketFill,
+        now: Instant,
+        room: usize,
+        max_chunks: usize,
+        paths: &mut PathSet,
+    ) -> Option<ChunkToSend<'_>> {
+        let first = fill.chunks == 0;
+        let id = fill.plan.path;
+        if let Some((index, chunk)) = self.outstanding.first_marked() {
+            let len = chunk.wire_len();
+            // A chunk that outgrew the path goes alone; it was cut for a larger MTU.
+            let fits = len <= room || room >= max_chunks;
+            // What is bundled is one packet, for which the plan asked cwnd.
+            let same_packet = first || paths.for_retransmission(chunk.path) == id;
+            if !fits || !same_packet || !fill.plan.is_retransmission() {
+                return None;
+            }
+            on_sent(paths, id, len, now);
+            // §6.1, §7.2.4 rule 4: T3-rtx starts anew when the earliest outstanding chunk is sent again.
+            if self.outstanding.becomes_earliest(id, index)
+                && let Some(path) = paths.get_mut(id)
+            {
+                path.restart_t3(now);
+            }
+            fill.chunks += 1;
+            return self.outstanding.send_again(id, index);
+        }
+        if !first && (fill.plan.is_probe() || fill.plan.ignores_cwnd()) {
+            return None;
+        }
+        let chunk = self.next_new_chunk(first, fill.plan, now, room, max_chunks, paths)?;
+        fill.chunks += 1;
+        Some(chunk)
+    }
+
+    fn next_new_chunk(
+        &mut self,
+        first: bool,
+        plan: DataPlan,
+        now: Instant,
+        room: usize,
+        max_chunks: usize,
+        paths: &mut PathSet,
+    ) -> Option<ChunkToSend<'_>> {
+        let (remaining, wanted) = self.next_piece()?;
+        let limit = max_payload(max_chunks);
+        let len = fragment_len(remaining, limit, max_payload(room))?;
+        if !first {
+            let same_path = paths.for_new_data(wanted) == plan.path;
+            // §6.1 B allows one packet to overrun cwnd, so a started packet may be filled.
+            let fits = len <= self.peer_window.available(self.outstanding.payload_in_flight());
+            if !same_path || !fits || self.outstanding.len() >= MAX_OUTSTANDING {
+                return None;
+            }
+        }
+        if self.cutting.is_none() {
+            let (queued, ssn) = self.queue.pop()?;
+            self.cutting = Some(Cutting {
+                offset: 0,
+                wanted: queued.wanted,
+            });
+            self.outstanding.begin_message(queued.message, ssn);
+        }
+        let cutting = self.cutting?;
+        let offset = cutting.offset;
+        self.cutting = (len < remaining).then_some(Cutting {
+            offset: offset + len,
+            ..cutting
+        });
+        if plan.kind == PlanKind::Probe {
+            self.peer_window.on_probe_sent();
+        }
+        on_sent(paths, plan.path, chunk_len(len), now);
+        self.outstanding.send_new(now, plan.path, offset, len)
+    }
+
+    /// A packet of the plan was written, with so many chunks.
+    pub(crate) fn packet_sent(&mut self, plan: DataPlan, chunks: u64) {
+        if plan.ignores_cwnd() && chunks > 0 {
+            self.sacks.fast_retransmit_due = false;
+        }
+    }
+
+    /// A SACK arrived, or the Cumulative TSN Ack of a SHUTDOWN.
+    pub(crate) fn on_sack(
+        &mut self,
+        now: Instant,
+        sack: SackIn<impl Iterator<Item = (u16, u16)>>,
+        paths: &mut PathSet,
+    ) -> SackResult {
+        let point = self.outstanding.cumulative_tsn_ack();
+        if sack.cumulative_tsn_ack.is_before(point) {
+            return SackResult::Old;
+        }
+        let steps = u64::from(sack.cumulative_tsn_ack.steps_from(point));
+        if steps > self.outstanding.len() as u64 {
+            return SackResult::Impossible;
+        }
+        let cumulative = self.outstanding.first() + steps;
+        let (progress, freed) = self
+            .sacks
+            .process(now, cumulative, sack.gaps, &mut self.outstanding, paths);
+        self.buffered = self.buffered.saturating_sub(freed);
+        self.peer_window.on_sack(sack.a_rwnd);
+        SackResult::Taken { progress }
+    }
+
+    /// A SHUTDOWN carries a Cumulative TSN Ack only (§3.3.8): gap acknowledgements and the window stay as they are.
+    pub(crate) fn on_cumulative_ack(&mut self, now: Instant, tsn: Tsn, paths: &mut PathSet) -> SackResult {
+        let point = self.outstanding.cumulative_tsn_ack();
+        if !tsn.is_after(point) {
+            return SackResult::Old;
+        }
+        let steps = u64::from(tsn.steps_from(point));
+        if steps > self.outstanding.len() as u64 {
+            return SackResult::Impossible;
+        }
+        let cumulative = self.outstanding.first() + steps;
+        let (progress, freed) = self.sacks.acknowledge(now, cumulative, &mut self.outstanding, paths);
+        self.buffered = self.buffered.saturating_sub(freed);
+        SackResult::Taken { progress }
+    }
+
+    /// The paths on which the last acknowledgement found something new.
+    pub(crate) fn acked_paths(&self) -> impl Iterator<Item = PathId> {
+        self.sacks.acked_paths()
+    }
+
+    /// T3-rtx of `id` expired (§6.3.3): what is in flight there is to be sent again. True if it counts as an error of
+    /// the path; an answered probe of a closed window does not (§6.1 A).
+    pub(crate) fn on_t3_expiry(&mut self, id: PathId, paths: &mut PathSet) -> bool {
+        let Some(path) = paths.get_mut(id) else { return false };
+        path.t3_rtx = None;
+        if self.outstanding.mark_path(id) == 0 {
+            return false;
+        }
+        path.cc.on_t3_expiry();
+        path.rto.back_off();
+        self.sacks.on_t3_expiry(&self.outstanding);
+        for (_, path) in paths.iter_mut() {
+            path.cc.on_occasion();
+        }
+        !self.peer_window.excuses_timeout()
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.peer_window.timer()
+    }
+
+    /// Time has passed.
+    pub(crate) fn on_timeout(&mut self, now: Instant) {
+        self.peer_window.on_timeout(now);
+    }
+
+    /// Whether nothing waits and nothing is unacknowledged.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.cutting.is_none() && self.outstanding.is_empty()
+    }
+
+    pub(crate) const fn buffered(&self) -> usize {
+        self.buffered
+    }
+
+    pub(crate) const fn has_room(&self) -> bool {
+        self.buffered < self.send_buffer
+    }
+
+    pub(crate) const fn streams(&self) -> u16 {
+        self.streams
+    }
+
+    pub(crate) fn messages(&self) -> usize {
+        self.queue.len() + self.outstanding.messages()
+    }
+
+    pub(crate) fn flight(&self, path: PathId) -> usize {
+        self.outstanding.flight(path)
+    }
+
+    pub(crate) const fn peer_rwnd(&self) -> usize {
+        self.peer_window.available(self.outstanding.payload_in_flight())
+    }
+}
+
+impl DataPlan {
+    const fn ignores_cwnd(&self) -> bool {
+        matches!(self.kind, PlanKind::Retransmission { ignore_cwnd: true })
+    }
+
+    /// Whether it sends chunks again.
+    pub(crate) const fn is_retransmission(&self) -> bool {
+        matches!(self.kind, PlanKind::Retransmission { .. })
+    }
+
+    /// Whether it probes a closed window.
+    pub(crate) const fn is_probe(&self) -> bool {
+        matches!(self.kind, PlanKind::Probe)
+    }
+}
+
+/// User data that fits into a DATA chunk of at most `room` bytes, padding included.
+const fn max_payload(room: usize) -> usize {
+    let room = (room & !3).saturating_sub(crate::wire::DATA_HEADER_LEN);
+    if room > MAX_CHUNK_PAYLOAD {
+        MAX_CHUNK_PAYLOAD
+    } else {
+        room
+    }
+}
+
+/// What the 16-bit length of a DATA chunk leaves for user data, rounded down to whole words.
+const MAX_CHUNK_PAYLOAD: usize = (u16::MAX as usize - crate::wire::DATA_HEADER_LEN) & !3;
+
+/// How much of a message with `remaining` bytes goes into a chunk, where an empty packet takes `limit` and this one
+/// `room` (§6.9). What fits an empty packet is not split; a larger message fills up a packet that is at least half
+/// free.
+fn fragment_len(remaining: usize, limit: usize, room: usize) -> Option<usize> {
+    if remaining <= room {
+        Some(remaining)
+    } else if remaining > limit && room >= limit / 2 && room > 0 {
+        Some(room)
+    } else {
+        None
+    }
+}
+
+fn on_sent(paths: &mut PathSet, id: PathId, bytes: usize, now: Instant) {
+    if let Some(path) = paths.get_mut(id) {
+        path.cc.on_sent(bytes);
+        path.touch(now);
+        path.start_t3(now);
+    }
+}

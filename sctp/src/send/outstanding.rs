@@ -1,0 +1,454 @@
+//! What was sent and is not cumulatively acknowledged, chunk by chunk (RFC 9260 §6.1, §6.3).
+
+use std::collections::{BTreeSet, VecDeque};
+
+use crate::Instant;
+use crate::message::OutMessage;
+use crate::path::PathId;
+use crate::serial::{Ssn, Tsn};
+
+/// The number of a chunk since the association began. Its TSN is the initial one plus this, but it never wraps.
+pub(crate) type Index = u64;
+
+/// Where a sent chunk is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ChunkState {
+    /// On its way, as far as is known.
+    InFlight,
+    /// To be sent again.
+    Marked,
+    /// Acknowledged by a Gap Ack Block.
+    Acked,
+}
+
+/// One DATA chunk that was sent.
+#[derive(Clone, Debug)]
+pub(crate) struct SentChunk {
+    message: u64,
+    offset: u32,
+    len: u16,
+    pub(crate) path: PathId,
+    pub(crate) state: ChunkState,
+    /// Miss indications (§7.2.4).
+    pub(crate) missing: u8,
+    /// It was sent more than once: its acknowledgement measures nothing (§6.3.1 C5).
+    pub(crate) retransmitted: bool,
+    /// It was fast retransmitted, and will not be again (§7.2.4 rule 5).
+    pub(crate) fast_retransmitted: bool,
+    pub(crate) ends_message: bool,
+}
+
+impl SentChunk {
+    pub(crate) const fn payload_len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Bytes of the chunk in a packet: header, user data, padding.
+    pub(crate) const fn wire_len(&self) -> usize {
+        chunk_len(self.len as usize)
+    }
+}
+
+/// Bytes of a DATA chunk with `payload` bytes of user data, padding included.
+pub(crate) const fn chunk_len(payload: usize) -> usize {
+    crate::wire::DATA_HEADER_LEN + crate::tlv::padded(payload)
+}
+
+/// A message of which at least a part was sent.
+#[derive(Clone, Debug)]
+pub(crate) struct SentMessage {
+    pub(crate) message: OutMessage,
+    pub(crate) ssn: Ssn,
+}
+
+/// A chunk as it goes on the wire.
+#[derive(Debug)]
+pub(crate) struct ChunkToSend<'a> {
+    pub(crate) tsn: Tsn,
+    pub(crate) ssn: Ssn,
+    pub(crate) beginning: bool,
+    pub(crate) ending: bool,
+    pub(crate) message: &'a OutMessage,
+    pub(crate) payload: &'a [u8],
+}
+
+/// A measurement of the round trip that is under way on a path: one chunk a round trip (§6.3.1 C4).
+#[derive(Clone, Copy, Debug)]
+struct RttProbe {
+    index: Index,
+    sent_at: Instant,
+}
+
+/// The flight of one path.
+#[derive(Clone, Debug, Default)]
+struct Flight {
+    bytes: usize,
+    rtt_probe: Option<RttProbe>,
+    /// The earliest outstanding chunk when T3-rtx was started (§6.3.2 R3).
+    timed: Option<Index>,
+}
+
+/// All chunks from the one after the Cumulative TSN Ack Point on.
+///
+/// A chunk is in exactly one [`ChunkState`]; the flights are the sums over the chunks in flight.
+#[derive(Debug)]
+pub(crate) struct Outstanding {
+    initial_tsn: Tsn,
+    first: Index,
+    chunks: VecDeque<SentChunk>,
+    marked: BTreeSet<Index>,
+    messages: VecDeque<SentMessage>,
+    first_message: u64,
+    flights: Vec<Flight>,
+    payload_in_flight: usize,
+}
+
+impl Outstanding {
+    pub(crate) fn new(initial_tsn: Tsn) -> Self {
+        Self {
+            initial_tsn,
+            first: 0,
+            chunks: VecDeque::new(),
+            marked: BTreeSet::new(),
+            messages: VecDeque::new(),
+            first_message: 0,
+            flights: Vec::new(),
+            payload_in_flight: 0,
+        }
+    }
+
+    /// The index of the first chunk that is not cumulatively acknowledged (or, if there is none, of the next one).
+    pub(crate) const fn first(&self) -> Index {
+        self.first
+    }
+
+    /// The index that the next new chunk will have.
+    pub(crate) fn end(&self) -> Index {
+        self.first + self.chunks.len() as u64
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "TSNs are indexes modulo 2^32")]
+    pub(crate) const fn tsn(&self, index: Index) -> Tsn {
+        self.initial_tsn.plus(index as u32)
+    }
+
+    /// The Cumulative TSN Ack Point.
+    pub(crate) const fn cumulative_tsn_ack(&self) -> Tsn {
+        self.tsn(self.first).minus(1)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.chunks.len()
+    }
+
+    pub(crate) fn messages(&self) -> usize {
+        self.messages.len()
+    }
+
+    fn position(&self, index: Index) -> Option<usize> {
+        usize::try_from(index.checked_sub(self.first)?).ok()
+    }
+
+    pub(crate) fn chunk(&self, index: Index) -> Option<&SentChunk> {
+        self.chunks.get(self.position(index)?)
+    }
+
+    pub(crate) fn chunk_mut(&mut self, index: Index) -> Option<&mut SentChunk> {
+        let position = self.position(index)?;
+        self.chunks.get_mut(position)
+    }
+
+    fn flight_mut(&mut self, path: PathId) -> &mut Flight {
+        if self.flights.len() <= path.index() {
+            self.flights.resize(path.index() + 1, Flight::default());
+        }
+        #[expect(clippy::indexing_slicing, reason = "resized above")]
+        &mut self.flights[path.index()]
+    }
+
+    /// Bytes in flight on a path: chunks with headers and padding.
+    pub(crate) fn flight(&self, path: PathId) -> usize {
+        self.flights.get(path.index()).map_or(0, |flight| flight.bytes)
+    }
+
+    /// Bytes of user data in flight, over all paths.
+    pub(crate) const fn payload_in_flight(&self) -> usize {
+        self.payload_in_flight
+    }
+
+    /// Takes up a message of which chunks will be sent.
+    pub(crate) fn begin_message(&mut self, message: OutMessage, ssn: Ssn) {
+        self.messages.push_back(SentMessage { message, ssn });
+    }
+
+    /// The message taken up last.
+    pub(crate) fn last_message(&self) -> Option<&SentMessage> {
+        self.messages.back()
+    }
+
+    /// Sends the piece from `offset`, `len` bytes long, of the message taken up last, for the first time.
+    pub(crate) fn send_new(
+        &mut self,
+        now: Instant,
+        path: PathId,
+        offset: usize,
+        len: usize,
+    ) -> Option<ChunkToSend<'_>> {
+        let index = self.end();
+        let total = self.messages.back()?.message.payload.len();
+        let chunk = SentChunk {
+            message: self.first_message + (self.messages.len() as u64).saturating_sub(1),
+            offset: u32::try_from(offset).ok()?,
+            len: u16::try_from(len).ok()?,
+            path,
+            state: ChunkState::InFlight,
+            missing: 0,
+            retransmitted: false,
+            fast_retransmitted: false,
+            ends_message: offset + len == total,
+        };
+        let bytes = chunk.wire_len();
+        self.chunks.push_back(chunk);
+        self.payload_in_flight += len;
+        let flight = self.flight_mut(path);
+        flight.bytes += bytes;
+        flight.rtt_probe.get_or_insert(RttProbe { index, sent_at: now });
+        flight.timed.get_or_insert(index);
+        self.to_send(index)
+    }
+
+    /// Sends a marked chunk again.
+    pub(crate) fn send_again(&mut self, path: PathId, index: Index) -> Option<ChunkToSend<'_>> {
+        if !self.marked.remove(&index) {
+            return None;
+        }
+        let chunk = self.chunk_mut(index)?;
+        chunk.state = ChunkState::InFlight;
+        chunk.path = path;
+        chunk.missing = 0;
+        chunk.retransmitted = true;
+        let (bytes, payload) = (chunk.wire_len(), chunk.payload_len());
+        self.payload_in_flight += payload;
+        let flight = self.flight_mut(path);
+        flight.bytes += bytes;
+        flight.timed = Some(flight.timed.map_or(index, |timed| timed.min(index)));
+        self.to_send(index)
+    }
+
+    /// Whether a chunk, once sent again on `path`, is the earliest one in flight there.
+    pub(crate) fn becomes_earliest(&self, path: PathId, index: Index) -> bool {
+        self.flights
+            .get(path.index())
+            .and_then(|flight| flight.timed)
+            .is_none_or(|timed| index <= timed)
+    }
+
+    fn to_send(&self, index: Index) -> Option<ChunkToSend<'_>> {
+        let chunk = self.chunk(index)?;
+        let sent = self
+            .messages
+            .get(usize::try_from(chunk.message.checked_sub(self.first_message)?).ok()?)?;
+        let start = chunk.offset as usize;
+        Some(ChunkToSend {
+            tsn: self.tsn(index),
+            ssn: sent.ssn,
+            beginning: start == 0,
+            ending: chunk.ends_message,
+            message: &sent.message,
+            payload: sent.message.payload.get(start..start + chunk.payload_len())?,
+        })
+    }
+
+    /// The marked chunk with the lowest TSN.
+    pub(crate) fn first_marked(&self) -> Option<(Index, &SentChunk)> {
+        let &index = self.marked.first()?;
+        self.chunk(index).map(|chunk| (index, chunk))
+    }
+
+    pub(crate) fn has_marked(&self) -> bool {
+        !self.marked.is_empty()
+    }
+
+    fn leave_flight(&mut self, path: PathId, bytes: usize, payload: usize) {
+        self.payload_in_flight = self.payload_in_flight.saturating_sub(payload);
+        let flight = self.flight_mut(path);
+        flight.bytes = flight.bytes.saturating_sub(bytes);
+    }
+
+    /// Marks a chunk in flight for retransmission (§6.2.1 C).
+    pub(crate) fn mark(&mut self, index: Index) {
+        let Some(chunk) = self
+            .chunk_mut(index)
+            .filter(|chunk| chunk.state == ChunkState::InFlight)
+        else {
+            return;
+        };
+        chunk.state = ChunkState::Marked;
+        let (path, bytes, payload) = (chunk.path, chunk.wire_len(), chunk.payload_len());
+        self.leave_flight(path, bytes, payload);
+        self.marked.insert(index);
+        let flight = self.flight_mut(path);
+        if flight.rtt_probe.is_some_and(|probe| probe.index == index) {
+            flight.rtt_probe = None;
+        }
+    }
+
+    /// Marks everything in flight on `path`; the number of chunks marked.
+    pub(crate) fn mark_path(&mut self, path: PathId) -> usize {
+        let lost: Vec<Index> = (self.first..)
+            .zip(&self.chunks)
+            .filter(|(_, chunk)| chunk.state == ChunkState::InFlight && chunk.path == path)
+            .map(|(index, _)| index)
+            .collect();
+        for &index in &lost {
+            self.mark(index);
+        }
+        let flight = self.flight_mut(path);
+        flight.rtt_probe = None;
+        flight.timed = None;
+        lost.len()
+    }
+
+    /// Acknowledges a chunk by a Gap Ack Block. `None` if it was acknowledged before.
+    pub(crate) fn gap_ack(&mut self, index: Index, now: Instant) -> Option<Acknowledged> {
+        let chunk = self.chunk_mut(index)?;
+        if chunk.state == ChunkState::Acked {
+            return None;
+        }
+        let was = std::mem::replace(&mut chunk.state, ChunkState::Acked);
+        let chunk = chunk.clone();
+        self.left(index, &chunk, was, now)
+    }
+
+    /// The peer took a gap acknowledgement back (§6.2.1 D iii).
+    pub(crate) fn renege(&mut self, index: Index) -> Option<PathId> {
+        let chunk = self.chunk_mut(index).filter(|chunk| chunk.state == ChunkState::Acked)?;
+        chunk.state = ChunkState::InFlight;
+        chunk.missing = chunk.missing.saturating_add(1);
+        chunk.retransmitted = true;
+        let (path, bytes, payload) = (chunk.path, chunk.wire_len(), chunk.payload_len());
+        self.payload_in_flight += payload;
+        let flight = self.flight_mut(path);
+        flight.bytes += bytes;
+        flight.timed = Some(flight.timed.map_or(index, |timed| timed.min(index)));
+        Some(path)
+    }
+
+    /// Acknowledges the first chunk cumulatively and forgets it.
+    pub(crate) fn pop_acked(&mut self, now: Instant) -> Option<Popped> {
+        let chunk = self.chunks.pop_front()?;
+        let index = self.first;
+        self.first += 1;
+        if chunk.ends_message {
+            self.messages.pop_front();
+            self.first_message += 1;
+        }
+        let newly = if chunk.state == ChunkState::Acked {
+            None
+        } else {
+            self.left(index, &chunk, chunk.state, now)
+        };
+        Some(Popped {
+            newly,
+            payload: chunk.payload_len(),
+        })
+    }
+
+    /// Books an acknowledged chunk that was in state `was`.
+    fn left(&mut self, index: Index, chunk: &SentChunk, was: ChunkState, now: Instant) -> Option<Acknowledged> {
+        match was {
+            ChunkState::InFlight => self.leave_flight(chunk.path, chunk.wire_len(), chunk.payload_len()),
+            ChunkState::Marked => {
+                self.marked.remove(&index);
+            }
+            ChunkState::Acked => return None,
+        }
+        let flight = self.flight_mut(chunk.path);
+        let probe = flight.rtt_probe.take_if(|probe| probe.index == index);
+        let rtt = probe
+            .filter(|_| !chunk.retransmitted)
+            .map(|probe| now.saturating_since(probe.sent_at));
+        Some(Acknowledged {
+            path: chunk.path,
+            bytes: chunk.wire_len(),
+            rtt,
+        })
+    }
+
+    /// Whether the chunk that T3-rtx of `path` was started for is no longer in flight there (§6.3.2 R3). If so, the
+    /// next one is looked up, for which the timer is to run from now on.
+    pub(crate) fn earliest_left(&mut self, path: PathId) -> bool {
+        let Some(timed) = self.flights.get(path.index()).and_then(|flight| flight.timed) else {
+            return false;
+        };
+        let in_flight = |chunk: &SentChunk| chunk.state == ChunkState::InFlight && chunk.path == path;
+        if self.chunk(timed).is_some_and(in_flight) {
+            return false;
+        }
+        let from = timed.max(self.first);
+        let skip = self.position(from).unwrap_or(0);
+        let next = (from..)
+            .zip(self.chunks.iter().skip(skip))
+            .find(|(_, chunk)| in_flight(chunk));
+        self.flight_mut(path).timed = next.map(|(index, _)| index);
+        true
+    }
+
+    /// Gives up everything that was not acknowledged; the messages it belonged to, oldest first.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = SentMessage> {
+        self.chunks.clear();
+        self.marked.clear();
+        self.flights.clear();
+        self.payload_in_flight = 0;
+        std::mem::take(&mut self.messages).into_iter()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn check_invariants(&self) {
+        for (i, flight) in self.flights.iter().enumerate() {
+            let sum: usize = self
+                .chunks
+                .iter()
+                .filter(|c| c.state == ChunkState::InFlight && c.path.index() == i)
+                .map(SentChunk::wire_len)
+                .sum();
+            assert_eq!(flight.bytes, sum, "flight of path {i}");
+        }
+        let payload: usize = self
+            .chunks
+            .iter()
+            .filter(|c| c.state == ChunkState::InFlight)
+            .map(SentChunk::payload_len)
+            .sum();
+        assert_eq!(self.payload_in_flight, payload);
+        let marked: Vec<Index> = (self.first..)
+            .zip(&self.chunks)
+            .filter(|(_, c)| c.state == ChunkState::Marked)
+            .map(|(i, _)| i)
+            .collect();
+        assert_eq!(self.marked.iter().copied().collect::<Vec<_>>(), marked);
+    }
+}
+
+/// A chunk that an acknowledgement covers for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Acknowledged {
+    pub(crate) path: PathId,
+    /// Bytes of the chunk, header and padding included.
+    pub(crate) bytes: usize,
+    /// The round trip it measured.
+    pub(crate) rtt: Option<std::time::Duration>,
+}
+
+/// A chunk that left at the cumulative end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Popped {
+    /// Set unless a Gap Ack Block had acknowledged it before.
+    pub(crate) newly: Option<Acknowledged>,
+    /// Bytes of user data that need not be kept any more.
+    pub(crate) payload: usize,
+}

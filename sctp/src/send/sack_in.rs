@@ -1,0 +1,373 @@
+//! What a SACK does to the sender (RFC 9260 §6.2.1, §6.3.2, §7.2).
+
+use super::outstanding::{Acknowledged, ChunkState, Index, Outstanding};
+use crate::Instant;
+use crate::cc::Acked;
+use crate::path::{PathId, PathSet};
+use crate::serial::Tsn;
+
+/// The numbers of a SACK, decoded. Blocks are offsets from the Cumulative TSN Ack.
+#[derive(Clone, Debug)]
+pub(crate) struct SackIn<G> {
+    pub(crate) cumulative_tsn_ack: Tsn,
+    pub(crate) a_rwnd: u32,
+    pub(crate) gaps: G,
+}
+
+/// What came of a SACK.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SackResult {
+    /// It is older than what is known (§6.2.1 D i).
+    Old,
+    /// It acknowledges a TSN that was never sent.
+    Impossible,
+    /// It was taken in.
+    Taken {
+        /// Something was acknowledged for the first time: the peer is there (§8.1).
+        progress: bool,
+    },
+}
+
+/// What one SACK acknowledged on one path.
+#[derive(Clone, Copy, Debug)]
+struct PathAck {
+    path: PathId,
+    bytes: usize,
+    flight_before: usize,
+}
+
+/// A range of chunks, `start` up to but not including `end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Range {
+    start: Index,
+    end: Index,
+}
+
+/// The part of a sender that follows SACKs. Its vectors are reused from SACK to SACK.
+#[derive(Debug, Default)]
+pub(crate) struct SackProcessor {
+    /// What the last SACK acknowledged by gap blocks: sorted, disjoint.
+    acked: Vec<Range>,
+    blocks: Vec<Range>,
+    per_path: Vec<PathAck>,
+    /// Every chunk below this was reported missing often enough, or is not missing.
+    reported_below: Index,
+    /// Fast recovery (§7.2.4) ends when this chunk is acknowledged.
+    recovery_exit: Option<Index>,
+    /// The first packet of a fast retransmission is to be sent, whatever cwnd says (§7.2.4 rule 3).
+    pub(crate) fast_retransmit_due: bool,
+}
+
+/// How many miss indications cause a fast retransmission (§7.2.4).
+const MISSING_REPORTS: u8 = 3;
+
+/// A SACK with this many blocks may have left out further ones for want of room, so what it does not list is not
+/// taken back.
+const POSSIBLY_TRUNCATED: usize = 250;
+
+impl SackProcessor {
+    pub(crate) const fn in_fast_recovery(&self) -> bool {
+        self.recovery_exit.is_some()
+    }
+
+    /// T3-rtx expired: recovery is over, and what is sent again can be reported missing again.
+    pub(crate) fn on_t3_expiry(&mut self, outstanding: &Outstanding) {
+        self.recovery_exit = None;
+        self.fast_retransmit_due = false;
+        self.reported_below = outstanding.first();
+    }
+
+    /// Takes in a SACK whose Cumulative TSN Ack was checked. Returns whether anything was acknowledged for
+    /// the first time, and how many bytes of user data need not be kept any more.
+    pub(crate) fn process(
+        &mut self,
+        now: Instant,
+        cumulative: Index,
+        gaps: impl Iterator<Item = (u16, u16)>,
+        outstanding: &mut Outstanding,
+        paths: &mut PathSet,
+    ) -> (bool, usize) {
+        let advanced = cumulative > outstanding.first();
+        let freed = self.pop_acked(now, cumulative, outstanding, paths);
+        self.collect_blocks(gaps, outstanding);
+        let highest_newly_acked = self.ack_blocks(now, outstanding, paths);
+        self.take_back(now, outstanding, paths);
+        std::mem::swap(&mut self.acked, &mut self.blocks);
+
+        // §7.2.4 note: growth comes before the reduction of a fast retransmission.
+        self.grow_windows(outstanding, paths);
+        // §7.2.4: missing are the TSNs below the highest newly acknowledged one; in fast recovery, when the
+        // cumulative point moves, all that the SACK reports missing.
+        let limit = if self.in_fast_recovery() && advanced {
+            self.acked.last().map(|range| range.end)
+        } else {
+            highest_newly_acked
+        };
+        if let Some(limit) = limit {
+            self.count_missing(limit, outstanding, paths);
+        }
+        self.run_timers(now, outstanding, paths);
+        (!self.per_path.is_empty(), freed)
+    }
+
+    /// Takes in a Cumulative TSN Ack that comes without blocks, and so says nothing of them.
+    pub(crate) fn acknowledge(
+        &mut self,
+        now: Instant,
+        cumulative: Index,
+        outstanding: &mut Outstanding,
+        paths: &mut PathSet,
+    ) -> (bool, usize) {
+        let freed = self.pop_acked(now, cumulative, outstanding, paths);
+        self.grow_windows(outstanding, paths);
+        self.run_timers(now, outstanding, paths);
+        (!self.per_path.is_empty(), freed)
+    }
+
+    fn pop_acked(
+        &mut self,
+        now: Instant,
+        cumulative: Index,
+        outstanding: &mut Outstanding,
+        paths: &mut PathSet,
+    ) -> usize {
+        self.per_path.clear();
+        let mut freed = 0;
+        while outstanding.first() < cumulative {
+            let Some(popped) = outstanding.pop_acked(now) else {
+                break;
+            };
+            freed += popped.payload;
+            if let Some(acked) = popped.newly {
+                self.book(&acked, outstanding, paths);
+            }
+        }
+        freed
+    }
+
+    fn book(&mut self, acked: &Acknowledged, outstanding: &Outstanding, paths: &mut PathSet) {
+        if let Some(rtt) = acked.rtt
+            && let Some(path) = paths.get_mut(acked.path)
+        {
+            path.rto.measure(rtt);
+        }
+        match self.per_path.iter_mut().find(|entry| entry.path == acked.path) {
+            Some(entry) => entry.bytes += acked.bytes,
+            None => {
+                // The chunk has just left the flight.
+                let flight_before = outstanding.flight(acked.path) + acked.bytes;
+                self.per_path.push(PathAck {
+                    path: acked.path,
+                    bytes: acked.bytes,
+                    flight_before,
+                });
+            }
+        }
+    }
+
+    /// Turns the gap blocks into sorted, disjoint ranges of sent chunks. Blocks that contradict themselves, the
+    /// Cumulative TSN Ack, or what was sent are left out.
+    fn collect_blocks(&mut self, gaps: impl Iterator<Item = (u16, u16)>, outstanding: &Outstanding) {
+        self.blocks.clear();
+        let (first, end) = (outstanding.first(), outstanding.end());
+        let mut sorted = true;
+        for (gap_start, gap_end) in gaps {
+            // Offset 1 is the first chunk after the cumulative point, which a block cannot hold.
+            let start = first + u64::from(gap_start).saturating_sub(1);
+            let stop = first + u64::from(gap_end);
+            if gap_start < 2 || gap_end < gap_start || stop > end {
+                continue;
+            }
+            sorted &= self.blocks.last().is_none_or(|last| last.end < start);
+            self.blocks.push(Range { start, end: stop });
+        }
+        if !sorted {
+            self.blocks.sort_unstable_by_key(|range| range.start);
+            self.blocks.dedup_by(|next, kept| {
+                let joins = next.start <= kept.end;
+                if joins {
+                    kept.end = kept.end.max(next.end);
+                }
+                joins
+            });
+        }
+    }
+
+    /// Acknowledges what the blocks cover and earlier ones did not; the end of the highest new part. Walks over what
+    /// is new only, however often a SACK repeats what is known.
+    fn ack_blocks(&mut self, now: Instant, outstanding: &mut Outstanding, paths: &mut PathSet) -> Option<Index> {
+        let mut highest = None;
+        let blocks = std::mem::take(&mut self.blocks);
+        let known = std::mem::take(&mut self.acked);
+        for_each_only_in(&blocks, &known, |index| {
+            if let Some(acked) = outstanding.gap_ack(index, now) {
+                self.book(&acked, outstanding, paths);
+                highest = Some(index + 1);
+            }
+        });
+        self.blocks = blocks;
+        self.acked = known;
+        highest
+    }
+
+    /// Puts back what earlier SACKs acknowledged by gap blocks and this one does not (§6.2.1 D iii, §6.3.2 R4).
+    fn take_back(&mut self, now: Instant, outstanding: &mut Outstanding, paths: &mut PathSet) {
+        let first = outstanding.first();
+        let known_end = self.blocks.last().map_or(first, |range| range.end);
+        if self.blocks.len() >= POSSIBLY_TRUNCATED {
+            let beyond = self.acked.iter().filter(|range| range.end > known_end);
+            let kept: Vec<Range> = beyond
+                .map(|range| Range {
+                    start: range.start.max(known_end),
+                    end: range.end,
+                })
+                .collect();
+            self.blocks.extend(kept);
+        }
+        for_each_only_in(&self.acked, &self.blocks, |index| {
+            if let Some(path) = outstanding.renege(index).and_then(|id| paths.get_mut(id)) {
+                path.start_t3(now);
+            }
+        });
+    }
+
+    /// Lets the windows grow (§7.2.1, §7.2.2) and ends fast recovery at its exit point (§6.2.1 D iv).
+    fn grow_windows(&mut self, outstanding: &Outstanding, paths: &mut PathSet) {
+        for entry in &self.per_path {
+            if let Some(path) = paths.get_mut(entry.path) {
+                path.cc.on_acked(&Acked {
+                    bytes: entry.bytes,
+                    flight_before: entry.flight_before,
+                    flight_after: outstanding.flight(entry.path),
+                    in_fast_recovery: self.recovery_exit.is_some(),
+                });
+            }
+        }
+        self.recovery_exit.take_if(|exit| outstanding.first() >= *exit);
+    }
+
+    /// Counts a miss indication for each chunk below `limit` that is still in flight, and marks those that reached
+    /// three (§7.2.4). A chunk is looked at three times at most, since earlier chunks always have as many indications
+    /// as later ones.
+    fn count_missing(&mut self, limit: Index, outstanding: &mut Outstanding, paths: &mut PathSet) {
+        let mut index = self.reported_below.max(outstanding.first());
+        let mut floor = None;
+        let mut marked = None;
+        let acked = std::mem::take(&mut self.acked);
+        let mut ranges = acked.iter().peekable();
+        while index < limit {
+            while ranges.peek().is_some_and(|range| range.end <= index) {
+                ranges.next();
+            }
+            if let Some(range) = ranges.peek()
+                && range.start <= index
+            {
+                index = range.end;
+                continue;
+            }
+            if let Some(chunk) = outstanding.chunk_mut(index)
+                && chunk.state == ChunkState::InFlight
+                && !chunk.fast_retransmitted
+            {
+                chunk.missing = chunk.missing.saturating_add(1);
+                if chunk.missing >= MISSING_REPORTS {
+                    chunk.fast_retransmitted = true;
+                    let path = chunk.path;
+                    outstanding.mark(index);
+                    self.enter_recovery(path, &mut marked, outstanding.end(), paths);
+                } else {
+                    floor.get_or_insert(index);
+                }
+            }
+            index += 1;
+        }
+        self.acked = acked;
+        self.reported_below = floor.unwrap_or(limit);
+    }
+
+    /// A chunk was marked. Outside of fast recovery, every path that lost something shrinks its window once, and the
+    /// first packet goes out at once (§7.2.4 rules 2, 3, 6). `paths_hit` is a bit a path.
+    fn enter_recovery(&mut self, path: PathId, paths_hit: &mut Option<u32>, end: Index, paths: &mut PathSet) {
+        if paths_hit.is_none() {
+            if self.recovery_exit.is_some() {
+                return;
+            }
+            self.recovery_exit = Some(end);
+            self.fast_retransmit_due = true;
+        }
+        let bit = 1u32.checked_shl(u32::from(path.0)).unwrap_or(0);
+        let hit = paths_hit.get_or_insert(0);
+        if *hit & bit == 0 {
+            *hit |= bit;
+            if let Some(path) = paths.get_mut(path) {
+                path.cc.on_fast_retransmit();
+            }
+        }
+    }
+
+    /// T3-rtx stops where nothing is in flight any more, and starts anew where the earliest chunk was acknowledged
+    /// (§6.3.2 R2, R3).
+    fn run_timers(&self, now: Instant, outstanding: &mut Outstanding, paths: &mut PathSet) {
+        for entry in &self.per_path {
+            let Some(path) = paths.get_mut(entry.path) else {
+                continue;
+            };
+            if outstanding.flight(entry.path) == 0 {
+                path.t3_rtx = None;
+                outstanding.earliest_left(entry.path);
+            } else if outstanding.earliest_left(entry.path) {
+                path.restart_t3(now);
+            }
+        }
+    }
+
+    /// The paths on which the last SACK acknowledged something.
+    pub(crate) fn acked_paths(&self) -> impl Iterator<Item = PathId> {
+        self.per_path.iter().map(|entry| entry.path)
+    }
+}
+
+/// Calls `visit` for every index that is in `ranges` but not in `others`; both are sorted and disjoint.
+fn for_each_only_in(ranges: &[Range], others: &[Range], mut visit: impl FnMut(Index)) {
+    let mut others = others.iter().peekable();
+    for range in ranges {
+        let mut index = range.start;
+        while index < range.end {
+            while others.peek().is_some_and(|other| other.end <= index) {
+                others.next();
+            }
+            match others.peek() {
+                Some(other) if other.start <= index => index = other.end,
+                Some(other) => {
+                    let stop = other.start.min(range.end);
+                    (index..stop).for_each(&mut visit);
+                    index = stop;
+                }
+                None => {
+                    (index..range.end).for_each(&mut visit);
+                    index = range.end;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_difference_of_ranges_visits_each_index_once() {
+        let range = |start, end| Range { start, end };
+        let mut seen = Vec::new();
+        let (a, b) = (
+            [range(2, 6), range(8, 12), range(20, 21)],
+            [range(0, 3), range(5, 9), range(11, 20)],
+        );
+        for_each_only_in(&a, &b, |i| seen.push(i));
+        assert_eq!(seen, [3, 4, 9, 10, 20]);
+        seen.clear();
+        for_each_only_in(&a, &[], |i| seen.push(i));
+        assert_eq!(seen, [2, 3, 4, 5, 8, 9, 10, 11, 20]);
+    }
+}

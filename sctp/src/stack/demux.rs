@@ -1,0 +1,126 @@
+//! From a packet to its association (RFC 9260 §8.5): by the tag, with the exceptions for set-up and end.
+
+use bytes::Bytes;
+
+use super::{AssocId, Stack};
+use crate::addr;
+use crate::assoc::{AssociationPhase, PacketIn};
+use crate::error::DecodeError;
+use crate::serial::VerificationTag;
+use crate::time::Instant;
+use crate::transmit::{ChecksumState, RxMeta};
+use crate::wire::{ChecksumRule, ChunkType, Packet, RawChunk};
+
+impl Stack {
+    /// Finds out whose packet it is, and has it processed there.
+    pub(super) fn demultiplex(&mut self, now: Instant, meta: &RxMeta, datagram: &Bytes) {
+        let rule = match meta.checksum {
+            ChecksumState::Unverified => ChecksumRule::Verify,
+            ChecksumState::Verified => ChecksumRule::AcceptUnchecked,
+        };
+        let packet = match Packet::parse(datagram, rule) {
+            Ok(packet) => packet,
+            Err(DecodeError::Checksum) => {
+                self.stats.checksum_errors += 1;
+                return;
+            }
+            Err(_) => {
+                self.stats.malformed += 1;
+                return;
+            }
+        };
+        let Some(first) = packet.first_chunk() else {
+            self.stats.malformed += 1;
+            return;
+        };
+        let tag = packet.header.verification_tag;
+        if tag == VerificationTag::ZERO || first.kind == ChunkType::INIT {
+            self.on_init_packet(now, meta, &packet, &first);
+        } else if first.kind == ChunkType::COOKIE_ECHO {
+            self.on_cookie_echo(now, meta, datagram, &packet, &first);
+        } else if let Some(id) = self.owner(&packet) {
+            self.deliver(now, id, meta, datagram, &packet);
+        } else if !self.on_reflected_tag(now, meta, &packet, &first) {
+            self.on_out_of_the_blue(now, meta, &packet);
+        }
+    }
+
+    /// The association whose own tag and ports the packet bears.
+    fn owner(&self, packet: &Packet<'_>) -> Option<AssocId> {
+        let id = self.table.by_tag(packet.header.verification_tag)?;
+        let assoc = &self.table.get(id)?.assoc;
+        let ports = (assoc.local().port, assoc.peer_port());
+        (ports == (packet.header.destination_port, packet.header.source_port)).then_some(id)
+    }
+
+    fn deliver(&mut self, now: Instant, id: AssocId, meta: &RxMeta, datagram: &Bytes, packet: &Packet<'_>) {
+        let Some(slot) = self.table.get_mut(id) else { return };
+        let phase = slot.assoc.phase();
+        let path = match slot.assoc.find_path(meta.src) {
+            Some(path) => path,
+            // An INIT ACK may come from an address that is not known yet; it brings the list.
+            None if phase == AssociationPhase::CookieWait && packet.find(ChunkType::INIT_ACK).is_some() => {
+                slot.assoc.called_path()
+            }
+            None => {
+                self.stats.unknown_source += 1;
+                return;
+            }
+        };
+        // §8.5.1 E: while setting up, a SHUTDOWN ACK is out of the blue.
+        if phase.is_setup() && packet.find(ChunkType::SHUTDOWN_ACK).is_some() {
+            return self.on_out_of_the_blue(now, meta, packet);
+        }
+        // §8.5.1 B, C: with the T bit set, the tag should have been the peer's.
+        let reflected = |chunk: &RawChunk<'_>| {
+            matches!(chunk.kind, ChunkType::ABORT | ChunkType::SHUTDOWN_COMPLETE) && chunk.is_tag_reflected()
+        };
+        if packet.chunks().map_while(Result::ok).any(|chunk| reflected(&chunk)) {
+            self.stats.bad_verification_tag += 1;
+            return;
+        }
+        let input = PacketIn {
+            path,
+            meta,
+            datagram,
+            backing: meta.buffer_len,
+            chunks: packet.chunks(),
+        };
+        slot.assoc.handle_packet(now, input, &mut self.random);
+        self.table.relink(id);
+        self.settle(id);
+    }
+
+    /// ABORT and SHUTDOWN COMPLETE may bear the peer's tag, with the T bit set (§8.5.1 B, C). Whether the packet was
+    /// for an association; any other tag than its peer's is wrong, and the packet is discarded.
+    fn on_reflected_tag(&mut self, now: Instant, meta: &RxMeta, packet: &Packet<'_>, first: &RawChunk<'_>) -> bool {
+        let Some(endpoint) = self.endpoints.find(meta.dst, packet.header.destination_port) else {
+            return false;
+        };
+        let Some(id) = self.table.by_peer(endpoint, meta.src, packet.header.source_port) else {
+            return false;
+        };
+        let Some(slot) = self.table.get_mut(id) else {
+            return false;
+        };
+        let reflected = first.is_tag_reflected() && packet.header.verification_tag == slot.assoc.peer_tag();
+        match first.kind {
+            ChunkType::ABORT if reflected => slot.assoc.on_abort(first),
+            ChunkType::SHUTDOWN_COMPLETE if reflected => slot.assoc.on_reflected_shutdown_complete(),
+            ChunkType::SHUTDOWN_ACK if slot.assoc.phase().is_setup() => return false,
+            _ => {
+                // §8.5: discarded silently.
+                self.stats.bad_verification_tag += 1;
+                return true;
+            }
+        }
+        let _ = now;
+        self.settle(id);
+        true
+    }
+
+    /// Whether an answer to `meta` could reach anyone.
+    pub(super) fn is_answerable(meta: &RxMeta) -> bool {
+        addr::is_usable_peer(meta.src) && addr::is_usable_peer(meta.dst)
+    }
+}

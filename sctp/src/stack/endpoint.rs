@@ -1,0 +1,239 @@
+//! End points: what is bound where, and who listens (RFC 9260 §1.3, §11.1.1).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use slab::Slab;
+
+use super::AssocId;
+use crate::assoc::LocalSide;
+use crate::config::{AssociationConfig, EndpointConfig};
+use crate::error::BindError;
+use crate::random::Random;
+
+/// Names an end point of a stack. Never used again for another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EndpointId {
+    index: u32,
+    generation: u32,
+}
+
+/// The first of the ports that are drawn for who does not care (RFC 6335 §6).
+const FIRST_EPHEMERAL: u16 = 49152;
+
+/// A bound port.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    generation: u32,
+    pub(super) port: u16,
+    /// Empty for all addresses of the stack.
+    bound: Vec<IpAddr>,
+    addresses: Arc<[IpAddr]>,
+    pub(super) association: Arc<AssociationConfig>,
+    /// How many associations of peers may wait to be accepted; zero while it does not listen.
+    pub(super) backlog: usize,
+    /// How many wait.
+    pub(super) waiting: usize,
+    pub(super) associations: BTreeSet<AssocId>,
+}
+
+impl Endpoint {
+    fn takes(&self, address: IpAddr) -> bool {
+        self.bound.is_empty() || self.bound.contains(&address)
+    }
+
+    /// Whether both could want the same packet.
+    fn overlaps(&self, bound: &[IpAddr]) -> bool {
+        self.bound.is_empty() || bound.is_empty() || bound.iter().any(|address| self.bound.contains(address))
+    }
+
+    pub(super) fn local_side(&self, encapsulation_port: Option<u16>) -> LocalSide {
+        LocalSide {
+            port: self.port,
+            addresses: Arc::clone(&self.addresses),
+            explicit: !self.bound.is_empty(),
+            encapsulation_port,
+        }
+    }
+
+    pub(super) const fn addresses(&self) -> &Arc<[IpAddr]> {
+        &self.addresses
+    }
+
+    pub(super) const fn has_room(&self) -> bool {
+        self.waiting < self.backlog
+    }
+}
+
+/// All end points of a stack.
+#[derive(Debug, Default)]
+pub(super) struct Endpoints {
+    slots: Slab<Endpoint>,
+    by_port: BTreeMap<u16, Vec<EndpointId>>,
+    /// The addresses of the stack, for end points that are bound to all of them.
+    all_addresses: Arc<[IpAddr]>,
+    generation: u32,
+}
+
+impl Endpoints {
+    pub(super) fn new(addresses: &[IpAddr]) -> Self {
+        Self {
+            all_addresses: addresses.into(),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn bind(&mut self, config: EndpointConfig, random: &mut Random) -> Result<EndpointId, BindError> {
+        if config
+            .addresses
+            .iter()
+            .any(|address| !self.all_addresses.contains(address))
+        {
+            return Err(BindError::AddressNotAvailable);
+        }
+        let port = match config.port {
+            Some(0) | None => self.draw_port(&config.addresses, random)?,
+            Some(port) if self.is_free(port, &config.addresses) => port,
+            Some(_) => return Err(BindError::PortInUse),
+        };
+        self.generation = self.generation.wrapping_add(1);
+        let addresses: Arc<[IpAddr]> = if config.addresses.is_empty() {
+            Arc::clone(&self.all_addresses)
+        } else {
+            config.addresses.as_slice().into()
+        };
+        let index = self.slots.insert(Endpoint {
+            generation: self.generation,
+            port,
+            bound: config.addresses,
+            addresses,
+            association: Arc::new(config.association),
+            backlog: 0,
+            waiting: 0,
+            associations: BTreeSet::new(),
+        });
+        let index = u32::try_from(index).map_err(|_| BindError::NoPortFree)?;
+        let id = EndpointId {
+            index,
+            generation: self.generation,
+        };
+        self.by_port.entry(port).or_default().push(id);
+        Ok(id)
+    }
+
+    fn is_free(&self, port: u16, bound: &[IpAddr]) -> bool {
+        let holders = self.by_port.get(&port).into_iter().flatten();
+        holders
+            .filter_map(|&id| self.get(id))
+            .all(|endpoint| !endpoint.overlaps(bound))
+    }
+
+    /// A free ephemeral port: from a random one on, the first that is free.
+    fn draw_port(&self, bound: &[IpAddr], random: &mut Random) -> Result<u16, BindError> {
+        let count = u32::from(u16::MAX - FIRST_EPHEMERAL) + 1;
+        let start = random.below(count.into());
+        (0..u64::from(count))
+            .filter_map(|i| u16::try_from(u64::from(FIRST_EPHEMERAL) + (start + i) % u64::from(count)).ok())
+            .find(|&port| self.is_free(port, bound))
+            .ok_or(BindError::NoPortFree)
+    }
+
+    pub(super) fn get(&self, id: EndpointId) -> Option<&Endpoint> {
+        self.slots
+            .get(id.index as usize)
+            .filter(|endpoint| endpoint.generation == id.generation)
+    }
+
+    pub(super) fn get_mut(&mut self, id: EndpointId) -> Option<&mut Endpoint> {
+        self.slots
+            .get_mut(id.index as usize)
+            .filter(|endpoint| endpoint.generation == id.generation)
+    }
+
+    /// The end point that gets packets for an own address and port.
+    pub(super) fn find(&self, address: IpAddr, port: u16) -> Option<EndpointId> {
+        let mut holders = self.by_port.get(&port)?.iter().copied();
+        holders.find(|&id| self.get(id).is_some_and(|endpoint| endpoint.takes(address)))
+    }
+
+    pub(super) fn remove(&mut self, id: EndpointId) -> Option<Endpoint> {
+        self.get(id)?;
+        let endpoint = self.slots.remove(id.index as usize);
+        if let Some(holders) = self.by_port.get_mut(&endpoint.port) {
+            holders.retain(|&holder| holder != id);
+            if holders.is_empty() {
+                self.by_port.remove(&endpoint.port);
+            }
+        }
+        Some(endpoint)
+    }
+
+    /// The stack has other addresses now.
+    pub(super) fn set_addresses(&mut self, addresses: &[IpAddr]) {
+        self.all_addresses = addresses.into();
+        for (_, endpoint) in &mut self.slots {
+            if endpoint.bound.is_empty() {
+                endpoint.addresses = Arc::clone(&self.all_addresses);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn endpoints() -> (Endpoints, Random) {
+        (
+            Endpoints::new(&[ip("10.0.0.1"), ip("10.0.0.2")]),
+            Random::from_number(1),
+        )
+    }
+
+    fn config(port: Option<u16>, addresses: &[&str]) -> EndpointConfig {
+        EndpointConfig {
+            port,
+            addresses: addresses.iter().map(|a| ip(a)).collect(),
+            ..EndpointConfig::default()
+        }
+    }
+
+    #[test]
+    fn a_port_is_bound_once_per_address() {
+        let (mut endpoints, mut random) = endpoints();
+        let one = endpoints.bind(config(Some(7), &["10.0.0.1"]), &mut random).unwrap();
+        let two = endpoints.bind(config(Some(7), &["10.0.0.2"]), &mut random).unwrap();
+        assert_eq!(
+            endpoints.bind(config(Some(7), &[]), &mut random),
+            Err(BindError::PortInUse)
+        );
+        assert_eq!(
+            endpoints.bind(config(Some(8), &["10.9.9.9"]), &mut random),
+            Err(BindError::AddressNotAvailable)
+        );
+        assert_eq!(endpoints.find(ip("10.0.0.1"), 7), Some(one));
+        assert_eq!(endpoints.find(ip("10.0.0.2"), 7), Some(two));
+        assert_eq!(endpoints.find(ip("10.0.0.1"), 8), None);
+        assert!(endpoints.remove(one).is_some());
+        assert_eq!(endpoints.find(ip("10.0.0.1"), 7), None);
+        assert!(endpoints.remove(one).is_none(), "an id is never valid again");
+    }
+
+    #[test]
+    fn drawn_ports_are_ephemeral_and_run_out() {
+        let (mut endpoints, mut random) = endpoints();
+        for _ in FIRST_EPHEMERAL..=u16::MAX {
+            let id = endpoints.bind(config(None, &[]), &mut random).unwrap();
+            assert!(endpoints.get(id).unwrap().port >= FIRST_EPHEMERAL);
+        }
+        assert_eq!(
+            endpoints.bind(config(None, &[]), &mut random),
+            Err(BindError::NoPortFree)
+        );
+    }
+}

@@ -1,0 +1,315 @@
+//! The answering side of set-up (RFC 9260 §5.1, §5.2): nothing is kept until a cookie of ours comes back.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{AssocId, EndpointId, Stack};
+use crate::assoc::{
+    Association, AssociationPhase, CookieAction, Identity, InitReply, LocalSide, PacketIn, ParsedInit, PeerInit,
+    StateCookie, TieTags, bounded, causes, own_init, refusal_causes, write_own_params,
+};
+use crate::error::Violation;
+use crate::serial::Tsn;
+use crate::time::Instant;
+use crate::transmit::{RxMeta, UdpPorts};
+use crate::wire::{self, Cause, ChunkType, CommonHeader, CookieEcho, Init, Packet, Param, RawChunk};
+
+impl Stack {
+    /// A packet with an INIT, or under a tag of zero: it must hold one INIT and nothing else (§8.5.1 A).
+    pub(super) fn on_init_packet(&mut self, now: Instant, meta: &RxMeta, packet: &Packet<'_>, first: &RawChunk<'_>) {
+        let zero_tag = packet.header.verification_tag.0 == 0;
+        let alone = packet.check_bundling().is_ok() && first.kind == ChunkType::INIT;
+        if !zero_tag || !alone {
+            self.stats.bad_verification_tag += 1;
+            return;
+        }
+        let Ok(init) = Init::parse(first.value) else {
+            self.stats.malformed += 1;
+            return;
+        };
+        let initiate_tag = init.fixed.initiate_tag;
+        let parsed = match PeerInit::parse(&init) {
+            Ok(parsed) => parsed,
+            Err(refusal) => {
+                self.stats.malformed += 1;
+                // §3.3.2: a tag of zero is not even answered.
+                if refusal.violation != Violation::ZeroInitiateTag && Self::is_answerable(meta) {
+                    let causes = refusal_causes(&refusal);
+                    self.answer(now, meta, packet, initiate_tag, |buf| {
+                        wire::write_abort(buf, false, |w| w.bytes(&causes));
+                    });
+                }
+                return;
+            }
+        };
+        if !Self::is_answerable(meta) {
+            self.stats.out_of_the_blue += 1;
+            return;
+        }
+        let endpoint = self.endpoints.find(meta.dst, packet.header.destination_port);
+        let existing = endpoint.and_then(|endpoint| self.find_peer(endpoint, meta, packet, &parsed.peer));
+        match (endpoint, existing) {
+            (Some(endpoint), Some(id)) => self.on_init_again(now, meta, packet, &parsed, endpoint, id),
+            (Some(endpoint), None) => self.on_new_init(now, meta, packet, &parsed, endpoint),
+            (None, _) => self.refuse_init(now, meta, packet, &parsed.peer, &Bytes::new()),
+        }
+    }
+
+    /// The association that an INIT is about (§5.2): by where it came from, or by an address it lists.
+    fn find_peer(&self, endpoint: EndpointId, meta: &RxMeta, packet: &Packet<'_>, peer: &PeerInit) -> Option<AssocId> {
+        let port = packet.header.source_port;
+        let mut addresses = std::iter::once(meta.src).chain(peer.addresses.iter().copied());
+        addresses.find_map(|address| self.table.by_peer(endpoint, address, port))
+    }
+
+    /// §8.4 rule 3: the ABORT bears the tag of the INIT.
+    fn refuse_init(&mut self, now: Instant, meta: &RxMeta, packet: &Packet<'_>, peer: &PeerInit, causes: &Bytes) {
+        self.stats.out_of_the_blue += 1;
+        self.answer(now, meta, packet, peer.initiate_tag, |buf| {
+            wire::write_abort(buf, false, |w| w.bytes(causes));
+        });
+    }
+
+    fn on_new_init(
+        &mut self,
+        now: Instant,
+        meta: &RxMeta,
+        packet: &Packet<'_>,
+        parsed: &ParsedInit<'_>,
+        endpoint: EndpointId,
+    ) {
+        let Some(listener) = self.endpoints.get(endpoint) else {
+            return;
+        };
+        if listener.backlog == 0 {
+            return self.refuse_init(now, meta, packet, &parsed.peer, &Bytes::new());
+        }
+        let identity = Identity {
+            local_tag: self.table.fresh_tag(&mut self.random),
+            local_initial_tsn: Tsn(self.random.u32()),
+        };
+        self.answer_init(now, meta, packet, parsed, endpoint, identity, TieTags::default());
+    }
+
+    /// §5.2.1, §5.2.2.
+    fn on_init_again(
+        &mut self,
+        now: Instant,
+        meta: &RxMeta,
+        packet: &Packet<'_>,
+        parsed: &ParsedInit<'_>,
+        endpoint: EndpointId,
+        id: AssocId,
+    ) {
+        let fresh_tag = self.table.fresh_tag(&mut self.random);
+        let Some(slot) = self.table.get_mut(id) else { return };
+        match slot.assoc.on_init(&parsed.peer, meta.src, fresh_tag, &mut self.random) {
+            InitReply::Answer { identity, tie_tags } => {
+                self.answer_init(now, meta, packet, parsed, endpoint, identity, tie_tags);
+            }
+            InitReply::NewAddresses(new) => {
+                let causes = causes(|w| wire::write_restart_with_new_addresses(w, new));
+                self.refuse_init(now, meta, packet, &parsed.peer, &causes);
+            }
+            InitReply::ShutdownAckAgain => self.settle(id),
+        }
+    }
+
+    /// Sends an INIT ACK with a State Cookie (§5.1 B), to where the INIT came from.
+    #[expect(clippy::too_many_arguments, reason = "all of it goes into one packet")]
+    fn answer_init(
+        &mut self,
+        now: Instant,
+        meta: &RxMeta,
+        packet: &Packet<'_>,
+        parsed: &ParsedInit<'_>,
+        endpoint: EndpointId,
+        identity: Identity,
+        tie_tags: TieTags,
+    ) {
+        let Some(listener) = self.endpoints.get(endpoint) else {
+            return;
+        };
+        let own = own_init(&listener.association, identity);
+        let local = listener.local_side(self.config.encapsulation_port());
+        // §5.2.6: a longer life is granted, up to the double.
+        let life = self.config.valid_cookie_life();
+        let wanted = std::time::Duration::from_millis(parsed.cookie_preservative.into());
+        let cookie = StateCookie {
+            created_at: now,
+            lifespan: life + wanted.min(life),
+            local_port: packet.header.destination_port,
+            peer_port: packet.header.source_port,
+            local_tag: identity.local_tag,
+            local_initial_tsn: identity.local_initial_tsn,
+            tie_tags,
+            source: meta.src,
+            destination: meta.dst,
+            encap: meta.encap.map(|ports| UdpPorts {
+                source: ports.destination,
+                destination: ports.source,
+            }),
+            peer: parsed.peer.clone(),
+        };
+        let sealed = self.cookie_keys.seal(now, &cookie);
+        let header = CommonHeader {
+            source_port: packet.header.destination_port,
+            destination_port: packet.header.source_port,
+            verification_tag: parsed.peer.initiate_tag,
+        };
+        let mut buf = Vec::with_capacity(sealed.len() + 128);
+        let start = wire::begin_packet(&mut buf, &header);
+        wire::write_init(&mut buf, ChunkType::INIT_ACK, &own, |w| {
+            Param::StateCookie(&sealed).write(w);
+            write_own_params(w, &local, meta.src);
+            // §3.2.2: what must be reported comes back.
+            for raw in bounded(parsed.unrecognized.iter().copied()) {
+                Param::UnrecognizedParameter(raw).write(w);
+            }
+        });
+        wire::finish_packet(&mut buf, start);
+        self.stats.inits_answered += 1;
+        self.reply(meta, buf);
+    }
+
+    /// A packet that begins with a COOKIE ECHO (§5.1.5, §5.2.4).
+    pub(super) fn on_cookie_echo(
+        &mut self,
+        now: Instant,
+        meta: &RxMeta,
+        datagram: &Bytes,
+        packet: &Packet<'_>,
+        first: &RawChunk<'_>,
+    ) {
+        let Ok(echo) = CookieEcho::parse(first.value) else {
+            return;
+        };
+        let Some(cookie) = self.cookie_keys.open(echo.cookie) else {
+            self.stats.bad_cookies += 1;
+            return;
+        };
+        // §5.1.5 step 3: the packet must be of the association that the cookie is for.
+        let header = &packet.header;
+        let fits = (cookie.local_port, cookie.peer_port) == (header.destination_port, header.source_port)
+            && cookie.local_tag == header.verification_tag
+            && (cookie.source == meta.src || cookie.peer.addresses.contains(&meta.src));
+        let endpoint = self.endpoints.find(cookie.destination, cookie.local_port);
+        let (true, Some(endpoint)) = (fits, endpoint) else {
+            self.stats.bad_cookies += 1;
+            return;
+        };
+        let existing = self
+            .table
+            .by_tag(cookie.local_tag)
+            .or_else(|| self.find_peer(endpoint, meta, packet, &cookie.peer))
+            .or_else(|| self.table.by_peer(endpoint, cookie.source, cookie.peer_port));
+        let has_its_tags = existing
+            .and_then(|id| self.table.get(id))
+            .is_some_and(|s| s.assoc.has_tags_of(&cookie));
+        if let Some(staleness) = cookie.staleness(now).filter(|_| !has_its_tags) {
+            // §5.1.5 step 4, §5.2.4 step 3.
+            self.stats.stale_cookies += 1;
+            let micros = u32::try_from(staleness.as_micros()).unwrap_or(u32::MAX);
+            let tag = cookie.peer.initiate_tag;
+            return self.answer(now, meta, packet, tag, |buf| {
+                wire::write_error(buf, |w| Cause::StaleCookie(micros).write(w));
+            });
+        }
+        let id = match existing {
+            Some(id) => self.on_cookie_of_existing(now, meta, id, &cookie),
+            None => self.open_passively(now, meta, packet, endpoint, &cookie),
+        };
+        let Some(id) = id else { return };
+        self.table.relink(id);
+        self.deliver_rest(now, id, meta, datagram, packet);
+    }
+
+    /// What is bundled behind the COOKIE ECHO belongs to the association by now (§5.1 D).
+    fn deliver_rest(&mut self, now: Instant, id: AssocId, meta: &RxMeta, datagram: &Bytes, packet: &Packet<'_>) {
+        if let Some(slot) = self.table.get_mut(id)
+            && slot.assoc.phase() != AssociationPhase::Closed
+            && let Some(path) = slot.assoc.find_path(meta.src)
+        {
+            let mut chunks = packet.chunks();
+            chunks.next();
+            let input = PacketIn {
+                path,
+                meta,
+                datagram,
+                backing: meta.buffer_len,
+                chunks,
+            };
+            slot.assoc.handle_packet(now, input, &mut self.random);
+        }
+        self.settle(id);
+    }
+
+    /// §5.1 D: the association begins to exist.
+    fn open_passively(
+        &mut self,
+        now: Instant,
+        meta: &RxMeta,
+        packet: &Packet<'_>,
+        endpoint: EndpointId,
+        cookie: &StateCookie,
+    ) -> Option<AssocId> {
+        let full = self.table.len() >= self.config.max_associations();
+        let listener = self.endpoints.get(endpoint)?;
+        if listener.backlog == 0 || !listener.has_room() || full {
+            self.stats.refused += 1;
+            self.answer(now, meta, packet, cookie.peer.initiate_tag, |buf| {
+                wire::write_abort(buf, false, |w| Cause::OutOfResource.write(w));
+            });
+            return None;
+        }
+        let (config, local) = (Arc::clone(&listener.association), self.local_side(endpoint)?);
+        let assoc = Association::accept(now, config, local, cookie, meta.src, &mut self.random);
+        let id = self.table.insert(endpoint, assoc, true)?;
+        let listener = self.endpoints.get_mut(endpoint)?;
+        listener.waiting += 1;
+        listener.associations.insert(id);
+        self.stats.passive_establishments += 1;
+        Some(id)
+    }
+
+    /// The own side of a new association of `endpoint`.
+    pub(super) fn local_side(&self, endpoint: EndpointId) -> Option<LocalSide> {
+        Some(
+            self.endpoints
+                .get(endpoint)?
+                .local_side(self.config.encapsulation_port()),
+        )
+    }
+
+    /// Table 12 of §5.2.4.
+    fn on_cookie_of_existing(
+        &mut self,
+        now: Instant,
+        meta: &RxMeta,
+        id: AssocId,
+        cookie: &StateCookie,
+    ) -> Option<AssocId> {
+        let random = &mut self.random;
+        let assoc = &mut self.table.get_mut(id)?.assoc;
+        let source: IpAddr = meta.src;
+        let path = assoc.find_path(source).unwrap_or_else(|| assoc.called_path());
+        let was_setup = assoc.phase().is_setup();
+        match assoc.cookie_action(cookie) {
+            CookieAction::Restart => {
+                if !assoc.on_restart(now, cookie, path, random) {
+                    self.settle(id);
+                    return None;
+                }
+            }
+            CookieAction::Collision => assoc.on_collision(now, cookie, path, random),
+            CookieAction::Duplicate => assoc.on_duplicate_cookie(now, path, random),
+            CookieAction::Discard => return None,
+        }
+        if was_setup && !assoc.phase().is_setup() {
+            self.stats.active_establishments += 1;
+        }
+        Some(id)
+    }
+}

@@ -1,0 +1,175 @@
+//! The associations of a stack, and how packets find them: by tag, and by the peer's address and port.
+
+use std::net::IpAddr;
+
+use slab::Slab;
+
+use super::endpoint::EndpointId;
+use crate::assoc::Association;
+use crate::map::Map;
+use crate::random::Random;
+use crate::serial::VerificationTag;
+use crate::time::Instant;
+
+/// Names an association of a stack. Never used again for another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AssocId {
+    pub(super) index: u32,
+    pub(super) generation: u32,
+}
+
+/// An association, with what the stack keeps of it.
+#[derive(Debug)]
+pub(super) struct Slot {
+    generation: u32,
+    pub(super) endpoint: EndpointId,
+    pub(super) assoc: Box<Association>,
+    /// When the stack's timer for it is set; at the latest when it is due, often earlier.
+    pub(super) armed: Option<Instant>,
+    pub(super) transmit_queued: bool,
+    pub(super) events_queued: bool,
+    /// A peer opened it and it was not accepted yet.
+    pub(super) in_backlog: bool,
+    /// The user forgot it.
+    pub(super) released: bool,
+    /// It cannot be found by packets any more.
+    pub(super) unlinked: bool,
+    /// The tag and the number of peer addresses by which it can be found.
+    linked_tag: VerificationTag,
+    linked_addresses: usize,
+}
+
+type PeerKey = (EndpointId, IpAddr, u16);
+
+/// All associations of a stack.
+#[derive(Debug)]
+pub(super) struct Table {
+    slots: Slab<Slot>,
+    by_tag: Map<u32, AssocId>,
+    by_peer: Map<PeerKey, AssocId>,
+    generation: u32,
+}
+
+impl Table {
+    pub(super) fn new(random: &mut Random) -> Self {
+        Self {
+            slots: Slab::new(),
+            by_tag: Map::new(random),
+            by_peer: Map::new(random),
+            generation: 0,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Keeps an association, and lets packets find it.
+    pub(super) fn insert(&mut self, endpoint: EndpointId, assoc: Association, in_backlog: bool) -> Option<AssocId> {
+        self.generation = self.generation.wrapping_add(1);
+        let generation = self.generation;
+        let tag = assoc.local_tag();
+        let index = u32::try_from(self.slots.vacant_key()).ok()?;
+        self.slots.insert(Slot {
+            generation,
+            endpoint,
+            assoc: Box::new(assoc),
+            armed: None,
+            transmit_queued: false,
+            events_queued: false,
+            in_backlog,
+            released: false,
+            unlinked: false,
+            linked_tag: tag,
+            linked_addresses: 0,
+        });
+        let id = AssocId { index, generation };
+        self.by_tag.insert(tag.0, id);
+        self.relink(id);
+        Some(id)
+    }
+
+    pub(super) fn get(&self, id: AssocId) -> Option<&Slot> {
+        self.slots
+            .get(id.index as usize)
+            .filter(|slot| slot.generation == id.generation)
+    }
+
+    pub(super) fn get_mut(&mut self, id: AssocId) -> Option<&mut Slot> {
+        self.slots
+            .get_mut(id.index as usize)
+            .filter(|slot| slot.generation == id.generation)
+    }
+
+    pub(super) fn by_tag(&self, tag: VerificationTag) -> Option<AssocId> {
+        self.by_tag.get(&tag.0).copied()
+    }
+
+    pub(super) fn by_peer(&self, endpoint: EndpointId, address: IpAddr, port: u16) -> Option<AssocId> {
+        self.by_peer.get(&(endpoint, address, port)).copied()
+    }
+
+    /// A tag that no association has (RFC 9260 §5.3.1).
+    pub(super) fn fresh_tag(&self, random: &mut Random) -> VerificationTag {
+        loop {
+            let tag = VerificationTag(random.non_zero_u32());
+            if !self.by_tag.contains(&tag.0) {
+                return tag;
+            }
+        }
+    }
+
+    /// Lets packets find the association by the tag and the addresses that it has by now. An address that another
+    /// association with the same port has stays with that one: nobody is displaced by a claim (RFC 5062 §2).
+    pub(super) fn relink(&mut self, id: AssocId) {
+        let Some(slot) = self
+            .slots
+            .get_mut(id.index as usize)
+            .filter(|slot| slot.generation == id.generation)
+        else {
+            return;
+        };
+        let tag = slot.assoc.local_tag();
+        if tag != slot.linked_tag {
+            self.by_tag.remove(&slot.linked_tag.0);
+            self.by_tag.insert(tag.0, id);
+            slot.linked_tag = tag;
+        }
+        let port = slot.assoc.peer_port();
+        for address in slot.assoc.peer_addresses().skip(slot.linked_addresses) {
+            slot.linked_addresses += 1;
+            let key = (slot.endpoint, address, port);
+            if !self.by_peer.contains(&key) {
+                self.by_peer.insert(key, id);
+            }
+        }
+    }
+
+    /// Lets packets find the association no more.
+    pub(super) fn unlink(&mut self, id: AssocId) {
+        let Some(slot) = self
+            .slots
+            .get_mut(id.index as usize)
+            .filter(|slot| slot.generation == id.generation)
+        else {
+            return;
+        };
+        slot.unlinked = true;
+        if self.by_tag.get(&slot.linked_tag.0) == Some(&id) {
+            self.by_tag.remove(&slot.linked_tag.0);
+        }
+        let port = slot.assoc.peer_port();
+        for address in slot.assoc.peer_addresses() {
+            let key = (slot.endpoint, address, port);
+            if self.by_peer.get(&key) == Some(&id) {
+                self.by_peer.remove(&key);
+            }
+        }
+    }
+
+    /// Forgets an unlinked association.
+    pub(super) fn remove(&mut self, id: AssocId) -> Option<Slot> {
+        self.get(id)?;
+        Some(self.slots.remove(id.index as usize))
+    }
+}
