@@ -23,11 +23,18 @@
     )
 )]
 
+pub mod asap;
+mod cache;
 pub mod config;
+pub mod element;
 pub mod error;
 pub mod handlespace;
 pub mod ids;
 pub mod net;
+mod outbox;
 pub mod policy;
 pub mod registrar;
+pub mod service;
+pub mod session;
+pub mod user;
 pub mod wire;

@@ -1,12 +1,18 @@
 //! Configuration. Defaults are the RFCs' and, where these are silent, those of common practice; every setter checks
 //! its value, so a configuration is valid at all times.
 
+mod element;
+mod endpoint;
 mod registrar;
+mod session;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+pub use element::ElementConfig;
+pub use endpoint::EndpointConfig;
 pub use registrar::{AddressCheck, Announce, AssociationLoss, ForeignChange, HandlespaceLimits, RegistrarConfig};
 pub use sctp::error::ConfigError;
+pub use session::SessionConfig;
 
 /// The SCTP port of ASAP at a registrar, and the UDP port of its announces (RFC 5352 §8.2).
 pub const ASAP_PORT: u16 = 3863;
