@@ -339,7 +339,7 @@ fn answer_of(response: AsapMessage) -> Answer {
         AsapMessage::DeregistrationResponse { error, .. } => Answer::Deregistered { error },
         AsapMessage::HandleResolutionResponse { error: Some(error), .. } => Answer::ResolutionRefused { error },
         AsapMessage::HandleResolutionResponse { policy, elements, .. } => Answer::Resolved { policy, elements },
-        _ => Answer::NoAnswer,
+        _ => Answer::Silence,
     }
 }
 

@@ -59,7 +59,7 @@ pub(crate) enum Answer {
         error: OperationError,
     },
     /// Registrars did not answer, time and again.
-    NoAnswer,
+    Silence,
     /// There was no registrar to ask.
     NoRegistrar,
 }
@@ -219,12 +219,12 @@ impl Requests {
             let late = pending.timer.is_some_and(|at| at <= now);
             silent |= late;
             if late && pending.sent >= pending.request.patience(config).attempts {
-                given_up.push((pending.id, Answer::NoAnswer));
+                given_up.push((pending.id, Answer::Silence));
                 return false;
             }
             if pending.timer.is_none() && pending.expires.is_some_and(|at| at <= now) {
                 let answer = if pending.sent > 0 {
-                    Answer::NoAnswer
+                    Answer::Silence
                 } else {
                     Answer::NoRegistrar
                 };

@@ -153,7 +153,7 @@ fn candidate(element: &PoolElementParam) -> Option<Candidate> {
         .filter(|ip| is_usable_peer(*ip))
         .collect();
     let usable = sctp.port != 0 && !addresses.is_empty();
-    usable.then(|| Candidate {
+    usable.then_some(Candidate {
         pe: element.id,
         address: SctpAddress {
             port: sctp.port,

@@ -85,11 +85,13 @@ impl PoolElement {
         self.out.send_asap(keep_alive.conn, &ack);
         // KA2.4: a registrar takes this element over.
         let is_home = keep_alive.server.is_some() && keep_alive.server == self.link.home_server();
-        if keep_alive.home && !is_home && self.peers.role(keep_alive.conn) == Some(Role::Registrar) {
-            if let Some(place) = self.peers.address(keep_alive.conn).cloned() {
-                let (conn, server) = (keep_alive.conn, keep_alive.server);
-                self.link.adopt(now, conn, place, server, &mut self.out);
-            }
+        if keep_alive.home
+            && !is_home
+            && self.peers.role(keep_alive.conn) == Some(Role::Registrar)
+            && let Some(place) = self.peers.address(keep_alive.conn).cloned()
+        {
+            let (conn, server) = (keep_alive.conn, keep_alive.server);
+            self.link.adopt(now, conn, place, server, &mut self.out);
         }
     }
 }
