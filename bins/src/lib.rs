@@ -29,3 +29,4 @@ pub mod demo;
 pub mod log;
 pub mod policy;
 pub mod protocol;
+pub mod service;
