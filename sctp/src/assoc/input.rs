@@ -111,7 +111,7 @@ impl Association {
         let mut reason = Bytes::new();
         if let Ok(abort) = Abort::parse(chunk.flags, chunk.value) {
             for item in abort.causes.take(MAX_CAUSES).map_while(Result::ok) {
-                cause.get_or_insert(item.code().0);
+                cause.get_or_insert_with(|| item.code().0);
                 if let Cause::UserInitiatedAbort(text) = item {
                     reason = Bytes::copy_from_slice(text);
                 }

@@ -6,7 +6,7 @@ use super::state::{Repeat, ShutdownTimers, State};
 use super::{Association, AssociationPhase};
 use crate::error::{FailureReason, Violation};
 use crate::event::Event;
-use crate::path::PathId;
+use crate::path::{Path, PathId};
 use crate::send::SackResult;
 use crate::time::Instant;
 use crate::wire::{Cause, Shutdown};
@@ -179,6 +179,6 @@ impl Association {
     pub(super) fn current_rto(&self) -> std::time::Duration {
         self.paths
             .get(self.paths.for_new_data(None))
-            .map_or(self.config.rto_initial(), crate::path::Path::rto)
+            .map_or_else(|| self.config.rto_initial(), Path::rto)
     }
 }

@@ -113,28 +113,27 @@ impl AssociationPhase {
 
     /// Whether the diagram of RFC 9260 §4 (with §5.2.4, §5.2.6 and §9) leads from this phase to `next`.
     pub(crate) const fn may_become(self, next: Self) -> bool {
-        use AssociationPhase as P;
         matches!(
             (self, next),
             // Everything can end.
-            (P::CookieWait
-            | P::CookieEchoed
-            | P::Established
-            | P::ShutdownPending
-            | P::ShutdownSent
-            | P::ShutdownReceived
-            | P::ShutdownAckSent, P::Closed)
+            (Self::CookieWait
+            | Self::CookieEchoed
+            | Self::Established
+            | Self::ShutdownPending
+            | Self::ShutdownSent
+            | Self::ShutdownReceived
+            | Self::ShutdownAckSent, Self::Closed)
             // §5.1, §5.2.4 B: both sides at once.
-            | (P::CookieWait, P::CookieEchoed | P::Established)
+            | (Self::CookieWait, Self::CookieEchoed | Self::Established)
             // §5.2.6: a stale cookie starts over.
-            | (P::CookieEchoed, P::CookieWait | P::Established)
+            | (Self::CookieEchoed, Self::CookieWait | Self::Established)
             // §9.2.
-            | (P::Established, P::ShutdownPending | P::ShutdownReceived)
-            | (P::ShutdownPending, P::ShutdownSent | P::ShutdownReceived)
-            | (P::ShutdownSent, P::ShutdownAckSent)
-            | (P::ShutdownReceived, P::ShutdownAckSent)
+            | (Self::Established, Self::ShutdownPending | Self::ShutdownReceived)
+            | (Self::ShutdownPending, Self::ShutdownSent | Self::ShutdownReceived)
+            | (Self::ShutdownSent, Self::ShutdownAckSent)
+            | (Self::ShutdownReceived, Self::ShutdownAckSent)
             // §5.2.4 A: a restarted peer.
-            | (P::Established | P::ShutdownPending | P::ShutdownSent | P::ShutdownReceived, P::Established)
+            | (Self::Established | Self::ShutdownPending | Self::ShutdownSent | Self::ShutdownReceived, Self::Established)
         )
     }
 

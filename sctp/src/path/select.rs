@@ -5,7 +5,7 @@ use super::{Path, PathId, PathSet, PathState};
 impl PathSet {
     /// The path for new data: the user's choice or the primary one while it works, else an alternate (§6.4, §8.2).
     pub(crate) fn for_new_data(&self, wanted: Option<PathId>) -> PathId {
-        let first = wanted.unwrap_or(self.primary());
+        let first = wanted.unwrap_or_else(|| self.primary());
         if self.len() == 1 || self.get(first).is_some_and(Path::is_active) {
             return first;
         }

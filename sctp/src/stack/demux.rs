@@ -40,7 +40,7 @@ impl Stack {
             self.on_cookie_echo(now, meta, datagram, &packet, &first);
         } else if let Some(id) = self.owner(&packet) {
             self.deliver(now, id, meta, datagram, &packet);
-        } else if !self.on_reflected_tag(now, meta, &packet, &first) {
+        } else if !self.on_reflected_tag(meta, &packet, &first) {
             self.on_out_of_the_blue(now, meta, &packet);
         }
     }
@@ -87,13 +87,17 @@ impl Stack {
             chunks: packet.chunks(),
         };
         slot.assoc.handle_packet(now, input, &mut self.random);
-        self.table.relink(id);
+        if phase.is_setup() {
+            let open = slot.assoc.phase() == AssociationPhase::Established;
+            self.stats.active_establishments += u64::from(open);
+            self.table.relink(id);
+        }
         self.settle(id);
     }
 
     /// ABORT and SHUTDOWN COMPLETE may bear the peer's tag, with the T bit set (§8.5.1 B, C). Whether the packet was
     /// for an association; any other tag than its peer's is wrong, and the packet is discarded.
-    fn on_reflected_tag(&mut self, now: Instant, meta: &RxMeta, packet: &Packet<'_>, first: &RawChunk<'_>) -> bool {
+    fn on_reflected_tag(&mut self, meta: &RxMeta, packet: &Packet<'_>, first: &RawChunk<'_>) -> bool {
         let Some(endpoint) = self.endpoints.find(meta.dst, packet.header.destination_port) else {
             return false;
         };
@@ -114,7 +118,6 @@ impl Stack {
                 return true;
             }
         }
-        let _ = now;
         self.settle(id);
         true
     }

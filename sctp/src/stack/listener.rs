@@ -307,9 +307,8 @@ impl Stack {
             CookieAction::Duplicate => assoc.on_duplicate_cookie(now, path, random),
             CookieAction::Discard => return None,
         }
-        if was_setup && !assoc.phase().is_setup() {
-            self.stats.active_establishments += 1;
-        }
+        let opened = was_setup && assoc.phase() == AssociationPhase::Established;
+        self.stats.active_establishments += u64::from(opened);
         Some(id)
     }
 }
