@@ -1,16 +1,15 @@
-//! A hash map whose hash depends on a secret of its own, and which offers no iteration: the order of a hash map must
-//! never show in what the engine does.
+//! Hash maps without iteration: the order of a hash map must never show in what the engine does.
 
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher};
 
 use crate::random::Random;
 
 #[expect(clippy::disallowed_types, reason = "wrapped here: seeded, and without iteration")]
-type Inner<K, V> = std::collections::HashMap<K, V, Keyed>;
+type Inner<K, V, S> = std::collections::HashMap<K, V, S>;
 
 /// Starts each hash with a secret, so that a peer who chooses keys cannot choose collisions.
 #[derive(Clone, Debug)]
-struct Keyed([u8; 32]);
+pub(crate) struct Keyed([u8; 32]);
 
 impl BuildHasher for Keyed {
     type Hasher = DefaultHasher;
@@ -22,15 +21,60 @@ impl BuildHasher for Keyed {
     }
 }
 
+/// Hashes a random number to itself, spread over the bits that tables look at.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct AlreadyRandom;
+
+impl BuildHasher for AlreadyRandom {
+    type Hasher = Spread;
+
+    fn build_hasher(&self) -> Spread {
+        Spread(0)
+    }
+}
+
+/// The hasher of [`AlreadyRandom`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spread(u64);
+
+impl Hasher for Spread {
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u32(byte.into());
+        }
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        // The odd number nearest to 2^64 over the golden ratio: a bijection that moves low bits to high places.
+        self.0 = (self.0.rotate_left(32) ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// A hash map for keys that a peer can choose.
 #[derive(Clone, Debug)]
-pub(crate) struct Map<K, V>(Inner<K, V>);
+pub(crate) struct Map<K, V, S = Keyed>(Inner<K, V, S>);
+
+/// A hash map for numbers that were drawn here at random: a peer can look others up, but not have them kept.
+pub(crate) type RandomKeyMap<V> = Map<u32, V, AlreadyRandom>;
 
 impl<K: Eq + Hash, V> Map<K, V> {
+    /// A map with a secret of its own.
     pub(crate) fn new(random: &mut Random) -> Self {
         Self(Inner::with_hasher(Keyed(random.child_seed())))
     }
+}
 
+impl<V> Default for RandomKeyMap<V> {
+    fn default() -> Self {
+        Self(Inner::with_hasher(AlreadyRandom))
+    }
+}
+
+impl<K: Eq + Hash, V, S: BuildHasher> Map<K, V, S> {
     pub(crate) fn get(&self, key: &K) -> Option<&V> {
         self.0.get(key)
     }
@@ -61,6 +105,19 @@ mod tests {
         assert_eq!(map.get(&"a"), Some(&2));
         assert_eq!(map.remove(&"a"), Some(2));
         assert_eq!(map.get(&"a"), None);
+    }
+
+    #[test]
+    fn random_keys_are_kept_apart() {
+        let mut map = RandomKeyMap::default();
+        for key in 0..1000u32 {
+            map.insert(key.wrapping_mul(0x0100_0000), key);
+            map.insert(key, key);
+        }
+        assert_eq!(map.get(&999), Some(&999));
+        let hashes: std::collections::BTreeSet<u64> =
+            (0..1000u32).map(|key| AlreadyRandom.hash_one(key) >> 57).collect();
+        assert!(hashes.len() > 100, "the highest bits differ");
     }
 
     #[test]

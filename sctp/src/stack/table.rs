@@ -6,7 +6,7 @@ use slab::Slab;
 
 use super::endpoint::EndpointId;
 use crate::assoc::Association;
-use crate::map::Map;
+use crate::map::{Map, RandomKeyMap};
 use crate::random::Random;
 use crate::serial::VerificationTag;
 use crate::time::Instant;
@@ -45,7 +45,7 @@ type PeerKey = (EndpointId, IpAddr, u16);
 #[derive(Debug)]
 pub(super) struct Table {
     slots: Slab<Slot>,
-    by_tag: Map<u32, AssocId>,
+    by_tag: RandomKeyMap<AssocId>,
     by_peer: Map<PeerKey, AssocId>,
     generation: u32,
 }
@@ -54,7 +54,7 @@ impl Table {
     pub(super) fn new(random: &mut Random) -> Self {
         Self {
             slots: Slab::new(),
-            by_tag: Map::new(random),
+            by_tag: RandomKeyMap::default(),
             by_peer: Map::new(random),
             generation: 0,
         }
