@@ -21,7 +21,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use self::inbox::Inbox;
-use self::ordering::{Order, Ordering};
+use self::ordering::Ordering;
 use self::reassembly::{Message, Progress, Reassembly};
 use self::sack_out::SackOut;
 use self::tsn_map::{Lookup, Position, TsnMap};
@@ -88,28 +88,26 @@ pub(crate) struct SackNumbers {
 /// The receiving half of an association.
 #[derive(Debug)]
 pub(crate) struct Inbound {
-    streams: u16,
+    config: InboundConfig,
     map: TsnMap,
     window: Window,
     reassembly: Reassembly,
     ordering: Ordering,
     inbox: Inbox,
     sack: SackOut,
-    config: InboundConfig,
 }
 
 impl Inbound {
     /// Nothing has arrived; the first TSN will be `peer_initial_tsn`.
     pub(crate) fn new(peer_initial_tsn: Tsn, config: InboundConfig) -> Self {
         Self {
-            streams: config.streams,
+            config,
             map: TsnMap::new(peer_initial_tsn),
             window: Window::new(config.receive_buffer),
             reassembly: Reassembly::default(),
             ordering: Ordering::default(),
             inbox: Inbox::default(),
             sack: SackOut::new(config.sack_delay, config.sack_frequency),
-            config,
         }
     }
 
@@ -125,7 +123,8 @@ impl Inbound {
         self.inbox.cut_partial()
     }
 
-    /// Takes a DATA chunk. An error is the peer's fault, and the association cannot go on.
+    /// Takes a DATA chunk. An error is the peer's fault and ends the association: afterwards only what is complete may
+    /// be [taken](Self::recv).
     pub(crate) fn on_data(&mut self, fragment: DataFragment) -> Result<DataOutcome, Violation> {
         if fragment.payload.is_empty() {
             return Err(Violation::NoUserData);
@@ -142,10 +141,11 @@ impl Inbound {
             }
         };
         let had_gap = self.map.has_gap();
-        if fragment.stream.0 >= self.streams {
+        if fragment.stream.0 >= self.config.streams {
             // RFC 9260 §6.5: acknowledged all the same.
             self.map.record(position);
             self.sack.on_new(true);
+            self.start_partial_if_needed();
             return Ok(DataOutcome::InvalidStream);
         }
         if !self.make_room(position) {
@@ -265,7 +265,7 @@ impl Inbound {
 
     /// How many streams the peer may send on.
     pub(crate) const fn streams(&self) -> u16 {
-        self.streams
+        self.config.streams
     }
 
     /// Whether the fragment at `position` may be held; gives up others for it if need be (RFC 9260 §6.2).
@@ -287,30 +287,29 @@ impl Inbound {
         self.window.has_room() || (first_missing && self.window.has_room_for_gap())
     }
 
-    /// Drops what lies after `position` and is not for the user yet, highest first, until there is ample room: rather
-    /// an eighth of the buffer at once than one chunk for each that comes. What is dropped is acknowledged no more
-    /// (RFC 9260 §6.2).
+    /// Drops what lies after `position` and is not for the user yet, highest first, until there is room. What is
+    /// dropped is acknowledged no more (RFC 9260 §6.2).
     fn renounce_after(&mut self, position: Position) {
-        let mut held = self.ordering.held_after(position);
-        while !self.window.has_ample_room() {
+        while !self.window.has_room() {
             let fragment = self.reassembly.last_after(position);
-            match held.pop_if(|(first, _)| fragment.is_none_or(|fragment| *first > fragment)) {
-                Some((first, key)) => {
-                    let Some(message) = self.ordering.drop_held(key) else {
-                        continue;
-                    };
-                    self.window.release(message.received.payload.len());
-                    for offset in (0..message.fragments).rev() {
-                        self.map.forget(first + Position::try_from(offset).unwrap_or_default());
-                    }
+            let message = self.ordering.last().filter(|first| *first > position);
+            if let Some(first) = message
+                && fragment.is_none_or(|last| last < first)
+            {
+                let Some(message) = self.ordering.drop_last() else {
+                    return;
+                };
+                self.window.release(message.received.payload.len());
+                for offset in (0..message.fragments).rev() {
+                    self.map.forget(first + Position::try_from(offset).unwrap_or_default());
                 }
-                None => {
-                    let (Some(last), Some(len)) = (fragment, self.reassembly.drop_last()) else {
-                        break;
-                    };
-                    self.window.release(len);
-                    self.map.forget(last);
-                }
+            } else if let Some(last) = fragment
+                && let Some(len) = self.reassembly.drop_last()
+            {
+                self.window.release(len);
+                self.map.forget(last);
+            } else {
+                return;
             }
         }
     }
@@ -326,7 +325,7 @@ impl Inbound {
         }
         let stream = message.received.stream;
         let ahead = message.first.saturating_sub(self.map.cumulative() + 1);
-        if let Order::Next(message) = self.ordering.accept(message, ahead)? {
+        if let Some(message) = self.ordering.accept(message, ahead)? {
             self.inbox.push(message.received);
             self.release_ordered(stream);
         }

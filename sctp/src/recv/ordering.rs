@@ -10,9 +10,6 @@ use crate::serial::{Ssn, StreamId};
 /// How far apart two numbers can be without leaving it open which comes first.
 const HALF: u16 = 1 << 15;
 
-/// A message of a stream by its SSN, which is looked up exactly, so that the wrap does not matter.
-pub(super) type HeldKey = (StreamId, u16);
-
 /// The expected Stream Sequence Numbers, and the complete messages that wait for an earlier one.
 ///
 /// A stream costs nothing until something arrives on it.
@@ -20,16 +17,10 @@ pub(super) type HeldKey = (StreamId, u16);
 pub(super) struct Ordering {
     /// The next number of each stream that was used.
     next: BTreeMap<StreamId, Ssn>,
-    held: BTreeMap<HeldKey, Message>,
-}
-
-/// What becomes of an ordered message.
-#[derive(Debug)]
-pub(super) enum Order {
-    /// It is the next one.
-    Next(Message),
-    /// It was put aside.
-    Held,
+    /// Where the messages that wait are in `held`. Looked up by the exact number, so that the wrap does not matter.
+    places: BTreeMap<(StreamId, u16), Position>,
+    /// The messages that wait, by the position of their first fragment.
+    held: BTreeMap<Position, Message>,
 }
 
 impl Ordering {
@@ -38,27 +29,29 @@ impl Ordering {
         self.next.get(&stream).copied().unwrap_or_default() == ssn
     }
 
-    /// An ordered message is complete. After [`Order::Next`] comes [`release`](Self::release).
+    /// An ordered message is complete. It comes back if it is the next one, and then others may be
+    /// [released](Self::release); otherwise it waits.
     ///
     /// A sender gives out TSNs in the order of the messages, so a message whose TSN is `ahead` places after the first
     /// missing one is at most so many messages after the next one: a number that is neither that nor within half the
     /// space was delivered before.
-    pub(super) fn accept(&mut self, message: Message, ahead: Position) -> Result<Order, Violation> {
+    pub(super) fn accept(&mut self, message: Message, ahead: Position) -> Result<Option<Message>, Violation> {
         let stream = message.received.stream;
         let ssn = message.received.ssn;
         let next = self.next.entry(stream).or_default();
         if *next == ssn {
             *next = ssn.next();
-            return Ok(Order::Next(message));
+            return Ok(Some(message));
         }
         let distance = ssn.steps_from(*next);
         if distance >= HALF && Position::from(distance) > ahead {
             return Err(Violation::InconsistentFragments);
         }
-        match self.held.insert((stream, ssn.0), message) {
-            None => Ok(Order::Held),
-            Some(_) => Err(Violation::InconsistentFragments),
+        if self.places.insert((stream, ssn.0), message.first).is_some() {
+            return Err(Violation::InconsistentFragments);
         }
+        self.held.insert(message.first, message);
+        Ok(None)
     }
 
     /// The next number of `stream` was given to the user without passing through here: its first piece.
@@ -73,30 +66,26 @@ impl Ordering {
             return None;
         }
         let next = self.next.get_mut(&stream)?;
-        let message = self.held.remove(&(stream, next.0))?;
+        let place = self.places.remove(&(stream, next.0))?;
         *next = next.next();
+        self.held.remove(&place)
+    }
+
+    /// Where the last of the messages that wait begins, by TSN.
+    pub(super) fn last(&self) -> Option<Position> {
+        self.held.last_key_value().map(|(first, _)| *first)
+    }
+
+    /// Drops that message.
+    pub(super) fn drop_last(&mut self) -> Option<Message> {
+        let (_, message) = self.held.pop_last()?;
+        self.places.remove(&(message.received.stream, message.received.ssn.0));
         Some(message)
-    }
-
-    /// Where the messages that wait and lie after `position` are, in this order.
-    pub(super) fn held_after(&self, position: Position) -> Vec<(Position, HeldKey)> {
-        let mut held: Vec<_> = self
-            .held
-            .iter()
-            .filter(|(_, message)| message.first > position)
-            .map(|(key, message)| (message.first, *key))
-            .collect();
-        held.sort_unstable_by_key(|(first, _)| *first);
-        held
-    }
-
-    /// Drops a message that waits.
-    pub(super) fn drop_held(&mut self, key: HeldKey) -> Option<Message> {
-        self.held.remove(&key)
     }
 
     #[cfg(test)]
     pub(super) fn held(&self) -> impl Iterator<Item = &Message> {
+        assert_eq!(self.held.len(), self.places.len());
         self.held.values()
     }
 }

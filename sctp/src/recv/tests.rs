@@ -1,5 +1,8 @@
 //! The receiving half through its facade.
 
+mod model;
+
+use super::window::charge;
 use super::*;
 
 const CONFIG: InboundConfig = InboundConfig {
@@ -26,6 +29,55 @@ fn data(tsn: u32, stream: u16, ssn: u16, payload: &[u8]) -> DataFragment {
         immediate: false,
         payload: Bytes::copy_from_slice(payload),
     }
+}
+
+/// A message cut into chunks of at most `chunk` bytes.
+fn fragments(
+    first: Tsn,
+    stream: StreamId,
+    ssn: Ssn,
+    ppid: Ppid,
+    unordered: bool,
+    payload: &[u8],
+    chunk: usize,
+) -> Vec<DataFragment> {
+    let last = payload.len().div_ceil(chunk) - 1;
+    payload
+        .chunks(chunk)
+        .enumerate()
+        .map(|(n, part)| DataFragment {
+            tsn: first.plus(n as u32),
+            stream,
+            ssn,
+            ppid,
+            unordered,
+            beginning: n == 0,
+            ending: n == last,
+            immediate: false,
+            payload: Bytes::copy_from_slice(part),
+        })
+        .collect()
+}
+
+/// What is counted is what is there, and it is bounded.
+fn check_invariants(inbound: &Inbound) {
+    let lens: Vec<usize> = inbound
+        .inbox
+        .lens()
+        .chain(inbound.reassembly.piece_lens())
+        .chain(inbound.ordering.held().map(|message| message.received.payload.len()))
+        .collect();
+    assert_eq!(inbound.buffered_bytes(), lens.iter().sum::<usize>());
+    assert_eq!(
+        inbound.window.charged(),
+        lens.iter().copied().map(charge).sum::<usize>()
+    );
+    let buffer = inbound.window.buffer();
+    // One packet beyond the limit, and the one that fills the first gap.
+    assert!(inbound.window.charged() < 2 * buffer + 2 * 65_536);
+    assert!(inbound.buffered_bytes() < buffer + 2 * 65_536);
+    assert!(inbound.a_rwnd() as usize <= inbound.window.free());
+    assert!(!inbound.readable() || inbound.pending_messages() > 0);
 }
 
 fn sack(inbound: &mut Inbound) -> (SackNumbers, Vec<(u16, u16)>, Vec<Tsn>) {

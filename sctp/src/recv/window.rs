@@ -89,12 +89,6 @@ impl Window {
         self.has_room_with(ONE_PACKET)
     }
 
-    /// Whether an eighth of the buffer is free, after which [renouncing](super::Inbound) data may end.
-    pub(super) const fn has_ample_room(&self) -> bool {
-        let eighth = self.buffer / 8;
-        self.payload < self.buffer - eighth && self.charged < 2 * self.buffer - eighth
-    }
-
     const fn has_room_with(&self, slack: usize) -> bool {
         self.payload < self.buffer + slack && self.charged < 2 * self.buffer + slack
     }
