@@ -1,6 +1,9 @@
 //! The receiving half through its facade.
 
+mod acknowledgement;
+mod delivery;
 mod model;
+mod window;
 
 use super::window::charge;
 use super::*;
