@@ -71,7 +71,10 @@ impl Association {
             gaps: sack.gaps.clone(),
         };
         match self.outbound.on_sack(now, input, &mut self.paths) {
-            SackResult::Taken { progress } => self.after_acknowledgement(now, progress),
+            SackResult::Taken { progress } => {
+                self.stats.fast_retransmits += self.outbound.fast_retransmits();
+                self.after_acknowledgement(now, progress);
+            }
             SackResult::Old => self.stats.sacks_ignored += 1,
             SackResult::Impossible => {
                 let text: Bytes = causes(|w| Cause::ProtocolViolation(b"SACK acknowledges unsent data").write(w));

@@ -36,11 +36,11 @@ enum Algorithm {
 }
 
 impl Controller {
-    /// A controller for packets of at most `mtu` bytes.
-    pub(crate) fn new(mtu: usize, max_burst: u16) -> Self {
+    /// A controller for packets with at most `mtu` bytes of chunks, to an IPv4 or IPv6 address.
+    pub(crate) fn new(mtu: usize, ipv4: bool, max_burst: u16) -> Self {
         let max_burst = usize::from(max_burst);
         Self {
-            algorithm: Algorithm::Reno(Reno::new(mtu)),
+            algorithm: Algorithm::Reno(Reno::new(mtu, ipv4)),
             max_burst,
             burst_allowance: max_burst * mtu,
             one_packet: false,
@@ -103,10 +103,10 @@ impl Controller {
         self.on_occasion();
     }
 
-    /// Nothing was sent on the path for an RTO (§7.2.1).
-    pub(crate) fn on_idle(&mut self) {
+    /// Nothing was sent on the path for an RTO; `first` if that is new (§7.2.1).
+    pub(crate) fn on_idle(&mut self, first: bool) {
         let Algorithm::Reno(reno) = &mut self.algorithm;
-        reno.on_idle();
+        reno.on_idle(first);
     }
 }
 
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn rfc9260_6_1_d_no_more_than_max_burst_packets_go_at_once() {
-        let mut cc = Controller::new(1000, 4);
+        let mut cc = Controller::new(1000, true, 4);
         let mut sent = 0;
         while cc.may_send(0) {
             cc.on_sent(1000);
@@ -125,14 +125,14 @@ mod tests {
         assert_eq!(sent, 4);
         cc.on_occasion();
         assert!(cc.may_send(0));
-        let mut unlimited = Controller::new(1000, 0);
+        let mut unlimited = Controller::new(1000, true, 0);
         (0..100).for_each(|_| unlimited.on_sent(1000));
         assert!(unlimited.may_send(0));
     }
 
     #[test]
     fn rfc9260_7_2_3_after_a_timeout_one_packet_may_be_in_flight() {
-        let mut cc = Controller::new(1000, 4);
+        let mut cc = Controller::new(1000, true, 4);
         cc.on_t3_expiry();
         assert!(cc.may_send(0) && !cc.may_send(10));
         cc.on_acked(&Acked {
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn rfc9260_6_1_b_the_window_may_be_overrun_by_one_packet() {
-        let cc = Controller::new(1000, 4);
+        let cc = Controller::new(1000, true, 4);
         assert!(cc.may_send(cc.cwnd() - 1));
         assert!(!cc.may_send(cc.cwnd()));
     }

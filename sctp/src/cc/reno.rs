@@ -12,11 +12,13 @@ pub(crate) struct Reno {
 }
 
 impl Reno {
-    /// The initial window (§7.2.1): min(4 * PMDCS, max(2 * PMDCS, 4404)). ssthresh starts arbitrarily high.
-    pub(crate) fn new(mtu: usize) -> Self {
+    /// The initial window (§7.2.1): min(4 * PMDCS, max(2 * PMDCS, 4404)), over IPv6 with 4344, which is also three
+    /// packets of 1500 bytes. ssthresh starts arbitrarily high.
+    pub(crate) fn new(mtu: usize, ipv4: bool) -> Self {
+        let three_packets = if ipv4 { 4404 } else { 4344 };
         Self {
             mtu,
-            cwnd: (4 * mtu).min((2 * mtu).max(4404)),
+            cwnd: (4 * mtu).min((2 * mtu).max(three_packets)),
             ssthresh: usize::MAX,
             partial_bytes_acked: 0,
         }
@@ -80,7 +82,11 @@ impl Reno {
         self.cwnd = self.mtu;
     }
 
-    pub(crate) fn on_idle(&mut self) {
+    /// Nothing was sent for an RTO; `first` if that is new (§7.2.1).
+    pub(crate) fn on_idle(&mut self, first: bool) {
+        if first {
+            self.ssthresh = self.cwnd;
+        }
         self.cwnd = (self.cwnd / 2).max(4 * self.mtu).min(self.cwnd);
     }
 }
@@ -102,14 +108,15 @@ mod tests {
 
     #[test]
     fn rfc9260_7_2_1_initial_window() {
-        assert_eq!(Reno::new(MTU).cwnd(), 4404);
-        assert_eq!(Reno::new(1000).cwnd(), 4000);
-        assert_eq!(Reno::new(9000).cwnd(), 18_000);
+        assert_eq!(Reno::new(MTU, true).cwnd(), 4404);
+        assert_eq!(Reno::new(1000, true).cwnd(), 4000);
+        assert_eq!(Reno::new(9000, true).cwnd(), 18_000);
+        assert_eq!(Reno::new(MTU, false).cwnd(), 4344);
     }
 
     #[test]
     fn rfc9260_7_2_1_slow_start_grows_by_at_most_one_packet_a_sack() {
-        let mut reno = Reno::new(MTU);
+        let mut reno = Reno::new(MTU, true);
         reno.on_acked(&acked(2 * MTU, 4404));
         assert_eq!(reno.cwnd(), 4404 + MTU);
         reno.on_acked(&acked(100, 4404 + MTU));
@@ -118,7 +125,7 @@ mod tests {
 
     #[test]
     fn rfc9260_7_2_1_an_unused_window_does_not_grow() {
-        let mut reno = Reno::new(MTU);
+        let mut reno = Reno::new(MTU, true);
         reno.on_acked(&acked(MTU, MTU));
         assert_eq!(reno.cwnd(), 4404);
         reno.on_acked(&Acked {
@@ -130,7 +137,7 @@ mod tests {
 
     #[test]
     fn rfc9260_7_2_2_congestion_avoidance_grows_by_one_packet_a_window() {
-        let mut reno = Reno::new(MTU);
+        let mut reno = Reno::new(MTU, true);
         reno.cwnd = 100 * MTU;
         reno.on_fast_retransmit();
         reno.cwnd += 1;
@@ -145,7 +152,7 @@ mod tests {
 
     #[test]
     fn rfc9260_7_2_3_losses_shrink_the_window() {
-        let mut reno = Reno::new(MTU);
+        let mut reno = Reno::new(MTU, true);
         reno.cwnd = 100 * MTU;
         reno.on_fast_retransmit();
         assert_eq!((reno.cwnd(), reno.ssthresh()), (50 * MTU, 50 * MTU));
@@ -157,14 +164,14 @@ mod tests {
 
     #[test]
     fn rfc9260_7_2_1_an_idle_window_is_halved_down_to_four_packets() {
-        let mut reno = Reno::new(MTU);
+        let mut reno = Reno::new(MTU, true);
         reno.cwnd = 20 * MTU;
-        reno.on_idle();
-        assert_eq!(reno.cwnd(), 10 * MTU);
-        (0..5).for_each(|_| reno.on_idle());
+        reno.on_idle(true);
+        assert_eq!((reno.cwnd(), reno.ssthresh()), (10 * MTU, 20 * MTU));
+        (0..5).for_each(|_| reno.on_idle(false));
         assert_eq!(reno.cwnd(), 4 * MTU);
         reno.cwnd = MTU;
-        reno.on_idle();
+        reno.on_idle(true);
         assert_eq!(reno.cwnd(), MTU, "idleness never opens a window");
     }
 }

@@ -60,6 +60,9 @@ pub(crate) struct Path {
     pub(crate) probe: Probe,
     /// When something that asks for an answer was last sent here (§8.3: idle or not).
     last_used: Instant,
+    /// When DATA was last sent here, and for how many RTOs since then the window was already shrunk (§7.2.1).
+    last_data: Instant,
+    idle_rtos: u8,
 }
 
 impl Path {
@@ -71,11 +74,13 @@ impl Path {
             state: PathState::Unconfirmed,
             config: *config.path(),
             rto: Rto::new(config),
-            cc: Controller::new(0, config.max_burst()),
+            cc: Controller::new(0, true, config.max_burst()),
             error_count: 0,
             t3_rtx: None,
             probe: Probe::default(),
             last_used: now,
+            last_data: now,
+            idle_rtos: 0,
         };
         path.reset_cc(config);
         path
@@ -83,7 +88,8 @@ impl Path {
 
     /// Starts congestion control anew (§7.2.5), for packets of the size that the path now carries.
     pub(crate) fn reset_cc(&mut self, config: &AssociationConfig) {
-        self.cc = Controller::new(self.max_packet().saturating_sub(CommonHeader::LEN), config.max_burst());
+        let room = self.max_packet().saturating_sub(CommonHeader::LEN);
+        self.cc = Controller::new(room, self.address.is_ipv4(), config.max_burst());
     }
 
     /// The peer restarted: what was measured and counted holds no more (§5.2.4 A).
@@ -95,13 +101,14 @@ impl Path {
         self.reset_cc(config);
     }
 
-    /// What idleness does to the window (§7.2.1): it shrinks once for each RTO that nothing was sent.
+    /// What idleness does to the window (§7.2.1): it shrinks once for each RTO that no DATA was sent.
     pub(crate) fn decay_if_idle(&mut self, now: Instant) {
         let rto = self.rto().max(Duration::from_millis(1));
-        let idle_rtos = now.saturating_since(self.last_used).as_nanos() / rto.as_nanos();
+        let idle_rtos = now.saturating_since(self.last_data).as_nanos() / rto.as_nanos();
         // After eight halvings any window is at its floor.
-        for _ in 0..idle_rtos.min(8) {
-            self.cc.on_idle();
+        while u128::from(self.idle_rtos) < idle_rtos.min(8) {
+            self.cc.on_idle(self.idle_rtos == 0);
+            self.idle_rtos += 1;
         }
     }
 
@@ -120,6 +127,12 @@ impl Path {
     /// Something that asks for an answer (DATA, INIT, COOKIE ECHO, HEARTBEAT) goes out here.
     pub(crate) fn touch(&mut self, now: Instant) {
         self.last_used = now;
+    }
+
+    /// DATA goes out here.
+    pub(crate) fn touch_by_data(&mut self, now: Instant) {
+        self.touch(now);
+        (self.last_data, self.idle_rtos) = (now, 0);
     }
 
     /// Starts T3-rtx unless it runs (§6.3.2 R1).

@@ -58,7 +58,6 @@ impl Inbox {
     }
 
     /// Whether a message is delivered in pieces and its end has not come.
-    #[cfg(test)]
     pub(super) const fn is_partial(&self) -> bool {
         self.partial
     }

@@ -321,8 +321,7 @@ impl Reassembly {
         Some(len)
     }
 
-    /// Whether no message is incomplete.
-    pub(super) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.current.is_none() && self.partial.is_none() && self.others.is_empty()
     }
 

@@ -53,7 +53,6 @@ impl Window {
     }
 
     /// Bytes of user data held.
-    #[cfg(test)]
     pub(super) const fn payload(&self) -> usize {
         self.payload
     }

@@ -371,6 +371,11 @@ impl Outbound {
         self.sacks.acked_paths()
     }
 
+    /// How many chunks the last SACK had fast retransmitted.
+    pub(crate) const fn fast_retransmits(&self) -> u64 {
+        self.sacks.fast_retransmits
+    }
+
     /// T3-rtx of `id` expired (§6.3.3): what is in flight there is to be sent again. True if it counts as an error of
     /// the path; an answered probe of a closed window does not (§6.1 A).
     pub(crate) fn on_t3_expiry(&mut self, id: PathId, paths: &mut PathSet) -> bool {
@@ -472,7 +477,7 @@ fn fragment_len(remaining: usize, limit: usize, room: usize) -> Option<usize> {
 fn on_sent(paths: &mut PathSet, id: PathId, bytes: usize, now: Instant) {
     if let Some(path) = paths.get_mut(id) {
         path.cc.on_sent(bytes);
-        path.touch(now);
+        path.touch_by_data(now);
         path.start_t3(now);
     }
 }

@@ -56,6 +56,8 @@ pub(crate) struct SackProcessor {
     recovery_exit: Option<Index>,
     /// The first packet of a fast retransmission is to be sent, whatever cwnd says (§7.2.4 rule 3).
     pub(crate) fast_retransmit_due: bool,
+    /// How many chunks the last SACK had fast retransmitted.
+    pub(crate) fast_retransmits: u64,
 }
 
 /// How many miss indications cause a fast retransmission (§7.2.4).
@@ -87,6 +89,7 @@ impl SackProcessor {
         outstanding: &mut Outstanding,
         paths: &mut PathSet,
     ) -> (bool, usize) {
+        self.fast_retransmits = 0;
         let advanced = cumulative > outstanding.first();
         let freed = self.pop_acked(now, cumulative, outstanding, paths);
         self.collect_blocks(gaps, outstanding);
@@ -272,6 +275,7 @@ impl SackProcessor {
                 chunk.missing = chunk.missing.saturating_add(1);
                 if chunk.missing >= MISSING_REPORTS {
                     chunk.fast_retransmitted = true;
+                    self.fast_retransmits += 1;
                     let path = chunk.path;
                     outstanding.mark(index);
                     self.enter_recovery(path, &mut marked, outstanding.end(), paths);
