@@ -23,11 +23,9 @@
     )
 )]
 
-pub mod api;
 pub mod asap;
 mod cache;
 pub mod config;
-mod driver;
 pub mod element;
 pub mod error;
 pub mod handlespace;

@@ -44,7 +44,7 @@
 //!     while let Some(message) = stream.recv().await? {
 //!         stream.send(message.payload, &message.info.reply()).await?;
 //!     }
-//!     Ok::<(), socketapi::Error>(())
+//!     socketapi::Result::Ok(())
 //! });
 //!
 //! let stream = SocketBuilder::new().stack(&stack).connect("127.0.0.1:7").await?;

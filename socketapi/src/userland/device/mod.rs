@@ -3,8 +3,6 @@
 mod ifaddrs;
 mod pool;
 mod receiver;
-#[cfg(test)]
-mod tests;
 mod udp;
 mod watch;
 
