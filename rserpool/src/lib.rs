@@ -23,9 +23,11 @@
     )
 )]
 
+pub mod api;
 pub mod asap;
 mod cache;
 pub mod config;
+mod driver;
 pub mod element;
 pub mod error;
 pub mod handlespace;

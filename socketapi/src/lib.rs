@@ -44,7 +44,7 @@
 //!     while let Some(message) = stream.recv().await? {
 //!         stream.send(message.payload, &message.info.reply()).await?;
 //!     }
-//!     socketapi::Result::Ok(())
+//!     Ok::<(), socketapi::Error>(())
 //! });
 //!
 //! let stream = SocketBuilder::new().stack(&stack).connect("127.0.0.1:7").await?;

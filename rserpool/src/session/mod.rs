@@ -57,17 +57,22 @@ pub enum FailoverReason {
 }
 
 /// Why there is no element to turn to, for now.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Unavailable {
     /// No registrar was found.
+    #[error("no registrar found")]
     NoRegistrar,
     /// Registrars do not answer.
+    #[error("no registrar answers")]
     NoAnswer,
     /// The registrar refused the handle resolution; the pool may have no elements.
+    #[error("the registrar says: {0}")]
     Refused(OperationError),
     /// The pool has no element that could be tried.
+    #[error("the pool has no element to try")]
     NoElement,
     /// None of the elements could be reached.
+    #[error("no element of the pool can be reached")]
     Unreachable,
 }
 

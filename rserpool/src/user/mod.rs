@@ -18,7 +18,8 @@ use crate::config::{EndpointConfig, SessionConfig};
 use crate::ids::{PeId, PoolHandle};
 use crate::net::{ConnId, NetCommand, NetEvent};
 use crate::outbox::Outbox;
-use crate::session::{FailoverReason, Session, SessionError, SessionEvent, SessionId, Surroundings, Unavailable};
+pub use crate::session::Unavailable;
+use crate::session::{FailoverReason, Session, SessionError, SessionEvent, SessionId, Surroundings};
 use crate::wire::element::PoolElementParam;
 use crate::wire::policy::PolicyParam;
 
@@ -254,6 +255,11 @@ impl PoolUser {
     /// The element that serves a session, if one does.
     pub fn element_of(&self, session: SessionId) -> Option<PeId> {
         self.sessions.get(&session)?.element()
+    }
+
+    /// The association with the element that serves a session, or that is about to.
+    pub(crate) fn association_of(&self, session: SessionId) -> Option<ConnId> {
+        self.sessions.get(&session)?.conn()
     }
 
     /// Whether a session has a cookie for the next element.

@@ -381,15 +381,18 @@ impl Association {
 
     /// Adds the peer's addresses that can be used from here. One that reaches less far than the address in use is
     /// none of the peer's: it would be one of ours.
+    ///
+    /// The peer's UDP port is the same on all of them until its packets show otherwise (RFC 6951 §5.4): the one that
+    /// set-up has seen.
     fn add_peer_addresses(&mut self, now: Instant, addresses: &[IpAddr]) {
-        let scope = self
-            .paths
-            .get(PathId(0))
-            .map_or(Scope::Global, |path| addr::scope(path.address));
+        let first = self.paths.get(PathId(0));
+        let scope = first.map_or(Scope::Global, |path| addr::scope(path.address));
+        let encap = first.and_then(|path| path.encap);
         for &address in addresses {
             if addr::scope(address) >= scope.min(Scope::Private) && self.local.reaches(address) {
                 let mut path = Path::new(address, &self.config, now);
                 set_route(&mut path, &self.local, &self.config);
+                path.encap = encap;
                 self.paths.add(path);
             }
         }

@@ -19,9 +19,6 @@ pub(crate) struct Scratch {
     duplicates: Vec<Tsn>,
 }
 
-/// How many duplicate TSNs a SACK reports at most.
-const MAX_DUPLICATES: usize = 32;
-
 impl Association {
     /// Writes the next packet or packets (of one size, to one path) to `buf`, which is empty.
     pub(crate) fn poll_transmit(
@@ -241,14 +238,9 @@ impl Association {
         if !self.inbound.sack_pending() || self.phase().is_setup() {
             return;
         }
-        let max_entries = room / 4;
-        let max_duplicates = max_entries.min(MAX_DUPLICATES);
-        let numbers = self.inbound.take_sack(
-            &mut scratch.gaps,
-            &mut scratch.duplicates,
-            max_entries - max_duplicates,
-            max_duplicates,
-        );
+        let numbers = self
+            .inbound
+            .take_sack(&mut scratch.gaps, &mut scratch.duplicates, room / 4);
         wire::write_sack(
             buf,
             numbers.cumulative_tsn_ack,

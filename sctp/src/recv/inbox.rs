@@ -58,6 +58,7 @@ impl Inbox {
     }
 
     /// Whether a message is delivered in pieces and its end has not come.
+    #[cfg(test)]
     pub(super) const fn is_partial(&self) -> bool {
         self.partial
     }

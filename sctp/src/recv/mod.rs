@@ -183,17 +183,16 @@ impl Inbound {
         self.sack.pending()
     }
 
-    /// The content of the SACK that is sent now: fills the two lists, with as many Gap Ack Blocks as allowed, lowest
-    /// first (RFC 9260 §6.7).
+    /// The content of the SACK that is sent now. Fills the two lists with at most `max_entries` together, which take
+    /// four bytes each: as many Gap Ack Blocks as fit, lowest first (a MUST, RFC 9260 §6.2, §6.7), then duplicate TSNs.
     pub(crate) fn take_sack(
         &mut self,
         gaps: &mut Vec<(u16, u16)>,
         duplicates: &mut Vec<Tsn>,
-        max_gaps: usize,
-        max_duplicates: usize,
+        max_entries: usize,
     ) -> SackNumbers {
-        self.map.list_gaps(gaps, max_gaps);
-        self.sack.sent(duplicates, max_duplicates);
+        self.map.list_gaps(gaps, max_entries);
+        self.sack.sent(duplicates, max_entries.saturating_sub(gaps.len()));
         SackNumbers {
             cumulative_tsn_ack: self.map.cumulative_tsn(),
             a_rwnd: self.window.announce(),
@@ -208,11 +207,6 @@ impl Inbound {
     /// A delayed SACK may be due.
     pub(crate) fn on_sack_timeout(&mut self, now: Instant) {
         self.sack.on_timeout(now);
-    }
-
-    /// A SACK should be sent now for a reason of the caller's.
-    pub(crate) const fn request_sack(&mut self) {
-        self.sack.want();
     }
 
     /// The Cumulative TSN Ack.
@@ -248,17 +242,20 @@ impl Inbound {
         self.inbox.len() + usize::from(self.reassembly.has_piece())
     }
 
-    /// Whether a message is delivered in pieces and its end has not come. If the association ends now, it never will.
+    /// Whether a message is delivered in pieces and its end has not come.
+    #[cfg(test)]
     pub(crate) const fn is_partial(&self) -> bool {
         self.inbox.is_partial()
     }
 
     /// Bytes of user data held.
+    #[cfg(test)]
     pub(crate) const fn buffered_bytes(&self) -> usize {
         self.window.payload()
     }
 
     /// The window as a SACK would announce it now.
+    #[cfg(test)]
     pub(crate) fn a_rwnd(&self) -> u32 {
         self.window.a_rwnd()
     }
@@ -319,15 +316,17 @@ impl Inbound {
         if message.fragments > 1 {
             self.window.merge(message.charged, message.received.payload.len());
         }
-        if message.received.unordered {
+        let Received {
+            stream, ssn, unordered, ..
+        } = message.received;
+        if unordered {
             self.inbox.push(message.received);
-            return Ok(());
-        }
-        let stream = message.received.stream;
-        let ahead = message.first.saturating_sub(self.map.cumulative() + 1);
-        if let Some(message) = self.ordering.accept(message, ahead)? {
+        } else if self.ordering.take_turn(stream, ssn) {
             self.inbox.push(message.received);
             self.release_ordered(stream);
+        } else {
+            let ahead = message.first.saturating_sub(self.map.cumulative() + 1);
+            self.ordering.hold(message, ahead)?;
         }
         Ok(())
     }
@@ -348,6 +347,9 @@ impl Inbound {
     /// Delivers the message at the Cumulative TSN Ack in pieces if it fills half of the buffer, or if the buffer is full
     /// and the user can do nothing about it (RFC 9260 §6.9).
     fn start_partial_if_needed(&mut self) {
+        if self.reassembly.is_empty() {
+            return;
+        }
         let cumulative = self.map.cumulative();
         let Some(head) = self.reassembly.head(cumulative) else {
             return;

@@ -29,21 +29,26 @@ impl Ordering {
         self.next.get(&stream).copied().unwrap_or_default() == ssn
     }
 
-    /// An ordered message is complete. It comes back if it is the next one, and then others may be
-    /// [released](Self::release); otherwise it waits.
+    /// Whether a message with `ssn` is the next of `stream`. If so, it counts as delivered, and others may be
+    /// [released](Self::release).
+    pub(super) fn take_turn(&mut self, stream: StreamId, ssn: Ssn) -> bool {
+        let next = self.next.entry(stream).or_default();
+        if *next != ssn {
+            return false;
+        }
+        *next = ssn.next();
+        true
+    }
+
+    /// Puts a message aside whose turn has not come.
     ///
     /// A sender gives out TSNs in the order of the messages, so a message whose TSN is `ahead` places after the first
     /// missing one is at most so many messages after the next one: a number that is neither that nor within half the
     /// space was delivered before.
-    pub(super) fn accept(&mut self, message: Message, ahead: Position) -> Result<Option<Message>, Violation> {
+    pub(super) fn hold(&mut self, message: Message, ahead: Position) -> Result<(), Violation> {
         let stream = message.received.stream;
         let ssn = message.received.ssn;
-        let next = self.next.entry(stream).or_default();
-        if *next == ssn {
-            *next = ssn.next();
-            return Ok(Some(message));
-        }
-        let distance = ssn.steps_from(*next);
+        let distance = ssn.steps_from(self.next.get(&stream).copied().unwrap_or_default());
         if distance >= HALF && Position::from(distance) > ahead {
             return Err(Violation::InconsistentFragments);
         }
@@ -51,7 +56,7 @@ impl Ordering {
             return Err(Violation::InconsistentFragments);
         }
         self.held.insert(message.first, message);
-        Ok(None)
+        Ok(())
     }
 
     /// The next number of `stream` was given to the user without passing through here: its first piece.

@@ -321,7 +321,8 @@ impl Reassembly {
         Some(len)
     }
 
-    fn is_empty(&self) -> bool {
+    /// Whether no message is incomplete.
+    pub(super) fn is_empty(&self) -> bool {
         self.current.is_none() && self.partial.is_none() && self.others.is_empty()
     }
 

@@ -103,7 +103,7 @@ impl SackOut {
         self.wanted
     }
 
-    /// Something is unacknowledged, or an answer is wanted for another reason.
+    /// Something is unacknowledged, or the window opened.
     pub(super) const fn pending(&self) -> bool {
         self.pending || self.wanted
     }

@@ -85,7 +85,7 @@ fn check_invariants(inbound: &Inbound) {
 
 fn sack(inbound: &mut Inbound) -> (SackNumbers, Vec<(u16, u16)>, Vec<Tsn>) {
     let (mut gaps, mut duplicates) = (Vec::new(), Vec::new());
-    let numbers = inbound.take_sack(&mut gaps, &mut duplicates, 100, 100);
+    let numbers = inbound.take_sack(&mut gaps, &mut duplicates, 100);
     (numbers, gaps, duplicates)
 }
 

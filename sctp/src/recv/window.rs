@@ -53,6 +53,7 @@ impl Window {
     }
 
     /// Bytes of user data held.
+    #[cfg(test)]
     pub(super) const fn payload(&self) -> usize {
         self.payload
     }

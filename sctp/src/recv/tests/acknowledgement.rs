@@ -131,14 +131,22 @@ fn rfc9260_3_3_4_a_duplicate_is_listed_as_often_as_it_came_and_not_again() {
 }
 
 #[test]
-fn duplicates_are_remembered_up_to_a_bound_and_listed_up_to_the_callers() {
+fn duplicates_are_remembered_up_to_a_bound() {
     let mut inbound = acquainted();
     packet(&mut inbound, &[1; 5000]);
-    let (mut gaps, mut duplicates) = (Vec::new(), Vec::new());
-    inbound.take_sack(&mut gaps, &mut duplicates, 10, 3);
-    assert_eq!(duplicates.len(), 3);
-    packet(&mut inbound, &[1; 5000]);
     assert_eq!(sack(&mut inbound).2.len(), 32);
+}
+
+#[test]
+fn rfc9260_6_7_gap_ack_blocks_come_before_duplicates_where_room_is_scarce() {
+    let mut inbound = acquainted();
+    let (mut gaps, mut duplicates) = (Vec::new(), Vec::new());
+    packet(&mut inbound, &[3, 5, 7]);
+    for (room, expected) in [(0, (0, 0)), (2, (2, 0)), (3, (3, 0)), (5, (3, 2)), (9, (3, 4))] {
+        packet(&mut inbound, &[1, 1, 1, 1]);
+        inbound.take_sack(&mut gaps, &mut duplicates, room);
+        assert_eq!((gaps.len(), duplicates.len()), expected, "room for {room}");
+    }
 }
 
 #[test]
@@ -179,15 +187,6 @@ fn a_packet_without_data_changes_nothing() {
     let mut inbound = acquainted();
     inbound.on_packet_end(NOW);
     assert!(!inbound.sack_pending() && inbound.sack_timeout().is_none());
-}
-
-#[test]
-fn a_requested_sack_is_wanted_although_nothing_is_new() {
-    let mut inbound = acquainted();
-    inbound.request_sack();
-    assert!(inbound.sack_wanted() && inbound.sack_pending());
-    sack(&mut inbound);
-    assert!(!inbound.sack_wanted());
 }
 
 #[test]

@@ -113,10 +113,13 @@ fn an_ssn_that_was_delivered_or_waits_is_a_violation() {
     refuse(&mut inbound, data(2, 0, 1, b"again"));
 }
 
-/// What is sent before the chunk that cannot be, by TSN, SSN and the B and E bits.
+/// A fragment by its TSN, its SSN and its B and E bits.
+type Part = (u32, u16, &'static str);
+
 #[test]
 fn rfc9260_6_9_fragments_that_do_not_fit_together_are_violations() {
-    let cases: &[(&[(u32, u16, &str)], (u32, u16, &str), &str)] = &[
+    let cases: &[(&[Part], Part, &str)] = &[
+        // What came before, and what cannot be then.
         (&[], (1, 0, "00"), "nothing begins with a middle fragment"),
         (&[], (1, 0, "01"), "nothing begins with a last fragment"),
         (&[(1, 0, "10")], (2, 0, "10"), "a message begins in another"),

@@ -3,6 +3,8 @@
 mod ifaddrs;
 mod pool;
 mod receiver;
+#[cfg(test)]
+mod tests;
 mod udp;
 mod watch;
 

@@ -1,0 +1,115 @@
+//! What the tests of sockets share: stacks on free UDP ports, time limits, echoes.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use socketapi::{
+    AssocId, AssociationChange, AssociationConfig, AssociationState, Message, Notification, Received, SctpSocket,
+    SctpStream, SocketBuilder, StackHandle,
+};
+
+/// A limit that only a test which hangs reaches.
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+
+/// Waits for `future`, but not for ever.
+pub(crate) async fn within<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(LIMIT, future).await.expect("the test hangs")
+}
+
+pub(crate) fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+pub(crate) fn at(address: &str, port: u16) -> SocketAddr {
+    SocketAddr::new(ip(address), port)
+}
+
+/// A stack on these addresses (none: all) and a free UDP port.
+pub(crate) async fn stack(addresses: &[&str]) -> StackHandle {
+    StackHandle::builder()
+        .addresses(addresses.iter().map(|text| ip(text)))
+        .udp_port(0)
+        .start()
+        .await
+        .unwrap()
+}
+
+/// A stack that expects its peers on the UDP port of another one.
+pub(crate) async fn stack_towards(addresses: &[&str], other: &StackHandle) -> StackHandle {
+    let builder = StackHandle::builder().addresses(addresses.iter().map(|text| ip(text)));
+    builder
+        .udp_port(0)
+        .peer_udp_port(other.udp_port())
+        .start()
+        .await
+        .unwrap()
+}
+
+/// A configuration that gives up soon, for tests in which nobody answers.
+pub(crate) fn impatient() -> AssociationConfig {
+    let mut config = AssociationConfig::default();
+    let (min, max) = (Duration::from_millis(20), Duration::from_millis(100));
+    config.set_rto(min, min, max).unwrap();
+    config.set_max_init_retransmits(2);
+    config.set_association_max_retrans(3);
+    config.path_mut().set_path_max_retrans(2);
+    config
+}
+
+pub(crate) fn builder(stack: &StackHandle) -> SocketBuilder {
+    SocketBuilder::new().stack(stack)
+}
+
+/// A one-to-many socket that listens on port 7 of a stack, and echoes until it is closed.
+pub(crate) fn echo(stack: &StackHandle) -> SctpSocket {
+    let socket = SctpSocket::bind_on(stack, 7).unwrap();
+    socket.listen(256).unwrap();
+    let echoing = socket.clone();
+    tokio::spawn(async move {
+        while let Ok(received) = echoing.recv().await {
+            if let Received::Data { payload, info } = received {
+                // The association may have ended meanwhile.
+                let _ = echoing.send(payload, &info.reply()).await;
+            }
+        }
+    });
+    socket
+}
+
+/// The next message, whatever comes before it.
+pub(crate) async fn next_data(socket: &SctpSocket) -> Message {
+    loop {
+        if let Some(message) = within(socket.recv()).await.unwrap().into_data() {
+            return message;
+        }
+    }
+}
+
+/// The next message of a stream.
+pub(crate) async fn next(stream: &SctpStream) -> Message {
+    within(stream.recv()).await.unwrap().expect("the peer has shut down")
+}
+
+/// The next association change, whatever comes before it.
+pub(crate) async fn next_change(socket: &SctpSocket) -> AssociationChange {
+    loop {
+        if let Received::Notification(Notification::AssociationChange(change)) = within(socket.recv()).await.unwrap() {
+            return change;
+        }
+    }
+}
+
+/// Waits until an association is up.
+pub(crate) async fn up(socket: &SctpSocket) -> AssocId {
+    let change = next_change(socket).await;
+    assert!(matches!(change.state, AssociationState::Up { .. }), "{change:?}");
+    change.assoc
+}
+
+/// Bytes that tell their place.
+pub(crate) fn pattern(len: usize) -> Vec<u8> {
+    (0..len)
+        .map(|i| u8::try_from((i ^ (i >> 8) ^ (i >> 16)) & 0xff).unwrap())
+        .collect()
+}
