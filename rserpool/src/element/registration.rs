@@ -43,6 +43,8 @@ pub(crate) struct Registration {
     user_transport: Transport,
     policy: PolicyParam,
     state: State,
+    /// Whether there is a home registrar. Without one there is nobody to tell changes to, and nothing to wait for.
+    has_registrar: bool,
     /// The registration that waits for its answer.
     registering: Option<RequestId>,
     /// The deregistration that waits for its answer.
@@ -65,6 +67,7 @@ impl Registration {
             user_transport,
             policy: config.policy().clone(),
             state: State::Wanted,
+            has_registrar: false,
             registering: None,
             deregistering: None,
             told: None,
@@ -90,6 +93,7 @@ impl Registration {
 
     /// There is a home registrar, one that may not know this element.
     pub(crate) fn registrar_up(&mut self, now: Instant, link: &mut RegistrarLink, out: &mut Outbox) {
+        self.has_registrar = true;
         if self.state != State::Off {
             self.state = State::Wanted;
             self.register(now, link, out);
@@ -98,6 +102,7 @@ impl Registration {
 
     /// The home registrar was lost.
     pub(crate) fn registrar_down(&mut self) {
+        self.has_registrar = false;
         if self.state == State::Registered {
             self.state = State::Wanted;
         }
@@ -141,6 +146,10 @@ impl Registration {
 
     /// Registers again, `pause` after the last registration at the earliest.
     fn schedule(&mut self, now: Instant, pause: Duration) {
+        if !self.has_registrar {
+            // The registration with the next one tells it.
+            return;
+        }
         let at = self.last_sent.map_or(now, |last| now.max(last + pause));
         self.update = Some(self.update.map_or(at, |update| update.max(at)));
     }
