@@ -318,7 +318,11 @@ fn rfc5352_2_2_2_a_foreign_deregistration_is_counted_or_refused() {
             error: Some(CauseCode::SECURITY.into()),
         }
     );
-    assert_eq!(bench.register(foreign, "p", element(1, 2)), Err(CauseCode::SECURITY));
+    // RFC 5354 §3.12.5: the identifier is another element's.
+    assert_eq!(
+        bench.register(foreign, "p", element(1, 2)),
+        Err(CauseCode::NON_UNIQUE_PE_IDENTIFIER)
+    );
     // The same node may come over another association.
     let again = bench.connect_as(9, sctp_address(1, 6000));
     bench.register(again, "p", element(1, 1)).unwrap();

@@ -70,7 +70,9 @@ impl Registrar {
         pool: &PoolHandle,
         mut param: PoolElementParam,
     ) -> Result<(), Cause> {
-        self.check_foreign(conn, self.handlespace.find(pool, param.id))?;
+        if self.is_foreign(conn, self.handlespace.find(pool, param.id)) {
+            return Err(CauseCode::NON_UNIQUE_PE_IDENTIFIER.into());
+        }
         let life = param.life.duration(self.config.life_unit());
         if life.is_some_and(|life| life.is_zero()) {
             return Err(Cause::new(CauseCode::INVALID_VALUES, to_bytes(|w| param.write(w))));
@@ -111,20 +113,18 @@ impl Registrar {
         Ok(())
     }
 
-    /// Whether `conn` may change the element `key`, if there is one (RFC 5352 §2.2.2, RFC 5355 §2.3).
-    fn check_foreign(&mut self, conn: ConnId, key: Option<ElementKey>) -> Result<(), Cause> {
+    /// Whether the element `key`, if there is one, is another node's than that of `conn`, and the configuration forbids
+    /// to change it (RFC 5352 §2.2.2, RFC 5355 §2.3).
+    fn is_foreign(&mut self, conn: ConnId, key: Option<ElementKey>) -> bool {
         let Some(key) = key.filter(|&key| !self.is_own(conn, key)) else {
-            return Ok(());
+            return false;
         };
         self.stats.foreign_changes += 1;
         let stands = self
             .conn_of(key)
             .and_then(|own| self.connections.get(own))
             .is_some_and(|own| own.up);
-        match self.config.foreign_change() {
-            ForeignChange::Refuse if stands => Err(CauseCode::SECURITY.into()),
-            ForeignChange::Refuse | ForeignChange::Count => Ok(()),
-        }
+        stands && self.config.foreign_change() == ForeignChange::Refuse
     }
 
     /// The user transport with the addresses that can be believed, or why there are none.
@@ -170,7 +170,7 @@ impl Registrar {
 
     fn on_deregistration(&mut self, conn: ConnId, pool: PoolHandle, pe: PeId) {
         let key = self.handlespace.find(&pool, pe);
-        let refusal = self.check_foreign(conn, key).err();
+        let refusal = self.is_foreign(conn, key).then(|| CauseCode::SECURITY.into());
         if refusal.is_none() {
             // One that is not there counts as deregistered (RFC 5352 §3.2).
             self.stats.deregistrations += 1;
@@ -181,7 +181,7 @@ impl Registrar {
         let response = AsapMessage::DeregistrationResponse {
             pool,
             pe,
-            error: refusal.map(OperationError::from),
+            error: refusal,
         };
         self.send(conn, &response);
     }

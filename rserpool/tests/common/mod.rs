@@ -18,28 +18,28 @@ use rserpool::wire::transport::{SctpTransport, Transport, TransportUse};
 use sctp::Instant;
 use sctp::serial::{Ppid, StreamId};
 
-pub fn ms(millis: u64) -> Duration {
+pub(crate) fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-pub fn seconds(seconds: u64) -> Duration {
+pub(crate) fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-pub fn pool(name: &str) -> PoolHandle {
+pub(crate) fn pool(name: &str) -> PoolHandle {
     PoolHandle::new(name.to_owned()).unwrap()
 }
 
-pub fn pe(id: u32) -> PeId {
+pub(crate) fn pe(id: u32) -> PeId {
     PeId::new(id).unwrap()
 }
 
 /// The address of host `n`.
-pub fn host(n: u8) -> IpAddr {
+pub(crate) fn host(n: u8) -> IpAddr {
     [10, 0, 0, n].into()
 }
 
-pub fn sctp_address(host_number: u8, port: u16) -> SctpAddress {
+pub(crate) fn sctp_address(host_number: u8, port: u16) -> SctpAddress {
     SctpAddress {
         port,
         addresses: vec![host(host_number)],
@@ -47,7 +47,7 @@ pub fn sctp_address(host_number: u8, port: u16) -> SctpAddress {
 }
 
 /// A round-robin element on host `n`, for data only.
-pub fn element(id: u32, n: u8) -> PoolElementParam {
+pub(crate) fn element(id: u32, n: u8) -> PoolElementParam {
     PoolElementParam {
         id: pe(id),
         home: None,
@@ -62,28 +62,28 @@ pub fn element(id: u32, n: u8) -> PoolElementParam {
     }
 }
 
-pub fn registration(pool_name: &str, element: PoolElementParam) -> AsapMessage {
+pub(crate) fn registration(pool_name: &str, element: PoolElementParam) -> AsapMessage {
     AsapMessage::Registration {
         pool: pool(pool_name),
         element,
     }
 }
 
-pub fn deregistration(pool_name: &str, id: u32) -> AsapMessage {
+pub(crate) fn deregistration(pool_name: &str, id: u32) -> AsapMessage {
     AsapMessage::Deregistration {
         pool: pool(pool_name),
         pe: pe(id),
     }
 }
 
-pub fn unreachable(pool_name: &str, id: u32) -> AsapMessage {
+pub(crate) fn unreachable(pool_name: &str, id: u32) -> AsapMessage {
     AsapMessage::EndpointUnreachable {
         pool: pool(pool_name),
         pe: pe(id),
     }
 }
 
-pub fn keep_alive(pool_name: &str, id: u32) -> AsapMessage {
+pub(crate) fn keep_alive(pool_name: &str, id: u32) -> AsapMessage {
     AsapMessage::EndpointKeepAlive {
         home: false,
         server: Some(Bench::ID),
@@ -92,14 +92,14 @@ pub fn keep_alive(pool_name: &str, id: u32) -> AsapMessage {
     }
 }
 
-pub fn ack(pool_name: &str, id: u32) -> AsapMessage {
+pub(crate) fn ack(pool_name: &str, id: u32) -> AsapMessage {
     AsapMessage::EndpointKeepAliveAck {
         pool: pool(pool_name),
         pe: pe(id),
     }
 }
 
-pub fn removed(pool_name: &str, id: u32, reason: RemovalReason) -> RegistrarEvent {
+pub(crate) fn removed(pool_name: &str, id: u32, reason: RemovalReason) -> RegistrarEvent {
     RegistrarEvent::ElementRemoved {
         pool: pool(pool_name),
         pe: pe(id),
@@ -107,7 +107,7 @@ pub fn removed(pool_name: &str, id: u32, reason: RemovalReason) -> RegistrarEven
     }
 }
 
-pub fn registered(pool_name: &str, id: u32) -> RegistrarEvent {
+pub(crate) fn registered(pool_name: &str, id: u32) -> RegistrarEvent {
     RegistrarEvent::ElementRegistered {
         pool: pool(pool_name),
         pe: pe(id),
@@ -115,22 +115,22 @@ pub fn registered(pool_name: &str, id: u32) -> RegistrarEvent {
 }
 
 /// A registrar, its clock, and what it sent.
-pub struct Bench {
-    pub registrar: Registrar,
-    pub now: Instant,
+pub(crate) struct Bench {
+    pub(crate) registrar: Registrar,
+    pub(crate) now: Instant,
     sent: BTreeMap<ConnId, Vec<AsapMessage>>,
     /// Commands other than sending on an association.
     others: Vec<NetCommand>,
 }
 
 impl Bench {
-    pub const ID: RegistrarId = RegistrarId::new(0x0a0b_0c0d).unwrap();
+    pub(crate) const ID: RegistrarId = RegistrarId::new(0x0a0b_0c0d).unwrap();
 
-    pub fn new(config: RegistrarConfig) -> Self {
+    pub(crate) fn new(config: RegistrarConfig) -> Self {
         Self::seeded(config, 1)
     }
 
-    pub fn seeded(config: RegistrarConfig, seed: u8) -> Self {
+    pub(crate) fn seeded(config: RegistrarConfig, seed: u8) -> Self {
         Self {
             registrar: Registrar::new(config, Self::ID, [seed; 32]),
             now: Instant::from_millis(1000),
@@ -159,27 +159,27 @@ impl Bench {
         }
     }
 
-    pub fn event(&mut self, event: NetEvent) {
+    pub(crate) fn event(&mut self, event: NetEvent) {
         self.registrar.handle(self.now, event);
         self.drain();
     }
 
     /// Host `n` opens an association from port 5000.
-    pub fn connect(&mut self, n: u8) -> ConnId {
+    pub(crate) fn connect(&mut self, n: u8) -> ConnId {
         self.connect_as(u64::from(n), sctp_address(n, 5000))
     }
 
-    pub fn connect_as(&mut self, number: u64, peer: SctpAddress) -> ConnId {
+    pub(crate) fn connect_as(&mut self, number: u64, peer: SctpAddress) -> ConnId {
         let conn = ConnId::Accepted(number);
         self.event(NetEvent::Connected { conn, peer });
         conn
     }
 
-    pub fn close(&mut self, conn: ConnId, graceful: bool) {
+    pub(crate) fn close(&mut self, conn: ConnId, graceful: bool) {
         self.event(NetEvent::Closed { conn, graceful });
     }
 
-    pub fn raw(&mut self, conn: ConnId, ppid: Ppid, payload: &[u8]) {
+    pub(crate) fn raw(&mut self, conn: ConnId, ppid: Ppid, payload: &[u8]) {
         let (stream, payload) = (StreamId(0), payload.to_vec().into());
         self.event(NetEvent::Message {
             conn,
@@ -189,26 +189,26 @@ impl Bench {
         });
     }
 
-    pub fn send(&mut self, conn: ConnId, message: &AsapMessage) {
+    pub(crate) fn send(&mut self, conn: ConnId, message: &AsapMessage) {
         self.raw(conn, PPID_ASAP, &message.encode());
     }
 
     /// What was sent on an association since the last time.
-    pub fn sent(&mut self, conn: ConnId) -> Vec<AsapMessage> {
+    pub(crate) fn sent(&mut self, conn: ConnId) -> Vec<AsapMessage> {
         self.sent.remove(&conn).unwrap_or_default()
     }
 
     /// Commands other than messages since the last time.
-    pub fn others(&mut self) -> Vec<NetCommand> {
+    pub(crate) fn others(&mut self) -> Vec<NetCommand> {
         std::mem::take(&mut self.others)
     }
 
-    pub fn events(&mut self) -> Vec<RegistrarEvent> {
+    pub(crate) fn events(&mut self) -> Vec<RegistrarEvent> {
         std::iter::from_fn(|| self.registrar.poll_event()).collect()
     }
 
     /// The one answer to a message.
-    pub fn ask(&mut self, conn: ConnId, message: &AsapMessage) -> AsapMessage {
+    pub(crate) fn ask(&mut self, conn: ConnId, message: &AsapMessage) -> AsapMessage {
         self.sent(conn);
         self.send(conn, message);
         let mut answers = self.sent(conn);
@@ -217,7 +217,12 @@ impl Bench {
     }
 
     /// Registers, and says with which cause that was refused, if it was.
-    pub fn register(&mut self, conn: ConnId, pool_name: &str, element: PoolElementParam) -> Result<(), CauseCode> {
+    pub(crate) fn register(
+        &mut self,
+        conn: ConnId,
+        pool_name: &str,
+        element: PoolElementParam,
+    ) -> Result<(), CauseCode> {
         let id = element.id;
         match self.ask(conn, &registration(pool_name, element)) {
             AsapMessage::RegistrationResponse {
@@ -235,7 +240,7 @@ impl Bench {
     }
 
     /// The identifiers in an answer, or the cause of a refusal.
-    pub fn resolve(&mut self, conn: ConnId, pool_name: &str, items: Option<u32>) -> Result<Vec<u32>, CauseCode> {
+    pub(crate) fn resolve(&mut self, conn: ConnId, pool_name: &str, items: Option<u32>) -> Result<Vec<u32>, CauseCode> {
         let request = AsapMessage::HandleResolution {
             pool: pool(pool_name),
             subscribe: false,
@@ -259,13 +264,13 @@ impl Bench {
     }
 
     /// The identifiers of all elements of a pool.
-    pub fn members(&self, pool_name: &str) -> Vec<u32> {
+    pub(crate) fn members(&self, pool_name: &str) -> Vec<u32> {
         let elements = self.registrar.handlespace().elements_of(&pool(pool_name));
         elements.map(|element| element.param().id.as_u32()).collect()
     }
 
     /// Lets time pass, timer by timer, until there is something to see or the time is over.
-    pub fn advance(&mut self, time: Duration) {
+    pub(crate) fn advance(&mut self, time: Duration) {
         let end = self.now + time;
         while let Some(at) = self.registrar.poll_timeout().filter(|&at| at <= end) {
             self.now = self.now.max(at);
@@ -276,7 +281,7 @@ impl Bench {
     }
 
     /// Lets time pass until a message goes out on `conn`; returns what does.
-    pub fn advance_to_message(&mut self, conn: ConnId) -> Vec<AsapMessage> {
+    pub(crate) fn advance_to_message(&mut self, conn: ConnId) -> Vec<AsapMessage> {
         loop {
             let sent = self.sent(conn);
             if !sent.is_empty() {
