@@ -38,6 +38,8 @@ pub mod policy;
 pub mod registrar;
 pub mod service;
 pub mod session;
+#[cfg(test)]
+mod testing;
 pub mod user;
 pub mod wire;
 

@@ -87,6 +87,22 @@ serial_number!(
     /// Stream Sequence Number of an ordered message (RFC 9260 §1.3).
     Ssn, u16, i16
 );
+serial_number!(
+    /// Message Identifier of an I-DATA chunk (RFC 8260 §2.1).
+    Mid, u32, i32
+);
+serial_number!(
+    /// Fragment Sequence Number of an I-DATA chunk (RFC 8260 §2.1).
+    Fsn, u32, i32
+);
+serial_number!(
+    /// Sequence Number of an ASCONF or ASCONF-ACK (RFC 5061 §4.1.1).
+    AsconfSerial, u32, i32
+);
+serial_number!(
+    /// Re-configuration Request Sequence Number (RFC 6525 §4.1).
+    RequestSeq, u32, i32
+);
 
 identifier!(
     /// Stream Identifier (RFC 9260 §3.3.1).
@@ -96,6 +112,14 @@ identifier!(
     /// Payload Protocol Identifier, as a number; it travels in network byte order and SCTP does not look at it
     /// (RFC 9260 §3.3.1).
     Ppid, u32
+);
+identifier!(
+    /// ASCONF-Request Correlation ID, which the response gives back (RFC 5061 §4.2.1).
+    CorrelationId, u32
+);
+identifier!(
+    /// Shared Key Identifier: which endpoint pair shared key an AUTH chunk was made with (RFC 4895 §5.1).
+    SharedKeyId, u16
 );
 
 /// Verification Tag of a common header, or Initiate Tag of an INIT (RFC 9260 §3.1, §3.3.2).

@@ -20,10 +20,10 @@ const MAX_PARALLEL: usize = 3;
 pub(crate) struct Hunt {
     running: bool,
     attempts: BTreeMap<ConnId, SctpAddress>,
-    /// Those tried in this round.
-    tried: BTreeSet<SctpAddress>,
-    /// The one that failed last is tried after the others.
-    suspect: Option<SctpAddress>,
+    /// Those tried in this round, and when.
+    tried: BTreeMap<SctpAddress, Instant>,
+    /// Those that failed before are tried after the others.
+    suspects: BTreeSet<SctpAddress>,
     /// T5-Serverhunt: when this round is given up.
     t5: Option<Instant>,
     t5_value: Duration,
@@ -39,8 +39,8 @@ impl Hunt {
         Self {
             running: false,
             attempts: BTreeMap::new(),
-            tried: BTreeSet::new(),
-            suspect: None,
+            tried: BTreeMap::new(),
+            suspects: BTreeSet::new(),
             t5: None,
             t5_value: config.t5_server_hunt(),
             retry: None,
@@ -55,13 +55,18 @@ impl Hunt {
             return;
         }
         self.running = true;
-        self.suspect = suspect;
+        self.suspects = suspect.into_iter().collect();
         self.t5_value = search.config.t5_server_hunt();
         let earliest_start = self.won.take().map(|won| won + self.retry_value);
         if let Some(at) = earliest_start.filter(|at| *at > now) {
             // The last one was lost as soon as it was found: no haste, or a registrar that turns all away keeps this
             // end busy.
-            self.tried = search.registrars.known(now).into_iter().collect();
+            self.tried = search
+                .registrars
+                .known(now)
+                .into_iter()
+                .map(|place| (place, now))
+                .collect();
             self.t5 = Some(now + self.t5_value);
             self.retry = Some(at);
             self.back_off();
@@ -71,11 +76,16 @@ impl Hunt {
         self.round(now, search);
     }
 
-    /// A registrar may have become known: tries it if there is room.
-    pub(crate) fn look_again(&mut self, now: Instant, search: &mut Search<'_>) {
-        if self.running {
-            self.try_more(now, search);
+    /// Registrars have announced themselves: tries them if there is room, also those that failed a while ago.
+    pub(crate) fn announced(&mut self, now: Instant, places: &[SctpAddress], search: &mut Search<'_>) {
+        if !self.running {
+            return;
         }
+        let pause = search.config.hunt_retry();
+        let under_way: BTreeSet<&SctpAddress> = self.attempts.values().collect();
+        self.tried
+            .retain(|place, at| now - *at < pause || under_way.contains(place) || !places.contains(place));
+        self.try_more(now, search);
     }
 
     /// An association is up. If it is one of the search, the search is over: the registrar that won.
@@ -118,9 +128,10 @@ impl Hunt {
         if self.t5.is_some_and(|at| at <= now) {
             // SH5: double the timer, give up what was tried, and start over.
             self.t5_value = self.t5_value.saturating_mul(2).min(search.config.retran_max());
+            self.suspects.clear();
             for (conn, place) in std::mem::take(&mut self.attempts) {
                 search.out.abort(conn);
-                self.suspect = Some(place);
+                self.suspects.insert(place);
             }
             self.round(now, search);
         } else if self.retry.is_some_and(|at| at <= now) {
@@ -145,8 +156,8 @@ impl Hunt {
     fn try_more(&mut self, now: Instant, search: &mut Search<'_>) {
         while self.attempts.len() < MAX_PARALLEL {
             let known = search.registrars.known(now);
-            let is_tried = |place: &SctpAddress| self.tried.iter().any(|tried| same_end_point(tried, place));
-            let is_suspect = |place: &SctpAddress| self.suspect.as_ref().is_some_and(|s| same_end_point(s, place));
+            let is_tried = |place: &SctpAddress| self.tried.keys().any(|tried| same_end_point(tried, place));
+            let is_suspect = |place: &SctpAddress| self.suspects.iter().any(|suspect| same_end_point(suspect, place));
             let open: Vec<&SctpAddress> = known.iter().filter(|place| !is_tried(place)).collect();
             let unsuspected: Vec<&SctpAddress> = open.iter().copied().filter(|place| !is_suspect(place)).collect();
             let drawn = search.random.below(u64::try_from(unsuspected.len()).unwrap_or(0));
@@ -154,7 +165,7 @@ impl Hunt {
             let Some(place) = unsuspected.get(drawn).or_else(|| open.first()).copied().cloned() else {
                 return;
             };
-            self.tried.insert(place.clone());
+            self.tried.insert(place.clone(), now);
             let conn = search.out.connect(place.clone());
             self.attempts.insert(conn, place.clone());
         }

@@ -183,8 +183,8 @@ impl RegistrarLink {
             } if Some(group) == self.config.announce_group() => {
                 // Whoever sent it, nothing is answered to a datagram.
                 if let Ok(AsapMessage::ServerAnnounce { server, transports }) = AsapMessage::decode(payload) {
-                    self.registrars.announce(now, source, server, &transports);
-                    self.search(out, |hunt, search| hunt.look_again(now, search));
+                    let places = self.registrars.announce(now, source, server, &transports);
+                    self.search(out, |hunt, search| hunt.announced(now, &places, search));
                 }
             }
             _ => return Some(event),

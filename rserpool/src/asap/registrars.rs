@@ -39,7 +39,7 @@ impl Registrars {
         }
     }
 
-    /// Takes note of an announce.
+    /// Takes note of an announce; the places where it says the registrar is.
     ///
     /// Without transports, RFC 5352 §3.6 puts the registrar at the source address and the port of ASAP; deployed ones
     /// are at the source port, from which they send. Both are remembered; a search tries several at a time.
@@ -49,7 +49,7 @@ impl Registrars {
         source: SocketAddr,
         server: Option<RegistrarId>,
         transports: &[Transport],
-    ) {
+    ) -> Vec<SctpAddress> {
         let mut places: Vec<SctpAddress> = transports
             .iter()
             .filter_map(Transport::as_sctp)
@@ -75,12 +75,13 @@ impl Registrars {
         }
         self.expire(now);
         let expires = now + self.lifetime;
-        for place in places {
-            let usable = place.port != 0 && !place.addresses.is_empty();
-            if usable && (self.announced.len() < MAX_ANNOUNCED || self.announced.contains_key(&place)) {
-                self.announced.insert(place, Announced { server, expires });
+        places.retain(|place| place.port != 0 && !place.addresses.is_empty());
+        for place in &places {
+            if self.announced.len() < MAX_ANNOUNCED || self.announced.contains_key(place) {
+                self.announced.insert(place.clone(), Announced { server, expires });
             }
         }
+        places
     }
 
     /// All registrars that are known at `now`, static ones first.

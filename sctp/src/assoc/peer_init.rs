@@ -97,12 +97,21 @@ impl PeerInit {
                         break;
                     }
                 }
+                // Not spoken here, and their types ask for a report (RFC 5061 §4.2).
+                Param::SetPrimaryAddress { .. } | Param::AdaptationLayerIndication(_) => {
+                    parsed.unrecognized.push(tlv.raw);
+                }
                 // Our own addresses are of both families wherever the host has both; extensions are not spoken yet;
                 // ECN is reserved (§3.3.2 note 2); what the peer did not recognize we can do without.
                 Param::SupportedAddressTypes(_)
                 | Param::EcnCapable
                 | Param::SupportedExtensions(_)
                 | Param::ForwardTsnSupported
+                | Param::ZeroChecksumAcceptable(_)
+                | Param::Random(_)
+                | Param::ChunkList(_)
+                | Param::HmacAlgorithms(_)
+                | Param::Padding(_)
                 | Param::UnrecognizedParameter(_) => {}
             }
         }

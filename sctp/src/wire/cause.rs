@@ -1,4 +1,4 @@
-//! Error causes, which ABORT and ERROR carry (RFC 9260 §3.3.10).
+//! Error causes, which ABORT and ERROR carry (RFC 9260 §3.3.10, RFC 4895 §4.1, RFC 5061 §4.3), and ASCONF-ACK as well.
 
 use std::fmt;
 use std::iter::FusedIterator;
@@ -7,10 +7,11 @@ use std::net::IpAddr;
 use crate::error::DecodeError;
 use crate::serial::{StreamId, Tsn};
 use crate::tlv::{ReadError, Reader, Tlv, Writer};
+use crate::wire::auth::HmacId;
 use crate::wire::param::{Param, ParamType};
 use crate::wire::tlvs::{Tlvs, TypeNumbers};
 
-/// A cause code: any number, with names for those of RFC 9260 §3.3.10.
+/// A cause code: any number, with names for those that [`Cause`] knows.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CauseCode(pub u16);
 
@@ -41,6 +42,18 @@ impl CauseCode {
     pub const USER_INITIATED_ABORT: Self = Self(12);
     /// Protocol Violation.
     pub const PROTOCOL_VIOLATION: Self = Self(13);
+    /// Request to Delete Last Remaining IP Address (RFC 5061 §4.3.1).
+    pub const DELETE_LAST_REMAINING_ADDRESS: Self = Self(0x00a0);
+    /// Operation Refused Due to Resource Shortage (RFC 5061 §4.3.2).
+    pub const RESOURCE_SHORTAGE: Self = Self(0x00a1);
+    /// Request to Delete Source IP Address (RFC 5061 §4.3.3).
+    pub const DELETE_SOURCE_ADDRESS: Self = Self(0x00a2);
+    /// Association Aborted Due to Illegal ASCONF-ACK (RFC 5061 §4.3.4).
+    pub const ILLEGAL_ASCONF_ACK: Self = Self(0x00a3);
+    /// Request Refused - No Authorization (RFC 5061 §4.3.5).
+    pub const NO_AUTHORIZATION: Self = Self(0x00a4);
+    /// Unsupported HMAC Identifier (RFC 4895 §4.1).
+    pub const UNSUPPORTED_HMAC_IDENTIFIER: Self = Self(0x0105);
 
     const fn name(self) -> Option<&'static str> {
         Some(match self {
@@ -57,6 +70,12 @@ impl CauseCode {
             Self::RESTART_WITH_NEW_ADDRESSES => "Restart of an Association with New Addresses",
             Self::USER_INITIATED_ABORT => "User-Initiated Abort",
             Self::PROTOCOL_VIOLATION => "Protocol Violation",
+            Self::DELETE_LAST_REMAINING_ADDRESS => "Request to Delete Last Remaining IP Address",
+            Self::RESOURCE_SHORTAGE => "Operation Refused Due to Resource Shortage",
+            Self::DELETE_SOURCE_ADDRESS => "Request to Delete Source IP Address",
+            Self::ILLEGAL_ASCONF_ACK => "Association Aborted Due to Illegal ASCONF-ACK",
+            Self::NO_AUTHORIZATION => "Request Refused - No Authorization",
+            Self::UNSUPPORTED_HMAC_IDENTIFIER => "Unsupported HMAC Identifier",
             _ => return None,
         })
     }
@@ -106,6 +125,19 @@ pub enum Cause<'a> {
     UserInitiatedAbort(&'a [u8]),
     /// Any other violation; what the sender says about it.
     ProtocolViolation(&'a [u8]),
+    /// An ASCONF would have removed the last address of its sender. Like the other causes of RFC 5061 it quotes the
+    /// request, header and all; [`Tlvs`] reads it.
+    DeleteLastRemainingAddress(&'a [u8]),
+    /// The sender lacks the resources for this request of an ASCONF.
+    ResourceShortage(&'a [u8]),
+    /// An ASCONF would have removed the address it came from by this request.
+    DeleteSourceAddress(&'a [u8]),
+    /// An ASCONF-ACK came that nothing had asked for.
+    IllegalAsconfAck,
+    /// The sender's policy forbids this request of an ASCONF.
+    NoAuthorization(&'a [u8]),
+    /// An AUTH chunk was made with an HMAC that its receiver did not offer.
+    UnsupportedHmacIdentifier(HmacId),
     /// Any other cause.
     Unknown(Tlv<'a>),
 }
@@ -139,12 +171,21 @@ impl<'a> Cause<'a> {
                 Self::CookieReceivedWhileShuttingDown,
                 "Cookie Received While Shutting Down",
             ),
+            CauseCode::ILLEGAL_ASCONF_ACK => (Self::IllegalAsconfAck, "Illegal ASCONF-ACK"),
+            CauseCode::UNSUPPORTED_HMAC_IDENTIFIER => {
+                let at = "Unsupported HMAC Identifier";
+                (Self::UnsupportedHmacIdentifier(HmacId(value.u16(at)?)), at)
+            }
             CauseCode::UNRESOLVABLE_ADDRESS => return Ok(Self::UnresolvableAddress(tlv.value)),
             CauseCode::UNRECOGNIZED_CHUNK_TYPE => return Ok(Self::UnrecognizedChunkType(tlv.value)),
             CauseCode::UNRECOGNIZED_PARAMETERS => return Ok(Self::UnrecognizedParameters(tlv.value)),
             CauseCode::RESTART_WITH_NEW_ADDRESSES => return Ok(Self::RestartWithNewAddresses(tlv.value)),
             CauseCode::USER_INITIATED_ABORT => return Ok(Self::UserInitiatedAbort(tlv.value)),
             CauseCode::PROTOCOL_VIOLATION => return Ok(Self::ProtocolViolation(tlv.value)),
+            CauseCode::DELETE_LAST_REMAINING_ADDRESS => return Ok(Self::DeleteLastRemainingAddress(tlv.value)),
+            CauseCode::RESOURCE_SHORTAGE => return Ok(Self::ResourceShortage(tlv.value)),
+            CauseCode::DELETE_SOURCE_ADDRESS => return Ok(Self::DeleteSourceAddress(tlv.value)),
+            CauseCode::NO_AUTHORIZATION => return Ok(Self::NoAuthorization(tlv.value)),
             _ => return Ok(Self::Unknown(tlv)),
         };
         value.finish(at)?;
@@ -167,6 +208,12 @@ impl<'a> Cause<'a> {
             Self::RestartWithNewAddresses(_) => CauseCode::RESTART_WITH_NEW_ADDRESSES,
             Self::UserInitiatedAbort(_) => CauseCode::USER_INITIATED_ABORT,
             Self::ProtocolViolation(_) => CauseCode::PROTOCOL_VIOLATION,
+            Self::DeleteLastRemainingAddress(_) => CauseCode::DELETE_LAST_REMAINING_ADDRESS,
+            Self::ResourceShortage(_) => CauseCode::RESOURCE_SHORTAGE,
+            Self::DeleteSourceAddress(_) => CauseCode::DELETE_SOURCE_ADDRESS,
+            Self::IllegalAsconfAck => CauseCode::ILLEGAL_ASCONF_ACK,
+            Self::NoAuthorization(_) => CauseCode::NO_AUTHORIZATION,
+            Self::UnsupportedHmacIdentifier(_) => CauseCode::UNSUPPORTED_HMAC_IDENTIFIER,
             Self::Unknown(tlv) => CauseCode(tlv.kind),
         }
     }
@@ -189,8 +236,16 @@ impl<'a> Cause<'a> {
             | Self::UnrecognizedParameters(bytes)
             | Self::RestartWithNewAddresses(bytes)
             | Self::UserInitiatedAbort(bytes)
-            | Self::ProtocolViolation(bytes) => w.bytes(bytes),
-            Self::OutOfResource | Self::InvalidMandatoryParameter | Self::CookieReceivedWhileShuttingDown => {}
+            | Self::ProtocolViolation(bytes)
+            | Self::DeleteLastRemainingAddress(bytes)
+            | Self::ResourceShortage(bytes)
+            | Self::DeleteSourceAddress(bytes)
+            | Self::NoAuthorization(bytes) => w.bytes(bytes),
+            Self::UnsupportedHmacIdentifier(hmac) => w.u16(hmac.0),
+            Self::OutOfResource
+            | Self::InvalidMandatoryParameter
+            | Self::CookieReceivedWhileShuttingDown
+            | Self::IllegalAsconfAck => {}
             Self::Unknown(tlv) => w.bytes(tlv.value),
         });
     }

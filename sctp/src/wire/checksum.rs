@@ -1,9 +1,19 @@
-//! The CRC32c of a packet (RFC 9260 §6.8, Appendix A).
+//! The CRC32c of a packet (RFC 9260 §6.8, Appendix A), and packets that do without (RFC 9653).
 //!
 //! The checksum covers the packet with its checksum field as zero, and lies in the packet with its least significant
 //! byte first: that is what the byte order of Appendix A comes to.
 
 use crate::error::DecodeError;
+
+/// How packets with a checksum of zero are guarded, as a Zero Checksum Acceptable parameter names it (RFC 9653): any
+/// number, with names for those that are assigned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ErrorDetectionMethod(pub u32);
+
+impl ErrorDetectionMethod {
+    /// SCTP over DTLS.
+    pub const DTLS: Self = Self(1);
+}
 
 /// What to do with the checksum of a packet that came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -11,6 +21,11 @@ pub enum ChecksumRule {
     /// Refuse the packet unless its CRC32c fits (RFC 9260 §6.8).
     #[default]
     Verify,
+    /// Refuse the packet unless its CRC32c fits or its checksum field is zero: what brought it meets an error detection
+    /// method that this side has announced (RFC 9653). Whether its association announced it is not known before the
+    /// packet is read: ask [`Packet::has_zero_checksum`](crate::wire::Packet::has_zero_checksum), and if it did not,
+    /// [`Packet::verify_checksum`](crate::wire::Packet::verify_checksum).
+    AcceptZero,
     /// Take the packet whatever the field holds: something below has checked it already.
     AcceptUnchecked,
 }
@@ -31,7 +46,7 @@ pub fn packet_checksum(packet: &[u8]) -> u32 {
 /// Checks the checksum of `packet` as `rule` asks for.
 #[inline]
 pub(super) fn verify(packet: &[u8], rule: ChecksumRule) -> Result<(), DecodeError> {
-    if rule == ChecksumRule::AcceptUnchecked {
+    if rule == ChecksumRule::AcceptUnchecked || (rule == ChecksumRule::AcceptZero && is_zero(packet)) {
         return Ok(());
     }
     let stored = packet.get(8..12).ok_or(DecodeError::Checksum)?;
@@ -42,12 +57,24 @@ pub(super) fn verify(packet: &[u8], rule: ChecksumRule) -> Result<(), DecodeErro
     }
 }
 
-/// Puts the checksum into `packet`, which starts with its common header.
+/// Whether the checksum field of `packet` is zero, which may be what its CRC32c comes to.
 #[inline]
-pub(super) fn fill_in(packet: &mut [u8]) {
+pub(super) fn is_zero(packet: &[u8]) -> bool {
+    packet.get(8..12) == Some(&[0; 4])
+}
+
+/// Puts zero into the checksum field of `packet`, which starts with its common header.
+#[inline]
+pub(super) fn fill_in_zero(packet: &mut [u8]) {
     if let Some(field) = packet.get_mut(8..12) {
         field.copy_from_slice(&[0; 4]);
     }
+}
+
+/// Puts the checksum into `packet`, which starts with its common header.
+#[inline]
+pub(super) fn fill_in(packet: &mut [u8]) {
+    fill_in_zero(packet);
     let checksum = crc32c::crc32c(packet).to_le_bytes();
     if let Some(field) = packet.get_mut(8..12) {
         field.copy_from_slice(&checksum);

@@ -13,7 +13,7 @@ pub const CHUNK_HEADER_LEN: usize = 4;
 /// The T bit of ABORT and SHUTDOWN COMPLETE (RFC 9260 §3.3.7, §3.3.13).
 pub(super) const FLAG_T: u8 = 0x01;
 
-/// A chunk type: any number, with names for those of RFC 9260 §3.2.
+/// A chunk type: any number, with names for those of RFC 9260 §3.2 and of its extensions.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChunkType(pub u8);
 
@@ -48,6 +48,22 @@ impl ChunkType {
     pub const CWR: Self = Self(13);
     /// Shutdown complete.
     pub const SHUTDOWN_COMPLETE: Self = Self(14);
+    /// Authentication (RFC 4895 §5.1).
+    pub const AUTH: Self = Self(0x0f);
+    /// Payload data that may be interleaved (RFC 8260 §2.1).
+    pub const I_DATA: Self = Self(0x40);
+    /// Address configuration acknowledgement (RFC 5061 §4.1.2).
+    pub const ASCONF_ACK: Self = Self(0x80);
+    /// Stream re-configuration (RFC 6525 §3.1).
+    pub const RE_CONFIG: Self = Self(0x82);
+    /// Padding (RFC 4820 §3).
+    pub const PAD: Self = Self(0x84);
+    /// Forward cumulative TSN (RFC 3758 §3.2).
+    pub const FORWARD_TSN: Self = Self(0xc0);
+    /// Address configuration change (RFC 5061 §4.1.1).
+    pub const ASCONF: Self = Self(0xc1);
+    /// Forward cumulative TSN where I-DATA is spoken (RFC 8260 §2.3.1).
+    pub const I_FORWARD_TSN: Self = Self(0xc2);
 
     /// Whether it must be the only chunk of its packet (RFC 9260 §6.10).
     #[inline]
@@ -78,6 +94,14 @@ impl ChunkType {
             Self::ECNE => "ECNE",
             Self::CWR => "CWR",
             Self::SHUTDOWN_COMPLETE => "SHUTDOWN COMPLETE",
+            Self::AUTH => "AUTH",
+            Self::I_DATA => "I-DATA",
+            Self::ASCONF_ACK => "ASCONF-ACK",
+            Self::RE_CONFIG => "RE-CONFIG",
+            Self::PAD => "PAD",
+            Self::FORWARD_TSN => "FORWARD-TSN",
+            Self::ASCONF => "ASCONF",
+            Self::I_FORWARD_TSN => "I-FORWARD-TSN",
             _ => return None,
         })
     }

@@ -1,11 +1,12 @@
 //! The small control chunks: SHUTDOWN, SHUTDOWN ACK, SHUTDOWN COMPLETE, COOKIE ECHO, COOKIE ACK, ABORT and ERROR
-//! (RFC 9260 §3.3.7 to §3.3.13). SHUTDOWN ACK and COOKIE ACK have nothing to read: their type says it all.
+//! (RFC 9260 §3.3.7 to §3.3.13), and PAD (RFC 4820 §3). SHUTDOWN ACK, COOKIE ACK and PAD have nothing to read: their
+//! type says it all.
 
 use crate::error::DecodeError;
 use crate::serial::Tsn;
-use crate::tlv::{ReadError, Reader, Writer};
+use crate::tlv::{ReadError, Reader, Writer, padded};
 use crate::wire::cause::Causes;
-use crate::wire::chunk::{ChunkType, FLAG_T, write_chunk, write_chunk_of_tlvs};
+use crate::wire::chunk::{CHUNK_HEADER_LEN, ChunkType, FLAG_T, write_chunk, write_chunk_of_tlvs};
 
 /// A SHUTDOWN (RFC 9260 §3.3.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +131,20 @@ pub fn write_abort(buf: &mut Vec<u8>, tag_reflected: bool, causes: impl FnOnce(&
 pub fn write_error(buf: &mut Vec<u8>, causes: impl FnOnce(&mut Writer<'_>)) {
     write_chunk_of_tlvs(buf, ChunkType::ERROR, 0, &[], causes);
 }
+
+/// Appends a PAD chunk that takes `len` bytes of the packet (RFC 4820 §3). They are rounded up to a multiple of four
+/// bytes, and are at least the chunk header and at most 65532.
+pub fn write_pad(buf: &mut Vec<u8>, len: usize) {
+    let len = padded(len.clamp(CHUNK_HEADER_LEN, MAX_PAD_LEN));
+    let end = buf.len().saturating_add(len);
+    let length = u16::try_from(len).unwrap_or(u16::MAX);
+    let [high, low] = length.to_be_bytes();
+    buf.extend_from_slice(&[ChunkType::PAD.0, 0, high, low]);
+    buf.resize(end, 0);
+}
+
+/// The largest multiple of four that a chunk length can say.
+const MAX_PAD_LEN: usize = (u16::MAX & !3) as usize;
 
 const fn flag_t(tag_reflected: bool) -> u8 {
     if tag_reflected { FLAG_T } else { 0 }

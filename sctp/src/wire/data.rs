@@ -10,10 +10,10 @@ use crate::wire::chunk::{ChunkType, RawChunk, length_field, pad};
 /// Bytes of a DATA chunk before its user data.
 pub const DATA_HEADER_LEN: usize = 16;
 
-const FLAG_ENDING: u8 = 0x01;
-const FLAG_BEGINNING: u8 = 0x02;
-const FLAG_UNORDERED: u8 = 0x04;
-const FLAG_IMMEDIATE: u8 = 0x08;
+pub(super) const FLAG_ENDING: u8 = 0x01;
+pub(super) const FLAG_BEGINNING: u8 = 0x02;
+pub(super) const FLAG_UNORDERED: u8 = 0x04;
+pub(super) const FLAG_IMMEDIATE: u8 = 0x08;
 
 /// What a DATA chunk says about its user data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

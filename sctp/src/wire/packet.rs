@@ -83,6 +83,17 @@ impl<'a> Packet<'a> {
         self.bytes
     }
 
+    /// Whether its checksum field is zero, so that [`ChecksumRule::AcceptZero`] has not checked the packet.
+    #[inline]
+    pub fn has_zero_checksum(&self) -> bool {
+        checksum::is_zero(self.bytes)
+    }
+
+    /// Checks its CRC32c, for a packet that [`parse`](Self::parse) took without (RFC 9260 §6.8).
+    pub fn verify_checksum(&self) -> Result<(), DecodeError> {
+        checksum::verify(self.bytes, ChecksumRule::Verify)
+    }
+
     /// The chunks in their order.
     #[inline]
     pub fn chunks(&self) -> Chunks<'a> {
@@ -136,6 +147,16 @@ pub fn begin_packet(buf: &mut Vec<u8>, header: &CommonHeader) -> usize {
 pub fn finish_packet(buf: &mut [u8], start: usize) {
     if let Some(packet) = buf.get_mut(start..) {
         checksum::fill_in(packet);
+    }
+}
+
+/// Leaves the packet that starts at `start` and reaches to the end of `buf` with a checksum of zero. The peer must have
+/// said that it takes that, what carries the packet must meet its method, and the packet must hold neither an INIT nor
+/// a COOKIE ECHO nor answer a packet out of the blue (RFC 9653).
+#[inline]
+pub fn finish_packet_zero_checksum(buf: &mut [u8], start: usize) {
+    if let Some(packet) = buf.get_mut(start..) {
+        checksum::fill_in_zero(packet);
     }
 }
 

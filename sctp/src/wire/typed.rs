@@ -2,14 +2,19 @@
 //! each chunk type has its own answer to bytes that cannot be read.
 
 use crate::error::DecodeError;
+use crate::wire::asconf::{Asconf, AsconfAck};
+use crate::wire::auth::Auth;
 use crate::wire::chunk::{ChunkType, RawChunk};
 use crate::wire::control::{Abort, CookieEcho, OperationError, Shutdown, ShutdownComplete};
 use crate::wire::data::DataChunk;
+use crate::wire::forward_tsn::{ForwardTsn, IForwardTsn};
 use crate::wire::heartbeat::Heartbeat;
+use crate::wire::idata::IDataChunk;
 use crate::wire::init::Init;
+use crate::wire::reconfig::Reconfig;
 use crate::wire::sack::Sack;
 
-/// A chunk of RFC 9260, borrowed.
+/// A chunk of RFC 9260 or one of its extensions, borrowed.
 #[derive(Clone, Debug)]
 pub enum Chunk<'a> {
     /// DATA.
@@ -38,6 +43,22 @@ pub enum Chunk<'a> {
     CookieAck,
     /// SHUTDOWN COMPLETE.
     ShutdownComplete(ShutdownComplete),
+    /// AUTH.
+    Auth(Auth<'a>),
+    /// I-DATA.
+    IData(IDataChunk<'a>),
+    /// ASCONF.
+    Asconf(Asconf<'a>),
+    /// ASCONF-ACK.
+    AsconfAck(AsconfAck<'a>),
+    /// RE-CONFIG.
+    Reconfig(Reconfig<'a>),
+    /// PAD, with what its receiver ignores.
+    Pad(&'a [u8]),
+    /// FORWARD-TSN.
+    ForwardTsn(ForwardTsn<'a>),
+    /// I-FORWARD-TSN.
+    IForwardTsn(IForwardTsn<'a>),
     /// Any other chunk; [`RawChunk::unknown_action`] says what to do.
     Unknown(RawChunk<'a>),
 }
@@ -60,6 +81,14 @@ impl<'a> Chunk<'a> {
             ChunkType::COOKIE_ECHO => Self::CookieEcho(CookieEcho::parse(value)?),
             ChunkType::COOKIE_ACK => Self::CookieAck,
             ChunkType::SHUTDOWN_COMPLETE => Self::ShutdownComplete(ShutdownComplete::parse(flags)),
+            ChunkType::AUTH => Self::Auth(Auth::parse(value)?),
+            ChunkType::I_DATA => Self::IData(IDataChunk::parse(flags, value)?),
+            ChunkType::ASCONF => Self::Asconf(Asconf::parse(value)?),
+            ChunkType::ASCONF_ACK => Self::AsconfAck(AsconfAck::parse(value)?),
+            ChunkType::RE_CONFIG => Self::Reconfig(Reconfig::parse(value)?),
+            ChunkType::PAD => Self::Pad(value),
+            ChunkType::FORWARD_TSN => Self::ForwardTsn(ForwardTsn::parse(value)?),
+            ChunkType::I_FORWARD_TSN => Self::IForwardTsn(IForwardTsn::parse(value)?),
             _ => Self::Unknown(*chunk),
         })
     }

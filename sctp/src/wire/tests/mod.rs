@@ -45,9 +45,59 @@ fn rewrite_chunk(chunk: &Chunk<'_>, buf: &mut Vec<u8>) -> Result<(), DecodeError
         Chunk::CookieEcho(echo) => write_cookie_echo(buf, echo.cookie),
         Chunk::CookieAck => write_cookie_ack(buf),
         Chunk::ShutdownComplete(complete) => write_shutdown_complete(buf, complete.tag_reflected),
+        Chunk::Auth(auth) => {
+            let range = write_auth(buf, auth.shared_key, auth.hmac_id, auth.hmac.len());
+            fill_in_hmac(buf, range, auth.hmac);
+        }
+        Chunk::IData(data) => write_i_data(buf, &data.header, data.payload),
+        Chunk::Asconf(asconf) => {
+            let requests = asconf.requests.clone().collect::<Result<Vec<_>, _>>()?;
+            write_asconf(buf, asconf.serial, asconf.address, |w| {
+                requests.iter().for_each(|request| match request.change {
+                    Some(change) => change.write(w, request.correlation_id),
+                    None => w.tlv(request.tlv.kind, |w| w.bytes(request.tlv.value)),
+                });
+            });
+        }
+        Chunk::AsconfAck(ack) => {
+            let responses = ack.responses.clone().collect::<Result<Vec<_>, _>>()?;
+            let causes = responses.iter().map(causes_of).collect::<Result<Vec<_>, _>>()?;
+            write_asconf_ack(buf, ack.serial, |w| {
+                for (response, causes) in responses.iter().zip(&causes) {
+                    match response {
+                        AsconfResponse::Success(id) => write_success_indication(w, *id),
+                        AsconfResponse::Error { correlation_id, .. } => {
+                            write_error_cause_indication(w, *correlation_id, |w| write_causes(w, causes));
+                        }
+                        AsconfResponse::Unknown(tlv) => w.tlv(tlv.kind, |w| w.bytes(tlv.value)),
+                    }
+                }
+            });
+        }
+        Chunk::Reconfig(reconfig) => {
+            let params = reconfig.params.clone().collect::<Result<Vec<_>, _>>()?;
+            write_reconfig(buf, |w| params.iter().for_each(|param| param.write(w)));
+        }
+        Chunk::Pad(data) => write_chunk(buf, ChunkType::PAD, 0, data),
+        Chunk::ForwardTsn(forward) => {
+            let streams: Vec<_> = forward.streams.clone().collect();
+            write_forward_tsn(buf, forward.new_cumulative_tsn, &streams);
+        }
+        Chunk::IForwardTsn(forward) => {
+            let messages: Vec<_> = forward.messages.clone().collect();
+            write_i_forward_tsn(buf, forward.new_cumulative_tsn, &messages);
+        }
         Chunk::Unknown(raw) => write_chunk(buf, raw.kind, raw.flags, raw.value),
     }
     Ok(())
+}
+
+/// The causes of a response, if it has any.
+fn causes_of<'a>(response: &AsconfResponse<'a>) -> Result<Vec<Cause<'a>>, DecodeError> {
+    match response {
+        AsconfResponse::Error { causes, .. } => causes.clone().collect(),
+        _ => Ok(Vec::new()),
+    }
 }
 
 fn rewrite_init(buf: &mut Vec<u8>, kind: ChunkType, init: &Init<'_>) -> Result<(), DecodeError> {
@@ -113,6 +163,7 @@ fn walk_value(raw: &RawChunk<'_>) {
     if let Ok(error) = OperationError::parse(value) {
         walk_causes(error.causes, value.len());
     }
+    walk_extensions(raw);
     let _ = (
         Heartbeat::parse(value),
         Shutdown::parse(value),
@@ -121,6 +172,46 @@ fn walk_value(raw: &RawChunk<'_>) {
     );
     walk_params(Params::new(value), value.len());
     walk_causes(Causes::new(value), value.len());
+}
+
+fn walk_extensions(raw: &RawChunk<'_>) {
+    let RawChunk { flags, value, .. } = *raw;
+    match IDataChunk::parse(flags, value) {
+        Ok(data) => {
+            assert_eq!(i_data_payload_range(raw).len(), data.payload.len());
+            assert_eq!(data.header.fragment.is_first(), data.header.fragment.ppid().is_some());
+        }
+        Err(_) => assert!(i_data_payload_range(raw).is_empty()),
+    }
+    match Auth::parse(value) {
+        Ok(auth) => assert_eq!(hmac_range(raw).len(), auth.hmac.len()),
+        Err(_) => assert!(hmac_range(raw).is_empty()),
+    }
+    if let Ok(asconf) = Asconf::parse(value) {
+        assert!(asconf.requests.count() <= value.len().div_ceil(4));
+    }
+    if let Ok(ack) = AsconfAck::parse(value) {
+        assert!(ack.responses.clone().count() <= value.len().div_ceil(4));
+        for response in ack.responses.flatten() {
+            if let AsconfResponse::Error { causes, .. } = response {
+                walk_causes(causes, value.len());
+            }
+        }
+    }
+    if let Ok(reconfig) = Reconfig::parse(value) {
+        let params: Vec<_> = reconfig.params.clone().collect();
+        assert!(params.len() <= value.len().div_ceil(4));
+        assert!(!reconfig.is_allowed() || (1..=2).contains(&params.len()));
+        assert!(!format!("{params:?}").is_empty());
+    }
+    if let Ok(forward) = ForwardTsn::parse(value) {
+        assert_eq!(forward_tsn_len(forward.streams.len()), raw.raw.len());
+        assert_eq!(forward.streams.len(), forward.streams.count());
+    }
+    if let Ok(forward) = IForwardTsn::parse(value) {
+        assert_eq!(i_forward_tsn_len(forward.messages.len()), raw.raw.len());
+        assert_eq!(forward.messages.len(), forward.messages.count());
+    }
 }
 
 fn walk_params(params: Params<'_>, len: usize) {
