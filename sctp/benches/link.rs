@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use sctp::config::EndpointConfig;
+use sctp::config::{CongestionControl, EndpointConfig};
 use sctp::error::SendError;
 use sctp::serial::{Ppid, StreamId};
 use sctp::sim::{HostConfig, HostId, LinkConfig, World};
@@ -47,24 +47,26 @@ const PROFILES: [Profile; 5] = [
 ];
 
 fn main() {
-    println!("goodput of bulk messages of {MESSAGE} bytes, seed 1, one association\n");
-    let figures: Vec<(&str, f64)> = PROFILES
-        .iter()
-        .map(|profile| (profile.name, Transfer::new(profile, 1, 1).run(profile.seconds)[0]))
-        .collect();
-    for (name, megabits) in &figures {
-        println!("{name:<26}{megabits:>9.1} Mbit/s");
+    use CongestionControl::{Cubic, Rfc9260};
+    println!("goodput of bulk messages of {MESSAGE} bytes in Mbit/s, seed 1, one association\n");
+    println!("{:<26}{:>10}{:>10}", "", "RFC 9260", "CUBIC");
+    let mut figures = Vec::new();
+    for profile in &PROFILES {
+        let [reno, cubic] = [Rfc9260, Cubic].map(|cc| Transfer::new(profile, cc, 1, 1).run(profile.seconds)[0]);
+        println!("{:<26}{reno:>10.1}{cubic:>10.1}", profile.name);
+        figures.push((profile.name, reno, cubic));
     }
-    let shares = Transfer::new(&PROFILES[0], 2, 1).run(60);
-    let jain = jain(&shares);
+    let [reno, cubic] = [Rfc9260, Cubic].map(|cc| jain(&Transfer::new(&PROFILES[0], cc, 2, 1).run(60)));
     println!(
-        "{:<26}{jain:>9.3} (two associations, {:.1} and {:.1} Mbit/s)\n",
-        "fairness", shares[0], shares[1]
+        "{:<26}{reno:>10.3}{cubic:>10.3}   (Jain's index, two associations)\n",
+        "fairness"
     );
-    for (name, megabits) in figures {
-        println!("figure {name} {megabits:.1} Mbit/s");
+    for (name, reno, cubic) in figures {
+        println!("figure {name} {cubic:.1} Mbit/s");
+        println!("figure {name}_rfc9260 {reno:.1} Mbit/s");
     }
-    println!("figure fairness_jain {jain:.3} index");
+    println!("figure fairness_jain {cubic:.3} index");
+    println!("figure fairness_jain_rfc9260 {reno:.3} index");
 }
 
 /// Jain's index: 1 when all have the same, 1/n when one has everything.
@@ -85,7 +87,7 @@ struct Transfer {
 }
 
 impl Transfer {
-    fn new(profile: &Profile, associations: u16, seed: u64) -> Self {
+    fn new(profile: &Profile, algorithm: CongestionControl, associations: u16, seed: u64) -> Self {
         let mut world = World::new(seed);
         let rate = profile.megabits * 1_000_000;
         // A router's buffer of one bandwidth-delay product, and not less than 100 packets.
@@ -108,7 +110,7 @@ impl Transfer {
             bytes: Vec::new(),
         };
         for n in 0..associations {
-            transfer.connect(PORT + n);
+            transfer.connect(PORT + n, algorithm);
         }
         transfer.world.run_for(Duration::from_secs(1));
         transfer.drain_events();
@@ -116,10 +118,10 @@ impl Transfer {
         transfer
     }
 
-    fn connect(&mut self, port: u16) {
-        let listening = bind(&mut self.world, self.receiver, port);
+    fn connect(&mut self, port: u16, algorithm: CongestionControl) {
+        let listening = bind(&mut self.world, self.receiver, port, algorithm);
         assert!(self.world.stack(self.receiver).listen(listening, 1));
-        let endpoint = bind(&mut self.world, self.sender, port);
+        let endpoint = bind(&mut self.world, self.sender, port, algorithm);
         let to = self.world.addresses(self.receiver);
         let now = self.world.now();
         let stack = self.world.stack(self.sender);
@@ -181,12 +183,13 @@ impl Transfer {
     }
 }
 
-fn bind(world: &mut World, host: HostId, port: u16) -> EndpointId {
+fn bind(world: &mut World, host: HostId, port: u16, algorithm: CongestionControl) -> EndpointId {
     let mut config = EndpointConfig {
         port: Some(port),
         ..EndpointConfig::default()
     };
     config.association.path_mut().set_mtu(1500).expect("valid");
+    config.association.set_congestion_control(algorithm);
     // Four bandwidth-delay products of the largest link.
     config.association.set_receive_buffer(50_000_000).expect("valid");
     config.association.set_send_buffer(50_000_000).expect("valid");

@@ -152,6 +152,7 @@ impl Association {
                 identity.local_initial_tsn,
                 config.outbound_streams(),
                 config.send_buffer(),
+                config.congestion_control(),
             ),
             // Replaced as soon as the peer's initial TSN is known.
             inbound: Inbound::new(Tsn(0), inbound_config(&config, config.max_inbound_streams())),

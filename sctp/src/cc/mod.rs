@@ -1,8 +1,16 @@
 //! Congestion control of one path (RFC 9260 §7). Windows and flights count bytes of DATA chunks,
 //! headers and padding included.
 
+mod cubic;
+mod hystart;
 mod reno;
 
+use std::time::Duration;
+
+use crate::config::CongestionControl;
+use crate::time::Instant;
+
+use cubic::Cubic;
 use reno::Reno;
 
 /// What the controller of a path learns from one SACK.
@@ -16,6 +24,14 @@ pub(crate) struct Acked {
     pub(crate) flight_after: usize,
     /// Whether the association is in fast recovery (§7.2.4).
     pub(crate) in_fast_recovery: bool,
+    /// When the SACK came.
+    pub(crate) now: Instant,
+    /// The round-trip time of the newest packet it acknowledged, if that was sent once.
+    pub(crate) rtt: Option<Duration>,
+    /// The number of the newest packet it acknowledged.
+    pub(crate) newest_packet: u64,
+    /// The number of the packet to be sent next.
+    pub(crate) next_packet: u64,
 }
 
 /// The congestion controller of a path, with the burst limit in front of it.
@@ -33,14 +49,29 @@ pub(crate) struct Controller {
 #[derive(Clone, Debug)]
 enum Algorithm {
     Reno(Reno),
+    Cubic(Cubic),
+}
+
+/// Does the same with whichever algorithm it is.
+macro_rules! each {
+    ($controller:expr, $algorithm:ident => $what:expr) => {
+        match $controller {
+            Algorithm::Reno($algorithm) => $what,
+            Algorithm::Cubic($algorithm) => $what,
+        }
+    };
 }
 
 impl Controller {
     /// A controller for packets with at most `mtu` bytes of chunks, to an IPv4 or IPv6 address.
-    pub(crate) fn new(mtu: usize, ipv4: bool, max_burst: u16) -> Self {
+    pub(crate) fn new(kind: CongestionControl, mtu: usize, ipv4: bool, max_burst: u16) -> Self {
         let max_burst = usize::from(max_burst);
+        let reno = Reno::new(mtu, ipv4);
         Self {
-            algorithm: Algorithm::Reno(Reno::new(mtu, ipv4)),
+            algorithm: match kind {
+                CongestionControl::Rfc9260 => Algorithm::Reno(reno),
+                CongestionControl::Cubic => Algorithm::Cubic(Cubic::new(mtu, reno.cwnd())),
+            },
             max_burst,
             burst_allowance: max_burst * mtu,
             one_packet: false,
@@ -48,18 +79,15 @@ impl Controller {
     }
 
     pub(crate) const fn cwnd(&self) -> usize {
-        let Algorithm::Reno(reno) = &self.algorithm;
-        reno.cwnd()
+        each!(&self.algorithm, algorithm => algorithm.cwnd())
     }
 
     pub(crate) const fn ssthresh(&self) -> usize {
-        let Algorithm::Reno(reno) = &self.algorithm;
-        reno.ssthresh()
+        each!(&self.algorithm, algorithm => algorithm.ssthresh())
     }
 
     const fn mtu(&self) -> usize {
-        let Algorithm::Reno(reno) = &self.algorithm;
-        reno.mtu()
+        each!(&self.algorithm, algorithm => algorithm.mtu())
     }
 
     /// Whether more may be sent with `flight` bytes in flight (§6.1 B): the window may be overrun by the last packet,
@@ -82,8 +110,7 @@ impl Controller {
     /// A SACK came. Each one allows a burst, on top of what earlier ones allowed: several that are handled together
     /// allow as much as if they had come apart.
     pub(crate) fn on_acked(&mut self, acked: &Acked) {
-        let Algorithm::Reno(reno) = &mut self.algorithm;
-        reno.on_acked(acked);
+        each!(&mut self.algorithm, algorithm => algorithm.on_acked(acked));
         self.one_packet = false;
         let burst = self.max_burst * self.mtu();
         self.burst_allowance = (self.burst_allowance + burst).min(self.cwnd().max(burst));
@@ -91,22 +118,19 @@ impl Controller {
 
     /// A loss was found by missing reports (§7.2.3).
     pub(crate) fn on_fast_retransmit(&mut self) {
-        let Algorithm::Reno(reno) = &mut self.algorithm;
-        reno.on_fast_retransmit();
+        each!(&mut self.algorithm, algorithm => algorithm.on_fast_retransmit());
     }
 
     /// T3-rtx expired (§7.2.3).
     pub(crate) fn on_t3_expiry(&mut self) {
-        let Algorithm::Reno(reno) = &mut self.algorithm;
-        reno.on_t3_expiry();
+        each!(&mut self.algorithm, algorithm => algorithm.on_t3_expiry());
         self.one_packet = true;
         self.on_occasion();
     }
 
     /// Nothing was sent on the path for an RTO; `first` if that is new (§7.2.1).
     pub(crate) fn on_idle(&mut self, first: bool) {
-        let Algorithm::Reno(reno) = &mut self.algorithm;
-        reno.on_idle(first);
+        each!(&mut self.algorithm, algorithm => algorithm.on_idle(first));
     }
 }
 
@@ -114,9 +138,23 @@ impl Controller {
 mod tests {
     use super::*;
 
+    /// What a SACK without news of time says.
+    pub(super) const fn acked(bytes: usize, flight_before: usize) -> Acked {
+        Acked {
+            bytes,
+            flight_before,
+            flight_after: flight_before - bytes,
+            in_fast_recovery: false,
+            now: Instant::ZERO,
+            rtt: None,
+            newest_packet: 0,
+            next_packet: 0,
+        }
+    }
+
     #[test]
     fn rfc9260_6_1_d_no_more_than_max_burst_packets_go_at_once() {
-        let mut cc = Controller::new(1000, true, 4);
+        let mut cc = Controller::new(CongestionControl::Rfc9260, 1000, true, 4);
         let mut sent = 0;
         while cc.may_send(0) {
             cc.on_sent(1000);
@@ -125,28 +163,23 @@ mod tests {
         assert_eq!(sent, 4);
         cc.on_occasion();
         assert!(cc.may_send(0));
-        let mut unlimited = Controller::new(1000, true, 0);
+        let mut unlimited = Controller::new(CongestionControl::Rfc9260, 1000, true, 0);
         (0..100).for_each(|_| unlimited.on_sent(1000));
         assert!(unlimited.may_send(0));
     }
 
     #[test]
     fn rfc9260_7_2_3_after_a_timeout_one_packet_may_be_in_flight() {
-        let mut cc = Controller::new(1000, true, 4);
+        let mut cc = Controller::new(CongestionControl::Rfc9260, 1000, true, 4);
         cc.on_t3_expiry();
         assert!(cc.may_send(0) && !cc.may_send(10));
-        cc.on_acked(&Acked {
-            bytes: 10,
-            flight_before: 10,
-            flight_after: 0,
-            in_fast_recovery: false,
-        });
+        cc.on_acked(&acked(10, 10));
         assert!(cc.may_send(10));
     }
 
     #[test]
     fn rfc9260_6_1_b_the_window_may_be_overrun_by_one_packet() {
-        let cc = Controller::new(1000, true, 4);
+        let cc = Controller::new(CongestionControl::Rfc9260, 1000, true, 4);
         assert!(cc.may_send(cc.cwnd() - 1));
         assert!(!cc.may_send(cc.cwnd()));
     }

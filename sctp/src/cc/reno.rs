@@ -93,18 +93,10 @@ impl Reno {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::acked;
     use super::*;
 
     const MTU: usize = 1400;
-
-    fn acked(bytes: usize, flight_before: usize) -> Acked {
-        Acked {
-            bytes,
-            flight_before,
-            flight_after: flight_before - bytes,
-            in_fast_recovery: false,
-        }
-    }
 
     #[test]
     fn rfc9260_7_2_1_initial_window() {

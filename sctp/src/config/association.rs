@@ -5,6 +5,18 @@ use std::time::Duration;
 use super::{PathConfig, check};
 use crate::error::ConfigError;
 
+/// How the congestion window of a path grows and shrinks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum CongestionControl {
+    /// As RFC 9260 §7.2 says.
+    #[default]
+    Rfc9260,
+    /// CUBIC (RFC 9438) with HyStart++ (RFC 9406), shrinking by what stood in queues: fills long links, and links that
+    /// lose at random. On a bottleneck with a small buffer it takes more than its share from others.
+    Cubic,
+}
+
 /// How an association behaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AssociationConfig {
@@ -12,6 +24,7 @@ pub struct AssociationConfig {
     rto_min: Duration,
     rto_max: Duration,
     max_burst: u16,
+    congestion_control: CongestionControl,
     association_max_retrans: u16,
     max_init_retransmits: u16,
     sack_delay: Duration,
@@ -32,6 +45,7 @@ impl Default for AssociationConfig {
             rto_min: Duration::from_secs(1),
             rto_max: Duration::from_secs(60),
             max_burst: 4,
+            congestion_control: CongestionControl::Rfc9260,
             association_max_retrans: 10,
             max_init_retransmits: 8,
             sack_delay: Duration::from_millis(200),
@@ -79,6 +93,16 @@ impl AssociationConfig {
     /// Sets Max.Burst; zero switches the limit off.
     pub const fn set_max_burst(&mut self, packets: u16) {
         self.max_burst = packets;
+    }
+
+    /// How the congestion windows grow and shrink.
+    pub const fn congestion_control(&self) -> CongestionControl {
+        self.congestion_control
+    }
+
+    /// Sets how the congestion windows grow and shrink.
+    pub const fn set_congestion_control(&mut self, algorithm: CongestionControl) {
+        self.congestion_control = algorithm;
     }
 
     /// Association.Max.Retrans: how many answers in a row may be missing, over all paths, before the association is

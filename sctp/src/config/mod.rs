@@ -4,7 +4,7 @@ mod association;
 mod path;
 mod stack;
 
-pub use association::AssociationConfig;
+pub use association::{AssociationConfig, CongestionControl};
 pub use path::PathConfig;
 pub use stack::{EndpointConfig, OotbPolicy, StackConfig};
 

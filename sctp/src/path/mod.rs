@@ -74,7 +74,7 @@ impl Path {
             state: PathState::Unconfirmed,
             config: *config.path(),
             rto: Rto::new(config),
-            cc: Controller::new(0, true, config.max_burst()),
+            cc: Controller::new(config.congestion_control(), 0, true, config.max_burst()),
             error_count: 0,
             t3_rtx: None,
             probe: Probe::default(),
@@ -89,7 +89,12 @@ impl Path {
     /// Starts congestion control anew (§7.2.5), for packets of the size that the path now carries.
     pub(crate) fn reset_cc(&mut self, config: &AssociationConfig) {
         let room = self.max_packet().saturating_sub(CommonHeader::LEN);
-        self.cc = Controller::new(room, self.address.is_ipv4(), config.max_burst());
+        self.cc = Controller::new(
+            config.congestion_control(),
+            room,
+            self.address.is_ipv4(),
+            config.max_burst(),
+        );
     }
 
     /// The peer restarted: what was measured and counted holds no more (§5.2.4 A).

@@ -11,6 +11,7 @@ mod tests;
 use std::time::Duration;
 
 use crate::Instant;
+use crate::config::CongestionControl;
 use crate::error::SendError;
 use crate::event::SendFailure;
 use crate::message::OutMessage;
@@ -35,6 +36,7 @@ pub(crate) struct Outbound {
     queue: SendQueue,
     outstanding: Outstanding,
     sacks: SackProcessor,
+    algorithm: CongestionControl,
     peer_window: PeerWindow,
     /// The message that is being cut into fragments.
     cutting: Option<Cutting>,
@@ -88,11 +90,12 @@ impl PacketFill {
 }
 
 impl Outbound {
-    pub(crate) fn new(initial_tsn: Tsn, streams: u16, send_buffer: u32) -> Self {
+    pub(crate) fn new(initial_tsn: Tsn, streams: u16, send_buffer: u32, algorithm: CongestionControl) -> Self {
         Self {
             queue: SendQueue::default(),
             outstanding: Outstanding::new(initial_tsn),
-            sacks: SackProcessor::default(),
+            sacks: SackProcessor::new(algorithm),
+            algorithm,
             peer_window: PeerWindow::new(0),
             cutting: None,
             buffered: 0,
@@ -116,7 +119,7 @@ impl Outbound {
         let sent: Vec<OutMessage> = self.outstanding.drain().map(|sent| sent.message).collect();
         self.cutting = None;
         self.outstanding = Outstanding::new(initial_tsn);
-        self.sacks = SackProcessor::default();
+        self.sacks = SackProcessor::new(self.algorithm);
         self.queue.restart_streams();
         let failed = sent.into_iter().map(|message| self.fail(message, true)).collect();
         self.buffered = self.queue.bytes();
@@ -268,7 +271,7 @@ impl Outbound {
                 path.restart_t3(now);
             }
             fill.chunks += 1;
-            return self.outstanding.send_again(id, index);
+            return self.outstanding.send_again(now, id, index);
         }
         if !first && (fill.plan.is_probe() || fill.plan.ignores_cwnd()) {
             return None;
@@ -321,6 +324,7 @@ impl Outbound {
 
     /// A packet of the plan was written, with so many chunks.
     pub(crate) fn packet_sent(&mut self, plan: DataPlan, chunks: u64) {
+        self.outstanding.end_packet();
         if plan.ignores_cwnd() && chunks > 0 {
             self.sacks.fast_retransmit_due = false;
         }

@@ -1,6 +1,7 @@
 //! What was sent and is not cumulatively acknowledged, chunk by chunk (RFC 9260 §6.1, §6.3).
 
 use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
 
 use crate::Instant;
 use crate::message::OutMessage;
@@ -25,6 +26,9 @@ pub(crate) enum ChunkState {
 #[derive(Clone, Debug)]
 pub(crate) struct SentChunk {
     message: u64,
+    sent_at: Instant,
+    /// The number of the packet that last carried it.
+    packet: u64,
     offset: u32,
     len: u16,
     pub(crate) path: PathId,
@@ -72,20 +76,20 @@ pub(crate) struct ChunkToSend<'a> {
     pub(crate) payload: &'a [u8],
 }
 
-/// A measurement of the round trip that is under way on a path: one chunk a round trip (§6.3.1 C4).
-#[derive(Clone, Copy, Debug)]
-struct RttProbe {
-    index: Index,
-    sent_at: Instant,
-}
-
 /// The flight of one path.
 #[derive(Clone, Debug, Default)]
 struct Flight {
     bytes: usize,
-    rtt_probe: Option<RttProbe>,
+    /// The chunk that measures the current round trip (§6.3.1 C4: one a round trip).
+    rtt_probe: Option<Index>,
     /// The earliest outstanding chunk when T3-rtx was started (§6.3.2 R3).
     timed: Option<Index>,
+    /// The newest packet that is known to have arrived.
+    newest_acked: u64,
+    /// The shortest round trip so far.
+    min_rtt: Option<Duration>,
+    /// What was sent again, in that order, with the number of the packet.
+    sent_again: VecDeque<(u64, Index)>,
 }
 
 /// All chunks from the one after the Cumulative TSN Ack Point on.
@@ -101,7 +105,12 @@ pub(crate) struct Outstanding {
     first_message: u64,
     flights: Vec<Flight>,
     payload_in_flight: usize,
+    /// The number of the packet that is being written.
+    packet: u64,
 }
+
+/// How many later packets must arrive before a chunk that was sent again counts as lost again.
+const REORDERING: u64 = 3;
 
 impl Outstanding {
     pub(crate) fn new(initial_tsn: Tsn) -> Self {
@@ -114,7 +123,18 @@ impl Outstanding {
             first_message: 0,
             flights: Vec::new(),
             payload_in_flight: 0,
+            packet: 1,
         }
+    }
+
+    /// The number of the packet to be sent next. Numbers grow; the first is 1.
+    pub(crate) const fn next_packet(&self) -> u64 {
+        self.packet
+    }
+
+    /// A packet is complete.
+    pub(crate) const fn end_packet(&mut self) {
+        self.packet += 1;
     }
 
     /// The index of the first chunk that is not cumulatively acknowledged (or, if there is none, of the next one).
@@ -201,6 +221,8 @@ impl Outstanding {
         let index = self.end();
         let total = self.messages.back()?.message.payload.len();
         let chunk = SentChunk {
+            sent_at: now,
+            packet: self.packet,
             message: self.first_message + (self.messages.len() as u64).saturating_sub(1),
             offset: u32::try_from(offset).ok()?,
             len: u16::try_from(len).ok()?,
@@ -216,19 +238,22 @@ impl Outstanding {
         self.payload_in_flight += len;
         let flight = self.flight_mut(path);
         flight.bytes += bytes;
-        flight.rtt_probe.get_or_insert(RttProbe { index, sent_at: now });
+        flight.rtt_probe.get_or_insert(index);
         flight.timed.get_or_insert(index);
         self.to_send(index)
     }
 
     /// Sends a marked chunk again.
-    pub(crate) fn send_again(&mut self, path: PathId, index: Index) -> Option<ChunkToSend<'_>> {
+    pub(crate) fn send_again(&mut self, now: Instant, path: PathId, index: Index) -> Option<ChunkToSend<'_>> {
         if !self.marked.remove(&index) {
             return None;
         }
+        let packet = self.packet;
         let chunk = self.chunk_mut(index)?;
         chunk.state = ChunkState::InFlight;
         chunk.path = path;
+        chunk.sent_at = now;
+        chunk.packet = packet;
         chunk.missing = 0;
         chunk.retransmitted = true;
         let (bytes, payload) = (chunk.wire_len(), chunk.payload_len());
@@ -236,6 +261,7 @@ impl Outstanding {
         let flight = self.flight_mut(path);
         flight.bytes += bytes;
         flight.timed = Some(flight.timed.map_or(index, |timed| timed.min(index)));
+        flight.sent_again.push_back((packet, index));
         self.to_send(index)
     }
 
@@ -292,9 +318,7 @@ impl Outstanding {
         self.leave_flight(path, bytes, payload);
         self.marked.insert(index);
         let flight = self.flight_mut(path);
-        if flight.rtt_probe.is_some_and(|probe| probe.index == index) {
-            flight.rtt_probe = None;
-        }
+        flight.rtt_probe.take_if(|probe| *probe == index);
     }
 
     /// Marks everything in flight on `path`; the number of chunks marked.
@@ -310,6 +334,7 @@ impl Outstanding {
         let flight = self.flight_mut(path);
         flight.rtt_probe = None;
         flight.timed = None;
+        flight.sent_again.clear();
         lost.len()
     }
 
@@ -368,15 +393,46 @@ impl Outstanding {
             ChunkState::Acked => return None,
         }
         let flight = self.flight_mut(chunk.path);
-        let probe = flight.rtt_probe.take_if(|probe| probe.index == index);
-        let rtt = probe
-            .filter(|_| !chunk.retransmitted)
-            .map(|probe| now.saturating_since(probe.sent_at));
+        let measures = flight.rtt_probe.take_if(|probe| *probe == index).is_some();
+        let elapsed = now.saturating_since(chunk.sent_at);
+        // §6.3.1 C5: what was sent twice measures nothing. An answer that comes sooner than any before is to the
+        // first transmission, and does not show that the last one arrived.
+        let rtt = (!chunk.retransmitted).then_some(elapsed);
+        if let Some(rtt) = rtt {
+            flight.min_rtt = Some(flight.min_rtt.map_or(rtt, |least| least.min(rtt)));
+        }
+        if !chunk.retransmitted || flight.min_rtt.is_some_and(|least| elapsed >= least) {
+            flight.newest_acked = flight.newest_acked.max(chunk.packet);
+        }
         Some(Acknowledged {
             path: chunk.path,
             bytes: chunk.wire_len(),
+            packet: chunk.packet,
             rtt,
+            measures,
         })
+    }
+
+    /// Marks what was sent again on `path` and is lost again, as later packets that arrived show. A retransmission so
+    /// waits for T3-rtx only if nothing was sent after it. The number of chunks marked.
+    pub(crate) fn mark_lost_again(&mut self, path: PathId) -> usize {
+        let mut lost = 0;
+        while let Some(flight) = self.flights.get_mut(path.index()) {
+            let newest = flight.newest_acked;
+            let Some(&(packet, index)) = flight.sent_again.front() else {
+                break;
+            };
+            if packet + REORDERING > newest {
+                break;
+            }
+            flight.sent_again.pop_front();
+            let same = |chunk: &SentChunk| chunk.packet == packet && chunk.state == ChunkState::InFlight;
+            if self.chunk(index).is_some_and(same) {
+                self.mark(index);
+                lost += 1;
+            }
+        }
+        lost
     }
 
     /// Whether the chunk that T3-rtx of `path` was started for is no longer in flight there (§6.3.2 R3). If so, the
@@ -440,8 +496,12 @@ pub(crate) struct Acknowledged {
     pub(crate) path: PathId,
     /// Bytes of the chunk, header and padding included.
     pub(crate) bytes: usize,
-    /// The round trip it measured.
-    pub(crate) rtt: Option<std::time::Duration>,
+    /// The number of the packet that last carried it.
+    pub(crate) packet: u64,
+    /// Its round trip, if it was sent once.
+    pub(crate) rtt: Option<Duration>,
+    /// It is the chunk that measures the round trip (§6.3.1 C4).
+    pub(crate) measures: bool,
 }
 
 /// A chunk that left at the cumulative end.

@@ -1,8 +1,11 @@
 //! What a SACK does to the sender (RFC 9260 §6.2.1, §6.3.2, §7.2).
 
+use std::time::Duration;
+
 use super::outstanding::{Acknowledged, ChunkState, Index, Outstanding};
 use crate::Instant;
 use crate::cc::Acked;
+use crate::config::CongestionControl;
 use crate::path::{PathId, PathSet};
 use crate::serial::Tsn;
 
@@ -34,6 +37,9 @@ struct PathAck {
     path: PathId,
     bytes: usize,
     flight_before: usize,
+    newest_packet: u64,
+    /// The round trip of the newest packet.
+    rtt: Option<Duration>,
 }
 
 /// A range of chunks, `start` up to but not including `end`.
@@ -44,8 +50,9 @@ struct Range {
 }
 
 /// The part of a sender that follows SACKs. Its vectors are reused from SACK to SACK.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct SackProcessor {
+    algorithm: CongestionControl,
     /// What the last SACK acknowledged by gap blocks: sorted, disjoint.
     acked: Vec<Range>,
     blocks: Vec<Range>,
@@ -54,7 +61,8 @@ pub(crate) struct SackProcessor {
     reported_below: Index,
     /// Fast recovery (§7.2.4) ends when this chunk is acknowledged.
     recovery_exit: Option<Index>,
-    /// The first packet of a fast retransmission is to be sent, whatever cwnd says (§7.2.4 rule 3).
+    /// One packet with retransmissions is to be sent, whatever cwnd says: the first one of a fast retransmission
+    /// (§7.2.4 rule 3), or with CUBIC one for each SACK in fast recovery, which shows that as much left the network.
     pub(crate) fast_retransmit_due: bool,
     /// How many chunks the last SACK had fast retransmitted.
     pub(crate) fast_retransmits: u64,
@@ -68,6 +76,19 @@ const MISSING_REPORTS: u8 = 3;
 const POSSIBLY_TRUNCATED: usize = 250;
 
 impl SackProcessor {
+    pub(crate) const fn new(algorithm: CongestionControl) -> Self {
+        Self {
+            algorithm,
+            acked: Vec::new(),
+            blocks: Vec::new(),
+            per_path: Vec::new(),
+            reported_below: 0,
+            recovery_exit: None,
+            fast_retransmit_due: false,
+            fast_retransmits: 0,
+        }
+    }
+
     pub(crate) const fn in_fast_recovery(&self) -> bool {
         self.recovery_exit.is_some()
     }
@@ -98,7 +119,7 @@ impl SackProcessor {
         std::mem::swap(&mut self.acked, &mut self.blocks);
 
         // §7.2.4 note: growth comes before the reduction of a fast retransmission.
-        self.grow_windows(outstanding, paths);
+        self.grow_windows(now, outstanding, paths);
         // §7.2.4: missing are the TSNs below the highest newly acknowledged one; in fast recovery, when the
         // cumulative point moves, all that the SACK reports missing.
         let limit = if self.in_fast_recovery() && advanced {
@@ -109,8 +130,29 @@ impl SackProcessor {
         if let Some(limit) = limit {
             self.count_missing(limit, outstanding, paths);
         }
+        if self.algorithm == CongestionControl::Cubic {
+            self.keep_recovery_going(outstanding, paths);
+        }
         self.run_timers(now, outstanding, paths);
         (!self.per_path.is_empty(), freed)
+    }
+
+    /// What goes beyond RFC 9260, where a retransmission that is lost waits for T3-rtx, and where recovery stops while
+    /// the flight exceeds cwnd: looks for retransmissions that were lost, on the paths where something arrived, and
+    /// lets one packet out for each SACK that tells something.
+    fn keep_recovery_going(&mut self, outstanding: &mut Outstanding, paths: &mut PathSet) {
+        let mut hit = None;
+        for entry in 0..self.per_path.len() {
+            let Some(path) = self.per_path.get(entry).map(|entry| entry.path) else {
+                break;
+            };
+            if outstanding.mark_lost_again(path) > 0 {
+                self.enter_recovery(path, &mut hit, outstanding.end(), paths);
+            }
+        }
+        // A SACK that is full may hide any amount of news.
+        let news = !self.per_path.is_empty() || self.acked.len() >= POSSIBLY_TRUNCATED;
+        self.fast_retransmit_due |= self.in_fast_recovery() && news;
     }
 
     /// Takes in a Cumulative TSN Ack that comes without blocks, and so says nothing of them.
@@ -122,7 +164,7 @@ impl SackProcessor {
         paths: &mut PathSet,
     ) -> (bool, usize) {
         let freed = self.pop_acked(now, cumulative, outstanding, paths);
-        self.grow_windows(outstanding, paths);
+        self.grow_windows(now, outstanding, paths);
         self.run_timers(now, outstanding, paths);
         (!self.per_path.is_empty(), freed)
     }
@@ -149,22 +191,27 @@ impl SackProcessor {
     }
 
     fn book(&mut self, acked: &Acknowledged, outstanding: &Outstanding, paths: &mut PathSet) {
-        if let Some(rtt) = acked.rtt
+        if acked.measures
+            && let Some(rtt) = acked.rtt
             && let Some(path) = paths.get_mut(acked.path)
         {
             path.rto.measure(rtt);
         }
-        match self.per_path.iter_mut().find(|entry| entry.path == acked.path) {
-            Some(entry) => entry.bytes += acked.bytes,
-            None => {
-                // The chunk has just left the flight.
-                let flight_before = outstanding.flight(acked.path) + acked.bytes;
-                self.per_path.push(PathAck {
-                    path: acked.path,
-                    bytes: acked.bytes,
-                    flight_before,
-                });
+        if let Some(entry) = self.per_path.iter_mut().find(|entry| entry.path == acked.path) {
+            entry.bytes += acked.bytes;
+            if acked.packet >= entry.newest_packet {
+                entry.newest_packet = acked.packet;
+                entry.rtt = acked.rtt;
             }
+        } else {
+            self.per_path.push(PathAck {
+                path: acked.path,
+                bytes: acked.bytes,
+                // The chunk has just left the flight.
+                flight_before: outstanding.flight(acked.path) + acked.bytes,
+                newest_packet: acked.packet,
+                rtt: acked.rtt,
+            });
         }
     }
 
@@ -235,7 +282,7 @@ impl SackProcessor {
     }
 
     /// Lets the windows grow (§7.2.1, §7.2.2) and ends fast recovery at its exit point (§6.2.1 D iv).
-    fn grow_windows(&mut self, outstanding: &Outstanding, paths: &mut PathSet) {
+    fn grow_windows(&mut self, now: Instant, outstanding: &Outstanding, paths: &mut PathSet) {
         for entry in &self.per_path {
             if let Some(path) = paths.get_mut(entry.path) {
                 path.cc.on_acked(&Acked {
@@ -243,6 +290,10 @@ impl SackProcessor {
                     flight_before: entry.flight_before,
                     flight_after: outstanding.flight(entry.path),
                     in_fast_recovery: self.recovery_exit.is_some(),
+                    now,
+                    rtt: entry.rtt,
+                    newest_packet: entry.newest_packet,
+                    next_packet: outstanding.next_packet(),
                 });
             }
         }

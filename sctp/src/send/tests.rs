@@ -29,7 +29,7 @@ impl Sender {
         let mut set = PathSet::new(path(0));
         (1..paths).for_each(|i| assert!(set.add(path(i)).is_some()));
         set.confirm_setup_path(PathId(0));
-        let mut out = Outbound::new(Tsn(initial), 10, 1 << 20);
+        let mut out = Outbound::new(Tsn(initial), 10, 1 << 20, CongestionControl::Cubic);
         assert!(out.set_peer(1 << 20, 10).is_empty());
         Self {
             now: Instant::ZERO,
