@@ -27,6 +27,5 @@ pub mod args;
 pub mod client;
 pub mod demo;
 pub mod log;
-pub mod policy;
 pub mod protocol;
 pub mod service;

@@ -2,49 +2,16 @@
 //!
 //! RSPLIB's programs take `-name=value`; here `--name=value` and `--name value` do as well.
 
+mod groups;
+mod values;
+
 use std::ffi::OsString;
-use std::net::IpAddr;
 
+use clap::Parser;
 use clap::error::ErrorKind;
-use clap::{Args, Parser};
-use rserpool::ids::{PeId, PoolHandle};
-use rserpool::net::SctpAddress;
 
-/// The SCTP port of registrars for ASAP (RFC 5352 §6.2).
-pub const ASAP_PORT: u16 = 3863;
-/// The UDP port of SCTP in UDP (RFC 6951 §5.1).
-pub const ENCAPSULATION_PORT: u16 = 9899;
-
-/// Which part of the host's network a program uses.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Network")]
-pub struct NetArgs {
-    /// Own addresses, and the SCTP port [default: all addresses, any port]
-    #[arg(long, value_name = "ADDR[,ADDR..][:PORT]", value_parser = local)]
-    pub local: Option<Local>,
-    /// The UDP port that SCTP packets travel in, here and at every peer
-    #[arg(long, value_name = "PORT", default_value_t = ENCAPSULATION_PORT,
-          value_parser = clap::value_parser!(u16).range(1..))]
-    pub udp_port: u16,
-}
-
-/// Own addresses, and a port where one was given.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Local {
-    /// The addresses; at least one.
-    pub addresses: Vec<IpAddr>,
-    /// The SCTP port.
-    pub port: Option<u16>,
-}
-
-/// How pool elements and pool users find a registrar.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Registrar")]
-pub struct RegistrarArgs {
-    /// A registrar; may be given several times [default port: 3863]
-    #[arg(long, value_name = "ADDR[:PORT][,ADDR..]", value_parser = transport)]
-    pub registrar: Vec<SctpAddress>,
-}
+pub use groups::{NetArgs, RegistrarArgs};
+pub use values::{AnnounceChoice, Local, announce, identifier, local, millis, pe_id, policy, pool_handle, transport};
 
 /// Parses the command line in either spelling. Ends the program after `--help` and `--version`, and after a mistake
 /// with one line on standard error and exit status 2.
@@ -121,72 +88,13 @@ fn one_line(error: &clap::Error) -> String {
     line
 }
 
-/// An identifier, as `0x` and hexadecimal digits or as a decimal number.
-pub fn identifier(text: &str) -> Result<u32, String> {
-    let number = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        Some(digits) => u32::from_str_radix(digits, 16),
-        None => text.parse(),
-    };
-    match number {
-        Ok(0) | Err(_) => Err("1 to 4294967295, or 0x1 to 0xffffffff".to_owned()),
-        Ok(number) => Ok(number),
-    }
-}
-
-/// The identifier of a pool element.
-pub fn pe_id(text: &str) -> Result<PeId, String> {
-    identifier(text).and_then(|number| PeId::new(number).ok_or_else(|| "not zero".to_owned()))
-}
-
-/// A pool handle.
-pub fn pool_handle(text: &str) -> Result<PoolHandle, String> {
-    PoolHandle::new(text.as_bytes().to_vec()).map_err(|error| error.to_string())
-}
-
-/// Addresses with a port, by default the one of ASAP.
-pub fn transport(text: &str) -> Result<SctpAddress, String> {
-    let Local { addresses, port } = local(text)?;
-    Ok(SctpAddress {
-        port: port.unwrap_or(ASAP_PORT),
-        addresses,
-    })
-}
-
-/// Addresses separated by commas. A port may follow any of them; the first one counts, as in RSPLIB.
-pub fn local(text: &str) -> Result<Local, String> {
-    let mut addresses = Vec::new();
-    let mut port = None;
-    for part in text.split(',') {
-        let (address, own_port) =
-            address(part).ok_or_else(|| format!("{part:?} is no address like 192.0.2.1:3863 or [2001:db8::1]:3863"))?;
-        addresses.push(address);
-        port = port.or(own_port);
-    }
-    Ok(Local { addresses, port })
-}
-
-/// An address, with a port or without: `a.b.c.d`, `a.b.c.d:p`, `x::y`, `[x::y]`, `[x::y]:p`.
-fn address(text: &str) -> Option<(IpAddr, Option<u16>)> {
-    if let Ok(address) = text.parse() {
-        return Some((address, None));
-    }
-    let (address, port) = match text.strip_prefix('[') {
-        Some(rest) => {
-            let (address, after) = rest.split_once(']')?;
-            if after.is_empty() {
-                return Some((address.parse().ok()?, None));
-            }
-            (address, after.strip_prefix(':')?)
-        }
-        None => text.split_once(':')?,
-    };
-    let port = port.parse().ok().filter(|&port: &u16| port != 0)?;
-    Some((address.parse().ok()?, Some(port)))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use clap::CommandFactory;
+    use rserpool::ids::{PeId, PoolHandle};
+    use rserpool::net::SctpAddress;
 
     use super::*;
 
@@ -275,52 +183,6 @@ mod tests {
                 "{args:?}: {line}"
             );
         }
-    }
-
-    #[test]
-    fn several_addresses_may_share_a_port() {
-        let address = transport("10.98.1.1:3900,[fd98:1::1]").unwrap();
-        assert_eq!(
-            address,
-            SctpAddress {
-                port: 3900,
-                addresses: vec![ip("10.98.1.1"), ip("fd98:1::1")]
-            }
-        );
-        assert_eq!(transport("[fd98::1]:77").unwrap().port, 77);
-        assert_eq!(
-            transport("fd98::1").unwrap(),
-            SctpAddress {
-                port: ASAP_PORT,
-                addresses: vec![ip("fd98::1")]
-            }
-        );
-        assert_eq!(
-            local("127.0.0.2").unwrap(),
-            Local {
-                addresses: vec![ip("127.0.0.2")],
-                port: None
-            }
-        );
-        for wrong in [
-            "",
-            "1.2.3.4:",
-            "1.2.3.4:0",
-            "1.2.3.4:70000",
-            "[::1",
-            "[::1]x",
-            "a,b",
-            "1.2.3.4,,",
-        ] {
-            assert!(transport(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn identifiers_are_hexadecimal_or_decimal_and_not_zero() {
-        assert_eq!(identifier("0xffffffff"), Ok(u32::MAX));
-        assert_eq!(identifier("12"), Ok(12));
-        assert!(identifier("0").is_err() && identifier("0x0").is_err() && identifier("4294967296").is_err());
     }
 
     #[test]

@@ -1,0 +1,88 @@
+//! The options that programs share.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use clap::Args;
+use rserpool::config::{ConfigError, EndpointConfig};
+use rserpool::net::SctpAddress;
+
+use super::values::{AnnounceChoice, Local, announce, local, millis, transport};
+
+/// Which part of the host's network a program uses.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Network")]
+pub struct NetArgs {
+    /// Own addresses, and the SCTP port [default: all addresses, any port]
+    #[arg(long, value_name = "ADDR[,ADDR..][:PORT]", value_parser = local)]
+    pub local: Option<Local>,
+    /// The UDP port that SCTP packets travel in, here and at all peers (RFC 6951)
+    #[arg(long, value_name = "PORT", default_value_t = 9899, value_parser = clap::value_parser!(u16).range(1..))]
+    pub udp_port: u16,
+}
+
+impl NetArgs {
+    /// The own addresses; none for all that the host has.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        self.local
+            .as_ref()
+            .map(|local| local.addresses.clone())
+            .unwrap_or_default()
+    }
+
+    /// The own SCTP port, if one was given.
+    pub fn port(&self) -> Option<u16> {
+        self.local.as_ref().and_then(|local| local.port)
+    }
+}
+
+/// How pool elements and pool users find registrars and deal with them.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Registrar")]
+pub struct RegistrarArgs {
+    /// A registrar; may be given several times [default port: 3863]
+    #[arg(long, value_name = "ADDR[:PORT][,ADDR..]", value_parser = transport)]
+    pub registrar: Vec<SctpAddress>,
+    /// Listen to announces of registrars: auto, off, or a multicast address
+    #[arg(long, value_name = "WHERE", default_value = "auto", value_parser = announce)]
+    pub asapannounce: AnnounceChoice,
+    /// How long an announce is believed, in ms [default: 5000]
+    #[arg(long, value_name = "MS", value_parser = millis, hide_short_help = true)]
+    pub registrarannouncetimeout: Option<Duration>,
+    /// How long the first search for a registrar lasts, in ms [default: 10000]
+    #[arg(long, value_name = "MS", value_parser = millis, hide_short_help = true)]
+    pub registrarconnecttimeout: Option<Duration>,
+    /// How long a registrar may take to answer, in ms [default: 15000 to resolutions, 30000 to registrations]
+    #[arg(long, value_name = "MS", value_parser = millis, hide_short_help = true)]
+    pub registrarresponsetimeout: Option<Duration>,
+    /// How often a request is sent at most [default: 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), hide_short_help = true)]
+    pub registrarrequestmaxtrials: Option<u32>,
+}
+
+impl RegistrarArgs {
+    /// The configuration that the options ask for; an error says which one is out of bounds.
+    pub fn endpoint(&self) -> Result<EndpointConfig, ConfigError> {
+        let mut config = EndpointConfig::default();
+        config.set_announce_group(self.asapannounce.0)?;
+        for registrar in &self.registrar {
+            config.add_registrar(registrar.clone())?;
+        }
+        if let Some(time) = self.registrarannouncetimeout {
+            config.set_t7_enrp_outdate(time)?;
+        }
+        if let Some(time) = self.registrarconnecttimeout {
+            config.set_t5_server_hunt(time)?;
+        }
+        if let Some(time) = self.registrarresponsetimeout {
+            config.set_t1_enrp_request(time)?;
+            config.set_t2_registration(time)?;
+            config.set_t3_deregistration(time)?;
+        }
+        if let Some(trials) = self.registrarrequestmaxtrials {
+            config.set_max_request_retransmit(trials.saturating_sub(1));
+            config.set_max_reg_attempt(trials)?;
+        }
+        Ok(config)
+    }
+}
