@@ -27,5 +27,6 @@ pub mod args;
 pub mod client;
 pub mod demo;
 pub mod log;
+pub mod program;
 pub mod protocol;
 pub mod service;

@@ -7,7 +7,8 @@ use clap::Args;
 use rserpool::config::{ConfigError, EndpointConfig};
 use rserpool::net::SctpAddress;
 
-use super::values::{AnnounceChoice, Local, announce, local, millis, transport};
+use super::values::{AnnounceChoice, Local, announce, local, millis, show, transport};
+use crate::program::Failure;
 
 /// Which part of the host's network a program uses.
 #[derive(Args, Clone, Debug)]
@@ -61,6 +62,21 @@ pub struct RegistrarArgs {
 }
 
 impl RegistrarArgs {
+    /// Nobody answers where the options say that a registrar is.
+    pub fn nobody_answers(&self) -> Failure {
+        let known: Vec<String> = self.registrar.iter().map(show).collect();
+        Failure(match (known.is_empty(), self.asapannounce.0) {
+            (false, _) => format!(
+                "no registrar answers at {}; start one there with rspregistrar, or name another one with --registrar",
+                known.join(" or ")
+            ),
+            (true, Some(group)) => format!(
+                "no registrar announces itself at {group}; start one with rspregistrar, or name one with --registrar"
+            ),
+            (true, None) => "announces are off; name a registrar with --registrar".to_owned(),
+        })
+    }
+
     /// The configuration that the options ask for; an error says which one is out of bounds.
     pub fn endpoint(&self) -> Result<EndpointConfig, ConfigError> {
         let mut config = EndpointConfig::default();

@@ -11,7 +11,9 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 pub use groups::{NetArgs, RegistrarArgs};
-pub use values::{AnnounceChoice, Local, announce, identifier, local, millis, pe_id, policy, pool_handle, transport};
+pub use values::{
+    AnnounceChoice, Local, announce, identifier, local, millis, pe_id, policy, pool_handle, show, transport,
+};
 
 /// Parses the command line in either spelling. Ends the program after `--help` and `--version`, and after a mistake
 /// with one line on standard error and exit status 2.

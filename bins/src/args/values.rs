@@ -52,6 +52,22 @@ pub fn transport(text: &str) -> Result<SctpAddress, String> {
     })
 }
 
+/// A transport address as [`transport`] reads it: `192.0.2.1:3863,[2001:db8::1]`.
+pub fn show(address: &SctpAddress) -> String {
+    let mut text = String::new();
+    for (index, ip) in address.addresses.iter().enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        text.push_str(&match (ip, index) {
+            (_, 0) => SocketAddr::new(*ip, address.port).to_string(),
+            (IpAddr::V4(ip), _) => ip.to_string(),
+            (IpAddr::V6(ip), _) => format!("[{ip}]"),
+        });
+    }
+    text
+}
+
 /// Addresses separated by commas. A port may follow any of them; the first one counts, as in RSPLIB.
 pub fn local(text: &str) -> Result<Local, String> {
     let mut addresses = Vec::new();
@@ -232,6 +248,13 @@ mod tests {
         assert_eq!(identifier("0xffffffff"), Ok(u32::MAX));
         assert_eq!(identifier("12"), Ok(12));
         assert!(identifier("0").is_err() && identifier("0x0").is_err() && identifier("4294967296").is_err());
+    }
+
+    #[test]
+    fn what_is_shown_can_be_read_again() {
+        for text in ["10.98.1.1:3900,[fd98:1::1],10.0.0.1", "[fd98::1]:77", "127.0.0.1:3863"] {
+            assert_eq!(show(&transport(text).unwrap()), text);
+        }
     }
 
     #[test]

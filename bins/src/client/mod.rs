@@ -1,3 +1,5 @@
-//! What the clients do, without I/O.
+//! What the clients do: accounts without I/O, and what plays them over sessions.
 
 pub mod pingpong;
+pub mod player;
+pub mod terminal;

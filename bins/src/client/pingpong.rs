@@ -23,7 +23,7 @@ use crate::protocol::pingpong::{Cookie, Ping, Pong};
 pub enum Verdict {
     /// The answer to a ping that had none yet.
     Answer {
-        /// From the first sending of the ping to its answer.
+        /// From the asking of the ping to its answer.
         round_trip: Duration,
         /// If this was the first answer after a failover: how long there was none.
         failover: Option<Duration>,
@@ -51,7 +51,8 @@ pub struct Account {
     pub forgotten: u64,
     /// Reply numbers that came again because the cookie after them was lost with its server.
     pub reissued: u64,
-    /// How long each failover took, from the loss of the server to the first answer of the next, in order.
+    /// How long each failover took, in order: from the loss of the server, as far as it is known, else from the first
+    /// ping without an answer, to the first answer of the next server.
     pub failovers: Vec<Duration>,
 }
 
@@ -77,8 +78,18 @@ impl Account {
 
 #[derive(Debug)]
 struct Pending {
-    first_sent: Instant,
+    asked: Instant,
     data: Bytes,
+    /// Whether any server may have it.
+    sent: bool,
+}
+
+/// The time without a server's answers.
+#[derive(Clone, Copy, Debug)]
+struct Outage {
+    since: Instant,
+    /// Whether there is a new server, whose first answer ends it.
+    has_new_server: bool,
 }
 
 /// The account, and what it takes to keep it. It reads no clock and sends nothing.
@@ -93,8 +104,9 @@ pub struct Ledger {
     next_new: u64,
     /// The reply number in the newest cookie; 1 as long as there is none.
     promised: u64,
-    /// When the server was lost, until the next one answers.
-    lost_at: Option<Instant>,
+    /// Whether there is a server to send to.
+    has_server: bool,
+    outage: Option<Outage>,
 }
 
 impl Default for Ledger {
@@ -105,7 +117,8 @@ impl Default for Ledger {
             expected: 1,
             next_new: 1,
             promised: 1,
-            lost_at: None,
+            has_server: false,
+            outage: None,
         }
     }
 }
@@ -119,26 +132,27 @@ impl Ledger {
         &self.account
     }
 
-    /// Whether there is no server at present.
+    /// Whether the answers of a server that was lost are still missed.
     pub const fn is_failing_over(&self) -> bool {
-        self.lost_at.is_some()
+        self.outage.is_some()
     }
 
-    /// A new ping with `data`, to be sent now. `None` while too many wait for an answer.
+    /// A new ping with `data`. It is returned if it is to be sent now; without a server it waits for the next one. It is
+    /// not taken, and does not count, while [`MAX_OUTSTANDING`](Self::MAX_OUTSTANDING) wait for an answer.
     pub fn ping(&mut self, now: Instant, data: Bytes) -> Option<Ping> {
         if self.pending.len() >= Self::MAX_OUTSTANDING {
             return None;
         }
         self.account.requests += 1;
         let message_no = self.account.requests;
-        self.pending.insert(
-            message_no,
-            Pending {
-                first_sent: now,
-                data: data.clone(),
-            },
-        );
-        Some(Ping { message_no, data })
+        let sent = self.has_server;
+        let pending = Pending {
+            asked: now,
+            data: data.clone(),
+            sent,
+        };
+        self.pending.insert(message_no, pending);
+        sent.then_some(Ping { message_no, data })
     }
 
     /// A pong arrived from the current server.
@@ -147,10 +161,9 @@ impl Ledger {
         match self.pending.remove(&pong.message_no) {
             Some(pending) => {
                 self.account.replies += 1;
-                let failover = self.lost_at.take().map(|lost_at| now - lost_at);
-                self.account.failovers.extend(failover);
+                let failover = self.end_outage(now);
                 Verdict::Answer {
-                    round_trip: now - pending.first_sent,
+                    round_trip: now - pending.asked,
                     failover,
                 }
             }
@@ -170,20 +183,48 @@ impl Ledger {
         self.promised = cookie.next_reply_no;
     }
 
-    /// The server is lost. Said twice, the first time counts.
-    pub fn server_lost(&mut self, now: Instant) {
-        self.lost_at.get_or_insert(now);
+    /// The server is known to have ended, before the session has noticed.
+    pub fn outage(&mut self, now: Instant) {
+        let outage = self.outage.get_or_insert(Outage {
+            since: now,
+            has_new_server: false,
+        });
+        outage.has_new_server = false;
     }
 
-    /// The session has a new server, which got the newest cookie: the pings to be sent again, in order.
+    /// The session has lost its server. The outage counts from the first ping without an answer, unless it was known.
+    pub fn server_lost(&mut self, now: Instant) {
+        let first_unanswered = self.pending.values().next().map_or(now, |pending| pending.asked);
+        self.outage(first_unanswered.min(now));
+        self.has_server = false;
+    }
+
+    /// The session has a server, its first or a new one that got the newest cookie: the pings to be sent to it, in
+    /// order.
     pub fn new_server(&mut self) -> Vec<Ping> {
         self.expected = self.promised;
-        self.account.repeated += self.pending.len() as u64;
-        let again = |(&message_no, pending): (&u64, &Pending)| Ping {
-            message_no,
-            data: pending.data.clone(),
-        };
-        self.pending.iter().map(again).collect()
+        self.has_server = true;
+        if let Some(outage) = &mut self.outage {
+            outage.has_new_server = true;
+        }
+        let mut pings = Vec::with_capacity(self.pending.len());
+        for (&message_no, pending) in &mut self.pending {
+            self.account.repeated += u64::from(pending.sent);
+            pending.sent = true;
+            pings.push(Ping {
+                message_no,
+                data: pending.data.clone(),
+            });
+        }
+        pings
+    }
+
+    fn end_outage(&mut self, now: Instant) -> Option<Duration> {
+        // What the lost server sent while it lived may come after it was lost.
+        let outage = self.outage.take_if(|outage| outage.has_new_server)?;
+        let lasted = now - outage.since;
+        self.account.failovers.push(lasted);
+        Some(lasted)
     }
 
     fn check_reply_no(&mut self, reply_no: u64) {
@@ -216,9 +257,10 @@ mod tests {
         }
     }
 
-    /// A ledger with `n` pings under way.
+    /// A ledger with a server and `n` pings under way.
     fn asked(n: u64) -> Ledger {
         let mut ledger = Ledger::default();
+        assert!(ledger.new_server().is_empty());
         for _ in 0..n {
             ledger.ping(ms(0), Bytes::new()).unwrap();
         }
@@ -267,24 +309,60 @@ mod tests {
     }
 
     #[test]
-    fn a_failover_lasts_from_the_loss_to_the_next_answer() {
-        let mut ledger = asked(2);
+    fn a_failover_lasts_from_the_first_unanswered_ping_to_the_next_answer() {
+        let mut ledger = asked(1);
         answered(&mut ledger, 1, 1);
-        ledger.server_lost(ms(100));
+        ledger.ping(ms(90), Bytes::new());
         ledger.server_lost(ms(150));
+        ledger.server_lost(ms(160));
         assert!(ledger.is_failing_over());
         ledger.new_server();
         let verdict = ledger.pong(ms(300), &pong(2, 2));
-        let lasted = Duration::from_millis(200);
+        let lasted = Duration::from_millis(210);
         assert_eq!(
             verdict,
             Verdict::Answer {
-                round_trip: Duration::from_millis(300),
+                round_trip: Duration::from_millis(210),
                 failover: Some(lasted)
             }
         );
         assert!(!ledger.is_failing_over());
         assert_eq!(ledger.account().failover_times(), Some((lasted, lasted, lasted)));
+    }
+
+    #[test]
+    fn without_a_server_pings_wait_for_the_next() {
+        let mut ledger = Ledger::default();
+        assert_eq!(ledger.ping(ms(0), Bytes::new()), None);
+        assert_eq!(ledger.new_server().len(), 1);
+        ledger.server_lost(ms(1));
+        assert_eq!(ledger.ping(ms(2), Bytes::new()), None);
+        let pings: Vec<u64> = ledger.new_server().iter().map(|ping| ping.message_no).collect();
+        assert_eq!(pings, [1, 2]);
+        assert_eq!(ledger.account().repeated, 1, "only the first had been sent before");
+        assert!(ledger.ping(ms(3), Bytes::new()).is_some());
+    }
+
+    #[test]
+    fn late_answers_of_the_lost_server_do_not_end_the_outage() {
+        let mut ledger = asked(2);
+        ledger.outage(ms(100));
+        let late = ledger.pong(ms(101), &pong(1, 1));
+        assert_eq!(
+            late,
+            Verdict::Answer {
+                round_trip: Duration::from_millis(101),
+                failover: None
+            }
+        );
+        ledger.server_lost(ms(150));
+        ledger.new_server();
+        ledger.pong(ms(180), &pong(2, 2));
+        assert_eq!(
+            ledger.account().failovers,
+            [Duration::from_millis(80)],
+            "counted from the outage"
+        );
     }
 
     #[test]

@@ -1,6 +1,10 @@
-//! The parts of `rspdemo`: pool elements as child processes, what is shown while it runs, and what it comes to.
+//! `rspdemo`: a registrar and a user in one process, pool elements as child processes, and what is shown of them.
 
 pub mod children;
 pub mod display;
 pub mod ports;
 pub mod report;
+mod show;
+pub mod timing;
+
+pub use show::{Plan, Show};

@@ -1,0 +1,177 @@
+//! Shows a failover, with one command and on one host.
+//!
+//! It starts a registrar and a user in its own process and pool elements in processes of their own, all on loopback
+//! addresses with SCTP in UDP, kills the element that serves every few seconds, and counts what got lost.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Read};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use bins::args::{self, Local, NetArgs};
+use bins::client::player::Player;
+use bins::demo::children::{Elements, Launch};
+use bins::demo::display::{Display, Mode};
+use bins::demo::ports::{HOME, free_udp_port};
+use bins::demo::{Plan, Show, timing};
+use bins::log::LogArgs;
+use bins::program::{self, Failure, GOODBYE, Network};
+use bins::service::pingpong::PingPong;
+use clap::{Parser, Subcommand};
+use rserpool::api::{PoolElementServer, PoolUserClient, RegistrarServer};
+use rserpool::config::ASAP_PORT;
+use rserpool::ids::{PeId, PoolHandle};
+use rserpool::net::SctpAddress;
+
+/// Kills servers, and shows that their user loses nothing
+///
+/// A registrar and a user run in this process, pool elements in processes of their own, all of them on loopback
+/// addresses. The user sends numbered pings; whichever element answers is killed for real every few seconds, and
+/// another one goes on. Ends with status 0 if every ping was answered and no reply number was left out.
+#[derive(Parser, Debug)]
+#[command(name = "rspdemo", version, args_conflicts_with_subcommands = true)]
+struct Args {
+    /// How long it plays
+    #[arg(long, value_name = "S", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: u64,
+    /// How many pool elements there are
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=100))]
+    elements: u8,
+    /// Seconds from one kill to the next; 0 for none
+    #[arg(long, value_name = "S", default_value_t = 3)]
+    kill_every: u64,
+    /// Milliseconds from one ping to the next
+    #[arg(long, value_name = "MS", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    interval: u64,
+    /// The UDP port that SCTP packets travel in [default: a free one]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    udp_port: Option<u16>,
+    /// Write the report as a JSON object, and nothing else
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    log: LogArgs,
+    #[command(subcommand)]
+    role: Option<Role>,
+}
+
+#[derive(Subcommand, Debug)]
+enum Role {
+    /// What the demonstration starts in processes of their own
+    #[command(hide = true)]
+    Element {
+        #[arg(long, value_parser = args::local)]
+        local: Local,
+        #[arg(long, value_parser = args::pe_id)]
+        identifier: PeId,
+        #[arg(long)]
+        udp_port: u16,
+        #[arg(long, value_parser = args::transport)]
+        registrar: SctpAddress,
+    },
+}
+
+fn main() -> ExitCode {
+    let args: Args = args::parse();
+    match args.role {
+        Some(Role::Element {
+            local,
+            identifier,
+            udp_port,
+            registrar,
+        }) => {
+            let net = NetArgs {
+                local: Some(local),
+                udp_port,
+            };
+            program::run("rspdemo element", serve(net, identifier, registrar))
+        }
+        None => program::run("rspdemo", demonstrate(args)),
+    }
+}
+
+async fn demonstrate(args: Args) -> Result<ExitCode, Failure> {
+    args.log.start().map_err(Failure)?;
+    let slots = usize::from(args.elements);
+    let udp_port = match args.udp_port {
+        Some(port) => port,
+        None => free_udp_port(slots)?,
+    };
+    let net = NetArgs {
+        local: Some(Local {
+            addresses: vec![HOME],
+            port: None,
+        }),
+        udp_port,
+    };
+    let network = Network::open(&net).await?;
+    let endpoint = network.endpoint(ASAP_PORT).with_association(timing::association()?);
+    let registrar = RegistrarServer::start(endpoint, timing::registrar()?).await?;
+    let registrar_address = args::show(registrar.address());
+
+    let arguments = [
+        "element",
+        "--udp-port",
+        &udp_port.to_string(),
+        "--registrar",
+        &registrar_address,
+    ];
+    let launch = Launch {
+        program: std::env::current_exe()?,
+        arguments: arguments.map(OsString::from).to_vec(),
+    };
+    let elements = Elements::start(launch, slots)?;
+
+    let user = PoolUserClient::start(network.endpoint(0), timing::endpoint(registrar.address().clone())?).await?;
+    let session = user.open(PoolHandle::new(timing::POOL)?, timing::session()?).await?;
+    let plan = Plan {
+        duration: Duration::from_secs(args.seconds),
+        kill_every: (args.kill_every > 0).then(|| Duration::from_secs(args.kill_every)),
+        ping_every: Duration::from_millis(args.interval),
+    };
+    let mode = match (args.json, io::stdout().is_terminal()) {
+        (true, _) => Mode::Silent,
+        (false, true) => Mode::Live,
+        (false, false) => Mode::Plain,
+    };
+    let mut display = Display::new(mode, io::stdout());
+    display.event(
+        Duration::ZERO,
+        &format!("registrar and user at {HOME}, {slots} elements from 127.0.0.2 on, SCTP in UDP port {udp_port}"),
+    )?;
+    // Twice the time in which a dead association is noticed: for servers that live but do not answer.
+    let player = Player::new(session, Duration::from_secs(2));
+    let report = Show::new(plan, player, elements, display).run().await?;
+
+    if args.json {
+        println!("{}", report.to_json());
+    } else {
+        println!("\n{report}");
+    }
+    user.shut_down(GOODBYE).await;
+    registrar.shut_down(GOODBYE).await;
+    network.close().await;
+    Ok(if report.is_success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// A pool element, until the standard input ends: then its parent is gone, or wants it to go.
+async fn serve(net: NetArgs, identifier: PeId, registrar: SctpAddress) -> Result<ExitCode, Failure> {
+    let (gone, parent_gone) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        // Nothing is ever written; reading comes back at the end, or with an error, which means the same.
+        let _ = io::stdin().read_to_end(&mut Vec::new());
+        let _ = gone.send(());
+    });
+    let network = Network::open(&net).await?;
+    let config = timing::element(PoolHandle::new(timing::POOL)?, Some(identifier))?;
+    let local = network.endpoint(0);
+    let element = PoolElementServer::start(local, config, timing::endpoint(registrar)?, PingPong::new(1024)).await?;
+    // The sender is never dropped without a word.
+    let _ = parent_gone.await;
+    element.shut_down(Duration::from_millis(500)).await;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,135 @@
+//! What every program's `main` does: a runtime, the network, signals, and errors of one line.
+
+use std::fmt::{self, Display};
+use std::future::Future;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use rserpool::api::LocalEndpoint;
+#[cfg(feature = "userland")]
+use socketapi::StackHandle;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::args::NetArgs;
+
+/// How long a program that ends waits for its peers.
+pub const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Why a program ends, in one line that says what to do. Any error can become one.
+#[derive(Debug)]
+pub struct Failure(pub String);
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Failure {
+    /// The failure of `what` for a reason.
+    pub fn new(what: &str, reason: impl Display) -> Self {
+        Self(format!("{what}: {reason}"))
+    }
+}
+
+impl<T: std::error::Error> From<T> for Failure {
+    fn from(error: T) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Runs a program to its end. A failure is one line on standard error, and exit status 1.
+pub fn run(name: &str, program: impl Future<Output = Result<ExitCode, Failure>>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(program),
+        Err(error) => Err(Failure::new("no runtime", error)),
+    };
+    outcome.unwrap_or_else(|failure| {
+        eprintln!("{name}: {failure}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Comes to its end when the user wants the program to: with SIGINT or SIGTERM.
+pub async fn stop_signal() {
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
+        // Without handlers the signals end the program by themselves.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+/// The program's part of the host's network.
+#[derive(Debug)]
+pub struct Network {
+    #[cfg(feature = "userland")]
+    stack: StackHandle,
+    #[cfg(not(feature = "userland"))]
+    addresses: Vec<std::net::IpAddr>,
+}
+
+impl Network {
+    /// Opens what the options say.
+    ///
+    /// # Errors
+    ///
+    /// If the addresses are not the host's, or the UDP port is in use there.
+    #[cfg(feature = "userland")]
+    pub async fn open(net: &NetArgs) -> Result<Self, Failure> {
+        use socketapi::Error;
+
+        let (addresses, port) = (net.addresses(), net.udp_port);
+        let place = match addresses.first() {
+            Some(first) => format!("UDP port {port} at {first}"),
+            None => format!("UDP port {port}"),
+        };
+        let stack = StackHandle::builder().addresses(addresses).udp_port(port).start().await;
+        let stack = stack.map_err(|error| match error {
+            Error::UdpPortInUse { .. } => Failure(format!(
+                "{place} is in use; give each program its own address, for instance --local 127.0.0.2"
+            )),
+            Error::AddressNotAvailable => Failure("--local names no address of this host".to_owned()),
+            error => Failure::new(&place, error),
+        })?;
+        Ok(Self { stack })
+    }
+
+    /// Opens what the options say.
+    ///
+    /// # Errors
+    ///
+    /// None here: the kernel's SCTP is there or not once sockets are made.
+    #[cfg(not(feature = "userland"))]
+    pub async fn open(net: &NetArgs) -> Result<Self, Failure> {
+        let mut addresses = net.addresses();
+        if addresses.is_empty() {
+            addresses.push(std::net::Ipv6Addr::UNSPECIFIED.into());
+        }
+        Ok(Self { addresses })
+    }
+
+    /// An SCTP end point at all addresses of the program; port 0 is a free one.
+    pub fn endpoint(&self, port: u16) -> LocalEndpoint {
+        #[cfg(feature = "userland")]
+        return LocalEndpoint::on(&self.stack, port);
+        #[cfg(not(feature = "userland"))]
+        {
+            use std::net::SocketAddr;
+
+            let local: Vec<SocketAddr> = self.addresses.iter().map(|ip| SocketAddr::new(*ip, port)).collect();
+            LocalEndpoint::new(socketapi::SocketBuilder::new(), &local)
+        }
+    }
+
+    /// Waits until all associations have ended.
+    pub async fn close(self) {
+        // Those that have not ended in time are aborted, which is as good now.
+        #[cfg(feature = "userland")]
+        let _ = self.stack.shutdown_graceful(GOODBYE).await;
+    }
+}
