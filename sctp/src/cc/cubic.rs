@@ -148,10 +148,13 @@ impl Cubic {
     }
 
     pub(super) fn on_idle(&mut self, first: bool) {
-        if first {
-            self.ssthresh = self.cwnd;
+        let shrunk = (self.cwnd / 2.0).max(4.0 * self.mtu as f64);
+        if shrunk < self.cwnd {
+            if first {
+                self.ssthresh = self.cwnd;
+            }
+            self.cwnd = shrunk;
         }
-        self.cwnd = (self.cwnd / 2.0).max(4.0 * self.mtu as f64).min(self.cwnd);
         self.epoch = None;
     }
 }

@@ -84,10 +84,15 @@ impl Reno {
 
     /// Nothing was sent for an RTO; `first` if that is new (§7.2.1).
     pub(crate) fn on_idle(&mut self, first: bool) {
-        if first {
-            self.ssthresh = self.cwnd;
+        let shrunk = (self.cwnd / 2).max(4 * self.mtu);
+        // A window that does not shrink was not adjusted: an association that waits before it first sends still has
+        // its slow start.
+        if shrunk < self.cwnd {
+            if first {
+                self.ssthresh = self.cwnd;
+            }
+            self.cwnd = shrunk;
         }
-        self.cwnd = (self.cwnd / 2).max(4 * self.mtu).min(self.cwnd);
     }
 }
 
@@ -165,5 +170,12 @@ mod tests {
         reno.cwnd = MTU;
         reno.on_idle(true);
         assert_eq!(reno.cwnd(), MTU, "idleness never opens a window");
+        let mut fresh = Reno::new(MTU, true);
+        fresh.on_idle(true);
+        assert_eq!(
+            fresh.ssthresh(),
+            usize::MAX,
+            "nor does it end a slow start that has not begun"
+        );
     }
 }
