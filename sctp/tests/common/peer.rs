@@ -11,11 +11,12 @@ use sctp::sim::{HostConfig, HostId, LinkId, Packet, Transport, World};
 use sctp::tlv::Writer;
 use sctp::wire::{
     Abort, Causes, ChecksumRule, ChunkType, CommonHeader, DataChunk, DataHeader, Init, InitFixed, OperationError,
-    Param, Sack, begin_packet, finish_packet, write_cookie_ack, write_cookie_echo, write_data, write_init, write_sack,
+    Param, Sack, begin_packet, finish_packet, write_cookie_ack, write_cookie_echo, write_data, write_heartbeat_ack,
+    write_init, write_sack,
 };
 use sctp::{
-    AssocId, AssociationPhase, AssociationStatus, ConnectOptions, EndpointId, Event, Instant, OutMessage, Received,
-    UdpPorts,
+    AssocId, AssociationPhase, AssociationStatus, ConnectOptions, EndpointId, Event, Instant, OutMessage, PathState,
+    Received, UdpPorts,
 };
 
 /// One chunk of an answer.
@@ -151,6 +152,8 @@ pub(crate) struct PeerSetup {
     pub(crate) association: AssociationConfig,
     pub(crate) links: usize,
     pub(crate) listens: bool,
+    /// Z's UDP port, for SCTP in UDP.
+    pub(crate) encapsulation: Option<u16>,
     pub(crate) tune: Box<dyn Fn(&mut StackConfig)>,
 }
 
@@ -160,6 +163,7 @@ impl Default for PeerSetup {
             association: AssociationConfig::default(),
             links: 1,
             listens: true,
+            encapsulation: None,
             tune: Box::new(|_| {}),
         }
     }
@@ -186,6 +190,8 @@ pub(crate) struct Peer {
     pub(crate) z_tsn: Tsn,
     /// The parameters of the peer's INIT or INIT ACK.
     pub(crate) fixed: InitFixed,
+    /// How the peer's packets travel.
+    pub(crate) transport: Transport,
     /// What Z's user was told.
     pub(crate) log: Vec<Event>,
 }
@@ -210,6 +216,9 @@ impl Peer {
             host = host.interface(link, &[&format!("10.{}.0.1", n + 1)]);
             z = z.interface(link, &[&format!("10.{}.0.2", n + 1)]);
             links.push(link);
+        }
+        if let Some(port) = setup.encapsulation {
+            z = z.encapsulation(port);
         }
         let (host, z) = (world.add_host(host), world.add_host(z));
         let config = EndpointConfig {
@@ -241,6 +250,7 @@ impl Peer {
             tsn: fixed.initial_tsn,
             z_tsn: Tsn(0),
             fixed,
+            transport: Transport::Sctp,
             log: Vec::new(),
         }
     }
@@ -284,7 +294,7 @@ impl Peer {
         let packet = Packet {
             src,
             dst,
-            transport: Transport::Sctp,
+            transport: self.transport,
             payload: bytes.into(),
         };
         self.world.inject(self.host, packet);
@@ -481,6 +491,38 @@ impl Peer {
     pub(crate) fn send_sack(&mut self, cumulative: u32, a_rwnd: u32, gaps: &[(u16, u16)]) {
         let cumulative = self.z_tsn.plus(cumulative);
         self.send(|buf| write_sack(buf, cumulative, a_rwnd, gaps, &[]));
+    }
+
+    /// Answers the HEARTBEATs among these packets, each from the address it was sent to. How many they were.
+    pub(crate) fn answer_heartbeats(&mut self, packets: &[Answer]) -> usize {
+        let mut count = 0;
+        for packet in packets {
+            let heartbeats = packet.chunks.iter().filter(|chunk| chunk.kind == ChunkType::HEARTBEAT);
+            for heartbeat in heartbeats {
+                let info = sctp::wire::Heartbeat::parse(&heartbeat.value).unwrap().info;
+                let answer = self.packet(self.z_tag, |buf| write_heartbeat_ack(buf, info));
+                self.send_between(packet.dst, packet.src, answer);
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// Sets an association up with an address of the peer on each link, all of them confirmed.
+    #[track_caller]
+    pub(crate) fn establish_on_all_links(&mut self) {
+        let addresses = self.world.addresses(self.host);
+        self.send_init_with(|w| addresses.iter().for_each(|&address| Param::address(address).write(w)));
+        let answer = self.answer();
+        let cookie = self.learn(&answer);
+        self.send(|buf| write_cookie_echo(buf, &cookie));
+        for _ in 0..10 {
+            let answers = self.run(super::ms(500));
+            self.answer_heartbeats(&answers);
+        }
+        self.answers();
+        let paths = self.status().unwrap().paths;
+        assert!(paths.iter().all(|path| path.state == PathState::Active), "{paths:?}");
     }
 
     /// Lets Z's user send an ordered message on stream 0.

@@ -85,9 +85,24 @@ impl Flow {
         payload.into()
     }
 
+    /// How many messages were handed over.
+    pub(crate) const fn sent(&self) -> u64 {
+        self.sent
+    }
+
     /// Sends as much as is taken, and takes what arrived. Says what is wrong with it.
     pub(crate) fn pump(&mut self, pair: &mut Pair) -> Result<(), String> {
-        while self.sent < self.count && pair.has_assoc(self.from) {
+        self.pump_up_to(pair, self.count)?;
+        self.pump_received(pair)
+    }
+
+    /// Sends one more message, if it is taken.
+    pub(crate) fn pump_one(&mut self, pair: &mut Pair) -> Result<(), String> {
+        self.pump_up_to(pair, self.sent + 1)
+    }
+
+    fn pump_up_to(&mut self, pair: &mut Pair, count: u64) -> Result<(), String> {
+        while self.sent < count && pair.has_assoc(self.from) {
             let id = self.sent;
             let stream = (id % u64::from(self.streams)) as u16;
             let unordered = self.unordered_every > 0 && id.is_multiple_of(self.unordered_every);
@@ -107,6 +122,11 @@ impl Flow {
                 self.ordered.entry(stream).or_default().push_back(id);
             }
         }
+        Ok(())
+    }
+
+    /// Takes what arrived.
+    pub(crate) fn pump_received(&mut self, pair: &mut Pair) -> Result<(), String> {
         if self.reading && pair.has_assoc(1 - self.from) {
             for piece in pair.hear(1 - self.from) {
                 self.check(piece)?;
