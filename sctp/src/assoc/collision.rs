@@ -8,7 +8,7 @@ use super::peer_init::PeerInit;
 use super::state::State;
 use super::{Association, AssociationPhase, Identity};
 use crate::event::Event;
-use crate::path::PathId;
+use crate::path::{PathId, PathState};
 use crate::random::Random;
 use crate::serial::{Tsn, VerificationTag};
 use crate::time::Instant;
@@ -124,20 +124,32 @@ impl Association {
         if self.phase().is_setup() {
             self.adopt_peer(now, &cookie.peer);
             self.control.clear();
-            self.establish(now, from, random);
+            self.establish_by_cookie(now, cookie, random);
         } else {
             self.peer_tag = cookie.peer.initiate_tag;
         }
-        self.control.cookie_ack = Some(from);
+        self.acknowledge_cookie(Some(from));
     }
 
     /// Action D: completes an own set-up; the peer missed the COOKIE ACK otherwise.
-    pub(crate) fn on_duplicate_cookie(&mut self, now: Instant, from: PathId, random: &mut Random) {
+    pub(crate) fn on_duplicate_cookie(
+        &mut self,
+        now: Instant,
+        cookie: &StateCookie,
+        from: PathId,
+        random: &mut Random,
+    ) {
         if self.phase() == AssociationPhase::CookieEchoed {
             self.control.clear();
-            self.establish(now, from, random);
+            self.establish_by_cookie(now, cookie, random);
         }
-        self.control.cookie_ack = Some(from);
+        self.acknowledge_cookie(Some(from));
+    }
+
+    /// A cookie completes the set-up: it confirms the address that it was sent to (§5.4 rule 2).
+    fn establish_by_cookie(&mut self, now: Instant, cookie: &StateCookie, random: &mut Random) {
+        let confirmed = self.paths.find(cookie.source).unwrap_or(self.control_path);
+        self.establish(now, confirmed, random);
     }
 
     /// Action A: the peer lost its state, and begins anew with the tags of the cookie. In SHUTDOWN-ACK-SENT it is
@@ -165,8 +177,11 @@ impl Association {
         for (_, path) in self.paths.iter_mut() {
             path.restart(&self.config);
             path.arm_probe(now, random);
+            if path.address == cookie.source {
+                path.state = PathState::Active;
+            }
         }
-        self.control.cookie_ack = Some(from);
+        self.acknowledge_cookie(Some(from));
         self.events.push_back(Event::Restarted {
             outbound_streams,
             inbound_streams: self.inbound.streams(),

@@ -14,7 +14,7 @@ use super::{Association, AssociationPhase, Identity, LocalSide};
 use crate::addr;
 use crate::config::AssociationConfig;
 use crate::error::{FailureReason, Violation};
-use crate::path::{Path, PathId};
+use crate::path::{Path, PathId, PathState};
 use crate::random::Random;
 use crate::serial::VerificationTag;
 use crate::time::Instant;
@@ -51,6 +51,10 @@ impl Association {
             super::set_route(&mut path, &assoc.local, &assoc.config);
             assoc.paths.add(path);
         }
+        // §5.4 rule 1: what the user says is the peer's is.
+        for (_, path) in assoc.paths.iter_mut() {
+            path.state = PathState::Active;
+        }
         assoc.control.init = true;
         Some(assoc)
     }
@@ -83,11 +87,21 @@ impl Association {
             path.local = path.local.or(Some(cookie.destination));
         }
         assoc.adopt_peer(now, &cookie.peer);
-        // The peer may echo the cookie from another of its addresses, which it then owns just as surely.
-        let confirmed = assoc.paths.find(source).unwrap_or(PathId(0));
-        assoc.establish(now, confirmed, random);
-        assoc.control.cookie_ack = Some(confirmed);
+        // §5.4 rule 2: the address that the INIT ACK was sent to, for who has the cookie was there. Where the COOKIE
+        // ECHO says that it comes from proves nothing.
+        assoc.establish(now, PathId(0), random);
+        assoc.acknowledge_cookie(assoc.paths.find(source));
         assoc
+    }
+
+    /// Answers a COOKIE ECHO: to where it came from, unless that is not confirmed (§5.4).
+    pub(super) fn acknowledge_cookie(&mut self, from: Option<PathId>) {
+        let confirmed = |id: &PathId| {
+            let path = self.paths.get(*id);
+            path.is_some_and(|path| path.state != PathState::Unconfirmed)
+        };
+        let to = from.filter(confirmed).unwrap_or_else(|| self.paths.for_new_data(None));
+        self.control.cookie_ack = Some(to);
     }
 
     /// What the own INIT or INIT ACK says.
@@ -128,16 +142,19 @@ impl Association {
         // §6.3.3 E2: the time-out doubles, up to RTO.Max.
         let backed_off = self.config.rto_initial() * 2u32.saturating_pow(t1.attempts.into());
         t1.at = now + backed_off.min(self.config.rto_max());
-        let attempts = t1.attempts;
+        // §5.1: another of the peer's addresses may answer; those that only the peer names must not be used (§5.4).
+        let given: Vec<PathId> = self
+            .paths
+            .iter()
+            .filter(|(_, path)| path.is_active())
+            .map(|(id, _)| id)
+            .collect();
+        let current = given.iter().position(|id| *id == self.control_path);
+        if let Some(&next) = current.and_then(|at| given.iter().cycle().nth(at + 1)) {
+            self.control_path = next;
+        }
         match self.phase() {
-            AssociationPhase::CookieWait => {
-                // Another of the peer's addresses may answer.
-                let next = usize::from(attempts) % self.paths.len();
-                if let Some(id) = self.paths.ids().nth(next) {
-                    self.control_path = id;
-                }
-                self.control.init = true;
-            }
+            AssociationPhase::CookieWait => self.control.init = true,
             _ => self.control.cookie_echo = true,
         }
     }
@@ -167,7 +184,12 @@ impl Association {
         self.adopt_peer(now, &parsed.peer);
         // The INIT ACK's source is the peer's too, whatever it lists.
         self.add_peer_addresses(now, &[source]);
-        self.control_path = self.paths.find(source).unwrap_or(self.control_path);
+        // The COOKIE ECHO goes back to it only if it is confirmed (§5.4).
+        let from = self
+            .paths
+            .find(source)
+            .filter(|id| self.paths.get(*id).is_some_and(Path::is_active));
+        self.control_path = from.unwrap_or(self.control_path);
         self.report_unrecognized(&parsed);
         let t1 = Repeat {
             at: now + self.config.rto_initial(),

@@ -77,16 +77,14 @@ impl PathSet {
         confirmed
     }
 
-    /// Confirms the path that carried the set-up (RFC 9260 §5.4). It is the primary one unless that is confirmed.
+    /// Confirms the path that carried the set-up (RFC 9260 §5.4). It is the primary one, since it is known to work,
+    /// unless the user chose another.
     pub(crate) fn confirm_setup_path(&mut self, id: PathId) {
         if let Some(path) = self.get_mut(id) {
             path.state = PathState::Active;
             path.error_count = 0;
         }
-        if self
-            .get(self.primary)
-            .is_none_or(|path| path.state == PathState::Unconfirmed)
-        {
+        if self.primary == PathId(0) {
             self.primary = id;
         }
     }

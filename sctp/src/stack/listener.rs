@@ -304,7 +304,7 @@ impl Stack {
                 }
             }
             CookieAction::Collision => assoc.on_collision(now, cookie, path, random),
-            CookieAction::Duplicate => assoc.on_duplicate_cookie(now, path, random),
+            CookieAction::Duplicate => assoc.on_duplicate_cookie(now, cookie, path, random),
             CookieAction::Discard => return None,
         }
         let opened = was_setup && assoc.phase() == AssociationPhase::Established;
