@@ -21,7 +21,7 @@ use crate::serial::Tsn;
 pub(crate) use outstanding::ChunkToSend;
 pub(crate) use sack_in::{SackIn, SackResult};
 
-use outstanding::{Outstanding, chunk_len};
+use outstanding::{Outstanding, SentChunk, chunk_len};
 use peer_window::{Admission, PeerWindow};
 use queue::{QueuedMessage, SendQueue};
 use sack_in::SackProcessor;
@@ -190,7 +190,7 @@ impl Outbound {
 
     fn plan_retransmission(&self, paths: &PathSet) -> Option<DataPlan> {
         let (_, chunk) = self.outstanding.first_marked()?;
-        let path = paths.for_retransmission(chunk.path);
+        let path = retransmission_path(chunk, paths);
         let ignore_cwnd = self.sacks.fast_retransmit_due;
         let allowed = ignore_cwnd || paths.get(path)?.cc.may_send(self.outstanding.flight(path));
         let kind = PlanKind::Retransmission { ignore_cwnd };
@@ -259,7 +259,7 @@ impl Outbound {
             // A chunk that outgrew the path goes alone; it was cut for a larger MTU.
             let fits = len <= room || room >= max_chunks;
             // What is bundled is one packet, for which the plan asked cwnd.
-            let same_packet = first || paths.for_retransmission(chunk.path) == id;
+            let same_packet = first || retransmission_path(chunk, paths) == id;
             if !fits || !same_packet || !fill.plan.is_retransmission() {
                 return None;
             }
@@ -449,6 +449,16 @@ impl DataPlan {
     /// Whether it probes a closed window.
     pub(crate) const fn is_probe(&self) -> bool {
         matches!(self.kind, PlanKind::Probe)
+    }
+}
+
+/// Where a marked chunk is sent again (§6.4): what was reported missing, on the path where the reports come from; what
+/// timed out, on another.
+fn retransmission_path(chunk: &SentChunk, paths: &PathSet) -> PathId {
+    if chunk.stays_on_path {
+        chunk.path
+    } else {
+        paths.for_retransmission(chunk.path)
     }
 }
 

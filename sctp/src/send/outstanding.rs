@@ -39,6 +39,8 @@ pub(crate) struct SentChunk {
     pub(crate) retransmitted: bool,
     /// It was fast retransmitted, and will not be again (§7.2.4 rule 5).
     pub(crate) fast_retransmitted: bool,
+    /// It is marked because of missing reports, so its path works and takes it again (§6.4).
+    pub(crate) stays_on_path: bool,
     pub(crate) ends_message: bool,
 }
 
@@ -231,6 +233,7 @@ impl Outstanding {
             missing: 0,
             retransmitted: false,
             fast_retransmitted: false,
+            stays_on_path: false,
             ends_message: offset + len == total,
         };
         let bytes = chunk.wire_len();
@@ -256,6 +259,7 @@ impl Outstanding {
         chunk.packet = packet;
         chunk.missing = 0;
         chunk.retransmitted = true;
+        chunk.stays_on_path = false;
         let (bytes, payload) = (chunk.wire_len(), chunk.payload_len());
         self.payload_in_flight += payload;
         let flight = self.flight_mut(path);
@@ -330,6 +334,9 @@ impl Outstanding {
             .collect();
         for &index in &lost {
             self.mark(index);
+        }
+        for chunk in self.chunks.iter_mut().filter(|chunk| chunk.path == path) {
+            chunk.stays_on_path = false;
         }
         let flight = self.flight_mut(path);
         flight.rtt_probe = None;

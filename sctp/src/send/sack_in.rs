@@ -326,6 +326,7 @@ impl SackProcessor {
                 chunk.missing = chunk.missing.saturating_add(1);
                 if chunk.missing >= MISSING_REPORTS {
                     chunk.fast_retransmitted = true;
+                    chunk.stays_on_path = true;
                     self.fast_retransmits += 1;
                     let path = chunk.path;
                     outstanding.mark(index);
