@@ -146,6 +146,21 @@ fn rfc9260_5_1_the_set_up_tries_all_addresses_of_the_peer() {
 }
 
 #[test]
+fn rfc9260_5_1_a_cookie_echo_is_repeated_to_all_addresses_that_the_user_gave() {
+    let mut pair = Setup::dual().build();
+    // The first link breaks right after the INIT ACK.
+    pair.world.set_filter(pair.links[0], |_, packet| {
+        if packet.has(ChunkType::COOKIE_ECHO) {
+            Verdict::Drop
+        } else {
+            Verdict::Pass
+        }
+    });
+    pair.start(A);
+    pair.must("both are up", secs(10), Pair::both_up);
+}
+
+#[test]
 fn rfc9260_5_1_nothing_is_sent_between_cookie_echo_and_cookie_ack() {
     let mut pair = Setup::single().build();
     pair.world.capture(pair.links[0]);

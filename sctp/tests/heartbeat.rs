@@ -151,7 +151,7 @@ fn rfc9260_8_3_missing_answers_make_a_path_inactive_and_one_answer_brings_it_bac
     // §8.3: after that, the counter stops increasing, but heartbeats go on.
     let errors = path(&peer).error_count;
     assert!(errors >= 6, "{errors}");
-    assert!(unanswered.len() > 8, "{}", unanswered.len());
+    assert!(unanswered.len() >= 8, "{}", unanswered.len());
     let gaps: Vec<u64> = unanswered
         .windows(2)
         .map(|pair| (pair[1].at - pair[0].at).as_secs())

@@ -77,6 +77,7 @@ fn rfc9260_5_4_an_address_that_is_not_the_peers_gets_nothing_but_heartbeats() {
     let answer = peer.answer();
     let cookie = peer.learn(&answer);
     peer.send(|buf| write_cookie_echo(buf, &cookie));
+    let first_answers = peer.answers();
     let mut infos = Vec::new();
     let mut to_second = Vec::new();
     let mut forge = |peer: &mut Peer, answers: &[Answer]| {
@@ -99,6 +100,7 @@ fn rfc9260_5_4_an_address_that_is_not_the_peers_gets_nothing_but_heartbeats() {
         let first: Vec<Answer> = answers.iter().filter(|packet| packet.dst != second).cloned().collect();
         peer.answer_heartbeats(&first);
     };
+    forge(&mut peer, &first_answers);
     for n in 0..300 {
         if n % 10 == 0 {
             peer.z_says(b"data");
@@ -388,4 +390,77 @@ fn rfc9260_8_2_an_acknowledgement_clears_the_error_counter_of_its_path() {
     peer.send_sack(1, 100_000, &[]);
     peer.answers();
     assert_eq!(errors(&peer), [0, 0]);
+}
+
+#[test]
+fn rfc9260_5_4_rule_2_the_source_of_a_cookie_echo_is_not_confirmed_by_it() {
+    // The peer lists a victim's address in its INIT, and forges its COOKIE ECHO to come from there.
+    let mut peer = dual_peer();
+    let victim = peer.address(1);
+    peer.send_init_with(|w| Param::address(victim).write(w));
+    let answer = peer.answer();
+    let cookie = peer.learn(&answer);
+    let echo = peer.packet(peer.z_tag, |buf| write_cookie_echo(buf, &cookie));
+    peer.send_on(1, echo);
+    let mut answers = peer.answers();
+    let ack = answers
+        .iter()
+        .find(|packet| packet.has(ChunkType::COOKIE_ACK))
+        .expect("a COOKIE ACK");
+    assert_eq!(ack.dst, peer.address(0));
+    for _ in 0..20 {
+        peer.z_says(b"data");
+    }
+    answers.extend(peer.run(secs(2)));
+    let to_victim = answers.iter().filter(|packet| packet.dst == victim);
+    assert!(
+        to_victim
+            .flat_map(Answer::kinds)
+            .all(|kind| kind == ChunkType::HEARTBEAT)
+    );
+    let states: Vec<PathState> = peer.status().unwrap().paths.iter().map(|path| path.state).collect();
+    assert_eq!(states, [PathState::Active, PathState::Unconfirmed]);
+}
+
+#[test]
+fn rfc9260_5_4_rule_1_the_source_of_an_init_ack_is_not_confirmed_by_it() {
+    let mut peer = dual_peer();
+    let victim = peer.address(1);
+    let (now, first, endpoint) = (peer.world.now(), [peer.address(0)], peer.endpoint);
+    let stack = peer.world.stack(peer.z);
+    let options = sctp::ConnectOptions::default();
+    peer.assoc = Some(
+        stack
+            .connect(now, endpoint, &first, common::PEER_PORT, options)
+            .unwrap(),
+    );
+    let init = peer.answer();
+    peer.learn(&init);
+    let fixed = peer.fixed;
+    let init_ack = peer.packet(peer.z_tag, |buf| {
+        sctp::wire::write_init(buf, ChunkType::INIT_ACK, &fixed, |w| {
+            Param::StateCookie(b"cookie").write(w);
+            Param::address(victim).write(w);
+        });
+    });
+    peer.send_on(1, init_ack);
+    let echo = peer.answer();
+    assert_eq!((echo.kinds()[0], echo.dst), (ChunkType::COOKIE_ECHO, first[0]));
+    let ack = peer.packet(peer.z_tag, sctp::wire::write_cookie_ack);
+    peer.send_on(1, ack);
+    let mut answers = peer.answers();
+    for _ in 0..20 {
+        peer.z_says(b"data");
+    }
+    answers.extend(peer.run(secs(2)));
+    let to_victim = answers.iter().filter(|packet| packet.dst == victim);
+    assert!(
+        to_victim
+            .flat_map(Answer::kinds)
+            .all(|kind| kind == ChunkType::HEARTBEAT)
+    );
+    let status = peer.status().unwrap();
+    assert_eq!(status.phase, AssociationPhase::Established);
+    let of_victim = status.paths.iter().find(|path| path.address == victim).unwrap();
+    assert_eq!((of_victim.state, of_victim.primary), (PathState::Unconfirmed, false));
 }
