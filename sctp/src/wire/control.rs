@@ -144,7 +144,7 @@ pub fn write_pad(buf: &mut Vec<u8>, len: usize) {
 }
 
 /// The largest multiple of four that a chunk length can say.
-const MAX_PAD_LEN: usize = (u16::MAX & !3) as usize;
+const MAX_PAD_LEN: usize = 65532;
 
 const fn flag_t(tag_reflected: bool) -> u8 {
     if tag_reflected { FLAG_T } else { 0 }

@@ -269,6 +269,35 @@ mod tests {
     }
 
     #[test]
+    fn rfc9653_a_zero_checksum_is_taken_where_it_is_allowed() {
+        let mut zero = vec![0xee; 3];
+        let start = begin_packet(&mut zero, &HEADER);
+        write_cookie_ack(&mut zero);
+        zero[start + 8] = 1;
+        finish_packet_zero_checksum(&mut zero, start);
+        assert_eq!(&zero[start + 8..start + 12], [0; 4]);
+
+        let bytes = &zero[start..];
+        assert_eq!(Packet::parse(bytes, ChecksumRule::Verify), Err(DecodeError::Checksum));
+        let taken = Packet::parse(bytes, ChecksumRule::AcceptZero).unwrap();
+        assert!(taken.has_zero_checksum());
+        assert_eq!(
+            taken.verify_checksum(),
+            Err(DecodeError::Checksum),
+            "the association may not have allowed it"
+        );
+
+        let mut right = packet(&HEADER, write_cookie_ack);
+        let taken = Packet::parse(&right, ChecksumRule::AcceptZero).unwrap();
+        assert!(!taken.has_zero_checksum() && taken.verify_checksum().is_ok());
+        right[8] ^= 1;
+        assert_eq!(
+            Packet::parse(&right, ChecksumRule::AcceptZero),
+            Err(DecodeError::Checksum)
+        );
+    }
+
+    #[test]
     fn rfc9260_3_1_port_zero_is_refused() {
         for (header, field) in [
             (

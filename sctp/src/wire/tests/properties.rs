@@ -10,14 +10,14 @@ use crate::serial::{Ppid, Ssn, StreamId, Tsn, VerificationTag};
 use crate::tlv::{UnknownAction, Writer};
 use crate::wire::*;
 
-const HEADER: CommonHeader = CommonHeader {
+pub(super) const HEADER: CommonHeader = CommonHeader {
     source_port: 9,
     destination_port: 7,
     verification_tag: VerificationTag(0xdead_beef),
 };
 
 /// Writes a packet of one chunk, checks that [`rewrite`] gives the same bytes, and calls `check` with the chunk.
-fn round_trip(
+pub(super) fn round_trip(
     write: impl FnOnce(&mut Vec<u8>),
     check: impl FnOnce(Chunk<'_>) -> Result<(), TestCaseError>,
 ) -> Result<(), TestCaseError> {
@@ -39,7 +39,7 @@ fn round_trip(
     check(Chunk::parse(&raw).unwrap())
 }
 
-fn bytes() -> impl Strategy<Value = Vec<u8>> {
+pub(super) fn bytes() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any::<u8>(), 0..50)
 }
 
@@ -294,7 +294,7 @@ proptest! {
 }
 
 /// The value of the only chunk that `write` writes, and the length the chunk gives itself.
-fn value_of(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+pub(super) fn value_of(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut buf = Vec::new();
     write(&mut buf);
     let raw = Chunks::new(&buf, 0).next().unwrap().unwrap();
