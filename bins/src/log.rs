@@ -17,16 +17,16 @@ pub struct LogArgs {
     #[arg(long, value_name = "0-9", default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..=9))]
     pub loglevel: u8,
     /// Write the log to a new file rather than to standard error
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub logfile: Option<PathBuf>,
     /// Append the log to a file
-    #[arg(long, value_name = "FILE", conflicts_with = "logfile")]
+    #[arg(long, value_name = "FILE", conflicts_with = "logfile", hide_short_help = true)]
     pub logappend: Option<PathBuf>,
     /// No log
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub logquiet: bool,
     /// Colours in the log [default: on a terminal]
-    #[arg(long, value_name = "on|off", value_parser = on_off, action = clap::ArgAction::Set)]
+    #[arg(long, value_name = "on|off", value_parser = on_off, action = clap::ArgAction::Set, hide_short_help = true)]
     pub logcolor: Option<bool>,
 }
 

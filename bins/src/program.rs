@@ -9,6 +9,7 @@ use rserpool::api::LocalEndpoint;
 #[cfg(feature = "userland")]
 use socketapi::StackHandle;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
 
 use crate::args::NetArgs;
 
@@ -42,7 +43,12 @@ impl<T: std::error::Error> From<T> for Failure {
 pub fn run(name: &str, program: impl Future<Output = Result<ExitCode, Failure>>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(program),
+        Ok(runtime) => {
+            let outcome = runtime.block_on(program);
+            // A thread that waits for input cannot be stopped, and must not hold the program up.
+            runtime.shutdown_background();
+            outcome
+        }
         Err(error) => Err(Failure::new("no runtime", error)),
     };
     outcome.unwrap_or_else(|failure| {
@@ -61,6 +67,14 @@ pub async fn stop_signal() {
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
+    }
+}
+
+/// Waits until a time; for ever without one.
+pub async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -3,21 +3,32 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgAction, Args};
 use rserpool::config::{ConfigError, EndpointConfig};
 use rserpool::net::SctpAddress;
 
 use super::values::{AnnounceChoice, Local, announce, local, millis, show, transport};
 use crate::program::Failure;
 
+/// How to ask for help: `--help` fits a screen.
+#[derive(Args, Clone, Debug)]
+pub struct HelpArgs {
+    /// Print this
+    #[arg(short, long, action = ArgAction::HelpShort)]
+    help: Option<bool>,
+    /// Print this with all options, also those for logs and for tuning
+    #[arg(long, action = ArgAction::HelpLong)]
+    help_all: Option<bool>,
+}
+
 /// Which part of the host's network a program uses.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Network")]
 pub struct NetArgs {
-    /// Own addresses, and the SCTP port [default: all addresses, any port]
-    #[arg(long, value_name = "ADDR[,ADDR..][:PORT]", value_parser = local)]
+    /// Own address, or several with commas between [default: all]
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = local)]
     pub local: Option<Local>,
-    /// The UDP port that SCTP packets travel in, here and at all peers (RFC 6951)
+    /// UDP port that carries SCTP, here and at all peers
     #[arg(long, value_name = "PORT", default_value_t = 9899, value_parser = clap::value_parser!(u16).range(1..))]
     pub udp_port: u16,
 }
@@ -41,10 +52,10 @@ impl NetArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Registrar")]
 pub struct RegistrarArgs {
-    /// A registrar; may be given several times [default port: 3863]
-    #[arg(long, value_name = "ADDR[:PORT][,ADDR..]", value_parser = transport)]
+    /// A registrar; may be given several times
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = transport)]
     pub registrar: Vec<SctpAddress>,
-    /// Listen to announces of registrars: auto, off, or a multicast address
+    /// Announces to listen to: auto, off, or a group
     #[arg(long, value_name = "WHERE", default_value = "auto", value_parser = announce)]
     pub asapannounce: AnnounceChoice,
     /// How long an announce is believed, in ms [default: 5000]

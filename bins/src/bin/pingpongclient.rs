@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bins::args::{self, NetArgs, RegistrarArgs};
+use bins::args::{self, HelpArgs, NetArgs, RegistrarArgs};
 use bins::client::pingpong::Verdict;
 use bins::client::player::{Happening, Player, explain};
 use bins::demo::report::Report;
@@ -22,7 +22,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 /// Sends numbered pings to a pool, and pings again what a failed server left unanswered. Reply numbers must go on from
 /// server to server without a gap. Ends with status 0 if everything was answered and no number was left out.
 #[derive(Parser, Debug)]
-#[command(name = "pingpongclient", version, after_help = EXAMPLE)]
+#[command(name = "pingpongclient", version, disable_help_flag = true, after_help = EXAMPLE)]
 struct Args {
     /// The pool
     #[arg(long, value_name = "TEXT", default_value = DEFAULT_POOL, value_parser = args::pool_handle)]
@@ -43,6 +43,8 @@ struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    help: HelpArgs,
+    #[command(flatten)]
     registrar: RegistrarArgs,
     #[command(flatten)]
     net: NetArgs,
@@ -62,7 +64,9 @@ async fn play(args: Args) -> Result<ExitCode, Failure> {
     args.log.start().map_err(Failure)?;
     let network = Network::open(&args.net).await?;
     let local = network.endpoint(args.net.port().unwrap_or(0));
-    let user = PoolUserClient::start(local, args.registrar.endpoint()?).await?;
+    let endpoint = args.registrar.endpoint()?;
+    let patience = endpoint.t5_server_hunt();
+    let user = PoolUserClient::start(local, endpoint).await?;
     let session = user.open(args.poolhandle.clone(), SessionConfig::default()).await?;
     let mut player = Player::new(session, args.replytimeout);
 
@@ -73,6 +77,8 @@ async fn play(args: Args) -> Result<ExitCode, Failure> {
     // Once set, no more pings are sent, and the open ones are waited for until then.
     let mut end: Option<Instant> = None;
     let mut served = false;
+    // Until then some registrar must have said something.
+    let mut give_up = Some(Instant::now() + patience);
     loop {
         let account = player.ledger().account();
         if end.is_none() && args.count > 0 && account.requests >= args.count {
@@ -81,7 +87,6 @@ async fn play(args: Args) -> Result<ExitCode, Failure> {
         if end.is_some_and(|end| account.outstanding() == 0 || Instant::now() >= end) {
             break;
         }
-        let deadline = end.unwrap_or_else(|| Instant::now() + LAST_ANSWERS);
         tokio::select! {
             event = player.event() => match player.handle(event).await? {
                 Some(Happening::Over) => return Err(Failure("the session is over".to_owned())),
@@ -89,6 +94,7 @@ async fn play(args: Args) -> Result<ExitCode, Failure> {
                     return Err(args.registrar.nobody_answers());
                 }
                 Some(happening) => {
+                    give_up = None;
                     served |= matches!(happening, Happening::Serves { .. });
                     tell(&args, &happening);
                 }
@@ -96,7 +102,8 @@ async fn play(args: Args) -> Result<ExitCode, Failure> {
             },
             // The first ping waits for the first server, so that there is somebody to count from.
             _ = ticks.tick(), if end.is_none() && served => player.ping().await?,
-            () = tokio::time::sleep_until(deadline), if end.is_some() => {}
+            () = program::until(end) => {}
+            () = program::until(give_up) => return Err(args.registrar.nobody_answers()),
             () = &mut stop, if end.is_none() => end = Some(Instant::now() + LAST_ANSWERS),
         }
     }

@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal, Read};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bins::args::{self, Local, NetArgs};
+use bins::args::{self, HelpArgs, Local, NetArgs};
 use bins::client::player::Player;
 use bins::demo::children::{Elements, Launch};
 use bins::demo::display::{Display, Mode};
@@ -29,7 +29,12 @@ use rserpool::net::SctpAddress;
 /// addresses. The user sends numbered pings; whichever element answers is killed for real every few seconds, and
 /// another one goes on. Ends with status 0 if every ping was answered and no reply number was left out.
 #[derive(Parser, Debug)]
-#[command(name = "rspdemo", version, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "rspdemo",
+    version,
+    disable_help_flag = true,
+    args_conflicts_with_subcommands = true
+)]
 struct Args {
     /// How long it plays
     #[arg(long, value_name = "S", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
@@ -49,6 +54,8 @@ struct Args {
     /// Write the report as a JSON object, and nothing else
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    help: HelpArgs,
     #[command(flatten)]
     log: LogArgs,
     #[command(subcommand)]

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bins::args::{self, AnnounceChoice, Local, NetArgs};
+use bins::args::{self, AnnounceChoice, HelpArgs, Local, NetArgs};
 use bins::log::LogArgs;
 use bins::program::{self, Failure, GOODBYE, Network};
 use clap::Parser;
@@ -16,10 +16,10 @@ use serde_json::json;
 
 /// Registrar of Reliable Server Pooling (ASAP over SCTP)
 #[derive(Parser, Debug)]
-#[command(name = "rspregistrar", version, after_help = EXAMPLE)]
+#[command(name = "rspregistrar", version, disable_help_flag = true, after_help = EXAMPLE)]
 struct Args {
-    /// Where pool elements and users reach it: ADDR:PORT [default: --local, port 3863]
-    #[arg(long, value_name = "ADDR[:PORT][,ADDR..]", value_parser = asap)]
+    /// Where elements and users reach it [default: --local, port 3863]
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = asap)]
     asap: Option<Asap>,
     /// Its identifier [default: random]
     #[arg(long, value_name = "ID", value_parser = args::identifier)]
@@ -31,16 +31,16 @@ struct Args {
     #[arg(long, value_name = "MS", value_parser = args::millis, hide_short_help = true)]
     serverannouncecycle: Option<Duration>,
     /// Time between keep-alives to a pool element, in ms [default: 5000]
-    #[arg(long, value_name = "MS", value_parser = args::millis)]
+    #[arg(long, value_name = "MS", value_parser = args::millis, hide_short_help = true)]
     endpointkeepalivetransmissioninterval: Option<Duration>,
     /// Time for its answer, in ms [default: 5000]
-    #[arg(long, value_name = "MS", value_parser = args::millis)]
+    #[arg(long, value_name = "MS", value_parser = args::millis, hide_short_help = true)]
     endpointkeepalivetimeoutinterval: Option<Duration>,
     /// Reports of an unreachable element until it is removed [default: 3]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", hide_short_help = true)]
     maxbadpereports: Option<u32>,
     /// Elements in an answer to a handle resolution [default: 3]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", hide_short_help = true)]
     maxhresitems: Option<u32>,
     /// Elements that a selection moves on in their order [default: 1]
     #[arg(long, value_name = "N", hide_short_help = true)]
@@ -54,6 +54,8 @@ struct Args {
     /// Write events as JSON objects, one a line
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    help: HelpArgs,
     #[command(flatten)]
     net: NetArgs,
     #[command(flatten)]

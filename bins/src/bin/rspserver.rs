@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bins::args::{self, NetArgs, RegistrarArgs};
+use bins::args::{self, HelpArgs, NetArgs, RegistrarArgs};
 use bins::log::LogArgs;
 use bins::program::{self, Failure, GOODBYE, Network};
 use bins::protocol::pingpong;
@@ -22,12 +22,12 @@ use tokio::time::Instant;
 
 /// Pool element of Reliable Server Pooling
 #[derive(Parser, Debug)]
-#[command(name = "rspserver", version, after_help = EXAMPLE)]
+#[command(name = "rspserver", version, disable_help_flag = true, after_help = EXAMPLE)]
 struct Args {
     /// Serve echo: what comes goes back (the default)
     #[arg(long, conflicts_with = "pingpong")]
     echo: bool,
-    /// Serve ping-pong: numbered replies, that go on at another server after a failure
+    /// Serve ping-pong: numbered replies, also from server to server
     #[arg(long)]
     pingpong: bool,
     /// The pool [default: EchoPool or PingPongPool]
@@ -36,10 +36,10 @@ struct Args {
     /// Its identifier in the pool [default: random]
     #[arg(long, value_name = "ID", value_parser = args::pe_id)]
     identifier: Option<PeId>,
-    /// The pool's policy, for instance Random, LeastUsed or WeightedRoundRobin:10
-    #[arg(long, value_name = "NAME[:VALUE..]", default_value = "RoundRobin", value_parser = args::policy)]
+    /// The pool's policy: RoundRobin, Random, LeastUsed, ..
+    #[arg(long, value_name = "NAME[:N]", default_value = "RoundRobin", value_parser = args::policy)]
     policy: PolicyParam,
-    /// Time between registrations, in ms; a registration lasts three times as long
+    /// Time between registrations, in ms
     #[arg(long, value_name = "MS", default_value = "30000", value_parser = args::millis)]
     rereginterval: Duration,
     /// Sessions at a time; so many are the full load
@@ -55,6 +55,8 @@ struct Args {
     /// Say nothing but errors
     #[arg(long)]
     quiet: bool,
+    #[command(flatten)]
+    help: HelpArgs,
     #[command(flatten)]
     registrar: RegistrarArgs,
     #[command(flatten)]
@@ -131,21 +133,14 @@ async fn serve<S: Service + Send + 'static>(args: Args, default_pool: &str, serv
                 Some(_) => {}
                 None => return Err(Failure("the pool element has ended".to_owned())),
             },
-            () = until(give_up) => return Err(args.registrar.nobody_answers()),
-            () = until(end) => break,
+            () = program::until(give_up) => return Err(args.registrar.nobody_answers()),
+            () = program::until(end) => break,
             () = &mut stop => break,
         }
     }
     element.shut_down(GOODBYE).await;
     network.close().await;
     Ok(ExitCode::SUCCESS)
-}
-
-async fn until(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time).await,
-        None => std::future::pending().await,
-    }
 }
 
 fn tell(session: SessionId, notice: &Notice) {

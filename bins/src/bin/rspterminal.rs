@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bins::args::{self, NetArgs, RegistrarArgs};
+use bins::args::{self, HelpArgs, NetArgs, RegistrarArgs};
 use bins::client::terminal::{Line, line};
 use bins::log::LogArgs;
 use bins::program::{self, Failure, GOODBYE, Network};
@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 /// Terminal of Reliable Server Pooling: lines go to a server of the pool, its messages are shown
 #[derive(Parser, Debug)]
-#[command(name = "rspterminal", version, after_help = EXAMPLE)]
+#[command(name = "rspterminal", version, disable_help_flag = true, after_help = EXAMPLE)]
 struct Args {
     /// The pool
     #[arg(long, value_name = "TEXT", default_value = DEFAULT_POOL, value_parser = args::pool_handle)]
@@ -31,6 +31,8 @@ struct Args {
     /// Show nothing but what servers say
     #[arg(long)]
     quiet: bool,
+    #[command(flatten)]
+    help: HelpArgs,
     #[command(flatten)]
     registrar: RegistrarArgs,
     #[command(flatten)]
@@ -49,7 +51,9 @@ async fn talk(args: Args) -> Result<ExitCode, Failure> {
     args.log.start().map_err(Failure)?;
     let network = Network::open(&args.net).await?;
     let local = network.endpoint(args.net.port().unwrap_or(0));
-    let user = PoolUserClient::start(local, args.registrar.endpoint()?).await?;
+    let endpoint = args.registrar.endpoint()?;
+    let patience = endpoint.t5_server_hunt();
+    let user = PoolUserClient::start(local, endpoint).await?;
     let mut session = user.open(args.poolhandle.clone(), SessionConfig::default()).await?;
 
     let pool = args.poolhandle.to_string();
@@ -59,14 +63,16 @@ async fn talk(args: Args) -> Result<ExitCode, Failure> {
     let mut served = false;
     // After the end of the input: until when answers are waited for.
     let mut end: Option<Instant> = None;
+    // Until then some registrar must have said something.
+    let mut give_up = Some(Instant::now() + patience);
     loop {
-        let deadline = end.unwrap_or_else(Instant::now);
         tokio::select! {
             event = session.event() => {
                 let Some(event) = event else { break };
                 if let SessionEvent::Unavailable { reason: Unavailable::NoRegistrar } = event && !served {
                     return Err(args.registrar.nobody_answers());
                 }
+                give_up = None;
                 served |= matches!(event, SessionEvent::Connected { .. });
                 if end.is_some() {
                     end = Some(Instant::now() + args.linger);
@@ -79,15 +85,15 @@ async fn talk(args: Args) -> Result<ExitCode, Failure> {
                 Some(text) => session.send(StreamId(0), Ppid(0), text).await?,
                 None => end = Some(Instant::now() + args.linger),
             },
-            () = tokio::time::sleep_until(deadline), if end.is_some() => break,
+            () = program::until(end) => break,
+            () = program::until(give_up) => return Err(args.registrar.nobody_answers()),
             () = &mut stop => break,
         }
     }
     session.close();
     user.shut_down(GOODBYE).await;
     network.close().await;
-    // The thread that waits for input cannot be stopped, and must not hold the program up.
-    std::process::exit(0)
+    Ok(ExitCode::SUCCESS)
 }
 
 fn show(args: &Args, line: Option<Line>) {

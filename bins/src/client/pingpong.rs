@@ -71,8 +71,10 @@ impl Account {
     pub fn failover_times(&self) -> Option<(Duration, Duration, Duration)> {
         let mut times = self.failovers.clone();
         times.sort_unstable();
-        let median = *times.get(times.len() / 2)?;
-        Some((*times.first()?, median, *times.last()?))
+        let (first, last) = (*times.first()?, *times.last()?);
+        let upper = *times.get(times.len() / 2)?;
+        let lower = *times.get((times.len() - 1) / 2)?;
+        Some((first, (lower + upper) / 2, last))
     }
 }
 
@@ -434,6 +436,15 @@ mod tests {
         };
         let [min, median, max] = [10, 20, 30].map(Duration::from_millis);
         assert_eq!(account.failover_times(), Some((min, median, max)));
+        let even = Account {
+            failovers: vec![max, min],
+            ..Account::default()
+        };
+        assert_eq!(
+            even.failover_times(),
+            Some((min, median, max)),
+            "between the middle two"
+        );
         assert_eq!(Account::default().failover_times(), None);
     }
 

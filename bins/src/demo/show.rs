@@ -109,8 +109,8 @@ impl<W: Write> Show<W> {
                     Phase::Playing { .. } => phase = Phase::ending(),
                     Phase::Ending { .. } => return Ok(()),
                 },
-                () = optional(phase.kill_at()) => phase.killed(self.kill()?, &self.plan),
-                () = optional(self.empty.iter().map(|(at, _)| *at).min()) => self.replace()?,
+                () = program::until(phase.kill_at()) => phase.killed(self.kill()?, &self.plan),
+                () = program::until(self.empty.iter().map(|(at, _)| *at).min()) => self.replace()?,
                 _ = refresh.tick() => {
                     self.notice_ended()?;
                     self.show_present()?;
@@ -234,13 +234,6 @@ fn describe(named: &Named) -> String {
         named.address,
         named.process
     )
-}
-
-async fn optional(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time).await,
-        None => std::future::pending().await,
-    }
 }
 
 /// How far the demonstration is.
