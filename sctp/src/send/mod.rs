@@ -1,6 +1,7 @@
 //! The sending side of an association (RFC 9260 §6.1, §6.2.1, §6.3, §6.9, §7.2): what waits, what is in flight, and
 //! what may go next. It uses `path` and `cc`, and knows no chunk bytes.
 
+mod chunk;
 mod outstanding;
 mod peer_window;
 mod queue;
@@ -18,10 +19,11 @@ use crate::message::OutMessage;
 use crate::path::{PathId, PathSet};
 use crate::serial::Tsn;
 
-pub(crate) use outstanding::ChunkToSend;
+pub(crate) use chunk::ChunkToSend;
 pub(crate) use sack_in::{SackIn, SackResult};
 
-use outstanding::{Outstanding, SentChunk, chunk_len};
+use chunk::{SentChunk, chunk_len};
+use outstanding::Outstanding;
 use peer_window::{Admission, PeerWindow};
 use queue::{QueuedMessage, SendQueue};
 use sack_in::SackProcessor;

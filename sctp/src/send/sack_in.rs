@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::outstanding::{Acknowledged, ChunkState, Index, Outstanding};
+use super::chunk::{Acknowledged, ChunkState, Index};
+use super::outstanding::Outstanding;
 use crate::Instant;
 use crate::cc::Acked;
 use crate::config::CongestionControl;

@@ -1,0 +1,103 @@
+//! Sent chunks and what becomes of them.
+
+use std::time::Duration;
+
+use crate::Instant;
+use crate::message::OutMessage;
+use crate::path::PathId;
+use crate::serial::{Ssn, Tsn};
+use crate::tlv::padded;
+use crate::wire::DATA_HEADER_LEN;
+
+/// The number of a chunk since the association began. Its TSN is the initial one plus this, but it never wraps.
+pub(crate) type Index = u64;
+
+/// Where a sent chunk is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ChunkState {
+    /// On its way, as far as is known.
+    InFlight,
+    /// To be sent again.
+    Marked,
+    /// Acknowledged by a Gap Ack Block.
+    Acked,
+}
+
+/// One DATA chunk that was sent.
+#[derive(Clone, Debug)]
+pub(crate) struct SentChunk {
+    pub(super) message: u64,
+    pub(super) sent_at: Instant,
+    /// The number of the packet that last carried it.
+    pub(super) packet: u64,
+    pub(super) offset: u32,
+    pub(super) len: u16,
+    pub(crate) path: PathId,
+    pub(crate) state: ChunkState,
+    /// Miss indications (§7.2.4).
+    pub(crate) missing: u8,
+    /// It was sent more than once: its acknowledgement measures nothing (§6.3.1 C5).
+    pub(crate) retransmitted: bool,
+    /// It was fast retransmitted, and will not be again (§7.2.4 rule 5).
+    pub(crate) fast_retransmitted: bool,
+    /// It is marked because of missing reports, so its path works and takes it again (§6.4).
+    pub(crate) stays_on_path: bool,
+    pub(crate) ends_message: bool,
+}
+
+impl SentChunk {
+    pub(crate) const fn payload_len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Bytes of the chunk in a packet: header, user data, padding.
+    pub(crate) const fn wire_len(&self) -> usize {
+        chunk_len(self.len as usize)
+    }
+}
+
+/// Bytes of a DATA chunk with `payload` bytes of user data, padding included.
+pub(crate) const fn chunk_len(payload: usize) -> usize {
+    DATA_HEADER_LEN + padded(payload)
+}
+
+/// A message of which at least a part was sent.
+#[derive(Clone, Debug)]
+pub(crate) struct SentMessage {
+    pub(crate) message: OutMessage,
+    pub(crate) ssn: Ssn,
+}
+
+/// A chunk as it goes on the wire.
+#[derive(Debug)]
+pub(crate) struct ChunkToSend<'a> {
+    pub(crate) tsn: Tsn,
+    pub(crate) ssn: Ssn,
+    pub(crate) beginning: bool,
+    pub(crate) ending: bool,
+    pub(crate) message: &'a OutMessage,
+    pub(crate) payload: &'a [u8],
+}
+
+/// A chunk that an acknowledgement covers for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Acknowledged {
+    pub(crate) path: PathId,
+    /// Bytes of the chunk, header and padding included.
+    pub(crate) bytes: usize,
+    /// The number of the packet that last carried it.
+    pub(crate) packet: u64,
+    /// Its round trip, if it was sent once.
+    pub(crate) rtt: Option<Duration>,
+    /// It is the chunk that measures the round trip (§6.3.1 C4).
+    pub(crate) measures: bool,
+}
+
+/// A chunk that left at the cumulative end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Popped {
+    /// Set unless a Gap Ack Block had acknowledged it before.
+    pub(crate) newly: Option<Acknowledged>,
+    /// Bytes of user data that need not be kept any more.
+    pub(crate) payload: usize,
+}
