@@ -33,7 +33,7 @@
     clippy::cast_possible_truncation
 )]
 #![cfg_attr(
-    test,
+    any(test, fuzzing),
     allow(
         clippy::unwrap_used,
         clippy::expect_used,
@@ -71,6 +71,9 @@ mod stack;
 
 #[cfg(feature = "sim")]
 pub mod sim;
+
+#[cfg(any(test, fuzzing))]
+pub mod fuzz_bridge;
 
 pub use assoc::{AssociationPhase, AssociationStatus, PathStatus};
 pub use event::{Event, PathChange, SendFailure};

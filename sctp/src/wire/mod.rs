@@ -42,6 +42,8 @@ mod sack;
 mod tlvs;
 mod typed;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod exercise;
 #[cfg(test)]
 mod tests;
 
