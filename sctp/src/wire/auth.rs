@@ -79,8 +79,8 @@ pub fn write_auth(buf: &mut Vec<u8>, shared_key: SharedKeyId, hmac_id: HmacId, h
     start..end
 }
 
-/// Gives `update` the bytes that an HMAC is made of, piece by piece: the AUTH chunk with zeros in place of its HMAC, and
-/// all that follows it in `packet`, with padding (RFC 4895 §6.2).
+/// Gives `update` the bytes that an HMAC is made of, piece by piece: the AUTH chunk with zeros in place of its HMAC,
+/// and all that follows it in `packet`, with padding (RFC 4895 §6.2).
 ///
 /// `packet` ends where the packet ends, and `hmac` says where in it the HMAC lies: of a received packet these are
 /// [`Packet::bytes`](crate::wire::Packet::bytes) and [`hmac_range`], of one in the making the buffer and what

@@ -1,4 +1,5 @@
-//! The codec driven as far as it goes, for tests and fuzzing: everything read down to its last field, and written again.
+//! The codec driven as far as it goes, for tests and fuzzing: everything is read down to its last field, and written
+//! again.
 
 use crate::error::DecodeError;
 use crate::tlv::Writer;

@@ -1,11 +1,11 @@
-//! Packets, chunks, parameters and error causes as bytes (RFC 9260 §3), with those of the extensions: RFC 3758, RFC 4820, RFC 4895,
-//! RFC 5061, RFC 6525, RFC 8260 and RFC 9653.
+//! Packets, chunks, parameters and error causes as bytes (RFC 9260 §3), with those of the extensions: RFC 3758, RFC
+//! 4820, RFC 4895, RFC 5061, RFC 6525, RFC 8260 and RFC 9653.
 //!
 //! # Layout
 //!
 //! A packet is a common header and chunks. A chunk is type, flags, length, value, and padding with zeros to four
-//! bytes. The value of a control chunk is fixed fields, then parameters or error causes, which are TLVs
-//! (RFC 9260 §3.2.1). Integers are big-endian; only the checksum is not (RFC 9260 Appendix A).
+//! bytes. The value of a control chunk is fixed fields, then parameters or error causes, which are TLVs (RFC 9260
+//! §3.2.1). Integers are big-endian; only the checksum is not (RFC 9260 Appendix A).
 //!
 //! A length counts its own header and never the padding behind it. So a chunk's length leaves out the padding of its
 //! last parameter, and counts that of the others (RFC 9260 §3.2); readers take it either way.
@@ -13,15 +13,15 @@
 //! # Reading
 //!
 //! Everything borrows from the packet and allocates nothing. [`Packet::parse`] checks what concerns the whole packet,
-//! [`Packet::chunks`] gives [`RawChunk`]s, and each chunk type has a `parse` for the value of its chunk; [`Chunk`] is any
-//! of them. Readers check form, not meaning: a tag of zero or a host name address is given to the caller, who knows what the RFC asks for.
-//! Unknown types keep their number and bytes.
+//! [`Packet::chunks`] gives [`RawChunk`]s, and each chunk type has a `parse` for the value of its chunk; [`Chunk`] is
+//! any of them. Readers check form, not meaning: a tag of zero or a host name address is given to the caller, who
+//! knows what the RFC asks for. Unknown types keep their number and bytes.
 //!
 //! # Writing
 //!
 //! Functions append to a caller's `Vec<u8>`, so that several packets may lie one after another in it:
-//! [`begin_packet`], any number of `write_` functions, [`finish_packet`]. Parameters and causes are written through the
-//! [`Writer`](crate::tlv::Writer) that [`write_init`], [`write_abort`], [`write_error`], [`write_asconf`],
+//! [`begin_packet`], any number of `write_` functions, [`finish_packet`]. Parameters and causes are written through
+//! the [`Writer`](crate::tlv::Writer) that [`write_init`], [`write_abort`], [`write_error`], [`write_asconf`],
 //! [`write_asconf_ack`] and [`write_reconfig`] pass on. An AUTH is filled in when the chunks behind it are written.
 
 mod asconf;

@@ -355,7 +355,8 @@ pub fn write_reconfig(buf: &mut Vec<u8>, params: impl FnOnce(&mut Writer<'_>)) {
     write_chunk_of_tlvs(buf, ChunkType::RE_CONFIG, 0, &[], params);
 }
 
-/// Appends an Outgoing SSN Reset Request; no streams means all (RFC 6525 §4.1). Callers keep the list within the packet.
+/// Appends an Outgoing SSN Reset Request; no streams means all (RFC 6525 §4.1). Callers keep the list within the
+/// packet.
 pub fn write_outgoing_ssn_reset(
     w: &mut Writer<'_>,
     request_seq: RequestSeq,
@@ -371,7 +372,8 @@ pub fn write_outgoing_ssn_reset(
     });
 }
 
-/// Appends an Incoming SSN Reset Request; no streams means all (RFC 6525 §4.2). Callers keep the list within the packet.
+/// Appends an Incoming SSN Reset Request; no streams means all (RFC 6525 §4.2). Callers keep the list within the
+/// packet.
 pub fn write_incoming_ssn_reset(w: &mut Writer<'_>, request_seq: RequestSeq, streams: &[StreamId]) {
     w.tlv(ParamType::INCOMING_SSN_RESET.0, |w| {
         w.u32(request_seq.0);

@@ -40,8 +40,9 @@ proptest! {
     #[test]
     fn rfc3758_3_2_forward_tsn(
         tsn: u32,
-        streams in prop::collection::vec(any::<(u16, u16)>().prop_map(|(stream, ssn)| (StreamId(stream), Ssn(ssn))), 0..20),
+        streams in prop::collection::vec(any::<(u16, u16)>(), 0..20),
     ) {
+        let streams: Vec<_> = streams.into_iter().map(|(stream, ssn)| (StreamId(stream), Ssn(ssn))).collect();
         round_trip(|buf| write_forward_tsn(buf, Tsn(tsn), &streams), |chunk| {
             let Chunk::ForwardTsn(forward) = chunk else { panic!("{chunk:?}") };
             prop_assert_eq!(forward.new_cumulative_tsn, Tsn(tsn));
@@ -157,7 +158,10 @@ proptest! {
     }
 
     #[test]
-    fn rfc5061_4_1_2_asconf_ack(serial: u32, responses in prop::collection::vec((any::<u32>(), any::<Option<bool>>()), 0..6)) {
+    fn rfc5061_4_1_2_asconf_ack(
+        serial: u32,
+        responses in prop::collection::vec((any::<u32>(), any::<Option<bool>>()), 0..6),
+    ) {
         let causes = |both: bool| {
             let first = Cause::ResourceShortage(&[0xc0, 1, 0, 8, 0, 0, 0, 1]);
             if both { vec![first, Cause::IllegalAsconfAck] } else { vec![first] }
@@ -205,7 +209,7 @@ proptest! {
             ReconfigParam::Response {
                 response_seq,
                 result: ReconfigResult(result),
-                next_tsns: next_tsns.map(|(sender, receiver)| NextTsns { sender: Tsn(sender), receiver: Tsn(receiver) }),
+                next_tsns: next_tsns.map(|(a, b)| NextTsns { sender: Tsn(a), receiver: Tsn(b) }),
             },
             ReconfigParam::AddOutgoingStreams { request_seq, new_streams },
             ReconfigParam::AddIncomingStreams { request_seq, new_streams },
@@ -298,7 +302,8 @@ proptest! {
         items in prop::collection::vec((prop_oneof![13u16..=18, 0xc001u16..=0xc006, 5u16..=6], bytes()), 0..6),
         fixed in prop::collection::vec(any::<u8>(), 0..24),
     ) {
-        let value = [fixed, written(|w| items.iter().for_each(|(kind, value)| w.tlv(*kind, |w| w.bytes(value))))].concat();
+        let tlvs = written(|w| items.iter().for_each(|(kind, value)| w.tlv(*kind, |w| w.bytes(value))));
+        let value = [fixed, tlvs].concat();
         let mut buf = Vec::new();
         let start = begin_packet(&mut buf, &HEADER);
         write_chunk(&mut buf, ChunkType(kind), flags, &value);
