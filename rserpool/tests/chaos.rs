@@ -11,6 +11,7 @@ use rserpool::config::AssociationLoss;
 use rserpool::ids::PoolHandle;
 use rserpool::sim::{Chaos, Deployment, DirectProfile, Summary};
 use rserpool::wire::policy::PolicyParam;
+use sctp::sim::LinkConfig;
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -43,6 +44,10 @@ impl Drop for Report<'_> {
 }
 
 fn seeds() -> Vec<u64> {
+    seeds_or(20)
+}
+
+fn seeds_or(runs: u64) -> Vec<u64> {
     let number = |name| {
         std::env::var(name)
             .ok()
@@ -50,7 +55,7 @@ fn seeds() -> Vec<u64> {
     };
     match number("RSERPOOL_CHAOS_SEED") {
         Some(seed) => vec![seed],
-        None => (0..number("RSERPOOL_CHAOS_RUNS").unwrap_or(20)).collect(),
+        None => (0..number("RSERPOOL_CHAOS_RUNS").unwrap_or(runs)).collect(),
     }
 }
 
@@ -161,5 +166,17 @@ fn keep_alives_alone_find_the_dead() {
             ..Chaos::default()
         };
         run("keep_alives_alone_find_the_dead", seed, chaos, deployment);
+    }
+}
+
+#[test]
+fn everything_fails_over_sctp() {
+    for seed in seeds_or(5) {
+        let link = LinkConfig::lan().loss(0.01).reordering(0.02, Duration::from_millis(5));
+        let deployment = Deployment::full(seed, &[link])
+            .registrars(1)
+            .elements(&pool(), 5, &PolicyParam::LeastUsed { load: 0 })
+            .users(&pool(), 5);
+        run("everything_fails_over_sctp", seed, Chaos::default(), deployment);
     }
 }

@@ -10,10 +10,21 @@ use std::time::Duration;
 use rserpool::ids::PoolHandle;
 use rserpool::sim::{Chaos, Deployment, DirectProfile};
 use rserpool::wire::policy::PolicyParam;
+use sctp::sim::LinkConfig;
 
-fn trace(seed: u64) -> (u64, u64) {
+/// Runs a deployment on messages and one on SCTP.
+fn trace(seed: u64) -> [(u64, u64); 2] {
+    let link = LinkConfig::lan().loss(0.02).corruption(0.01);
+    [
+        Deployment::direct(seed, DirectProfile::default()),
+        Deployment::full(seed, &[link]),
+    ]
+    .map(run)
+}
+
+fn run(deployment: Deployment) -> (u64, u64) {
     let pool = PoolHandle::new("EchoPool").unwrap();
-    let mut deployment = Deployment::direct(seed, DirectProfile::default())
+    let mut deployment = deployment
         .registrars(1)
         .elements(&pool, 5, &PolicyParam::Random)
         .users(&pool, 5);
@@ -25,9 +36,10 @@ fn trace(seed: u64) -> (u64, u64) {
 #[test]
 fn the_same_seed_gives_the_same_trace() {
     let first = trace(7);
-    assert!(first.0 > 1000, "{first:?}");
+    assert!(first.iter().all(|(lines, _)| *lines > 1000), "{first:?}");
     assert_eq!(first, trace(7));
-    assert_ne!(first.1, trace(8).1);
+    let other = trace(8);
+    assert!(first[0] != other[0] && first[1] != other[1]);
 }
 
 #[test]

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use sctp::Instant;
 use sctp::random::Random;
-use sctp::sim::seed_of;
+use sctp::sim::{LinkConfig, seed_of};
 use sctp::timer::TimerQueue;
 
 use super::chaos::{Chaos, Fault};
 use super::direct::{DirectNetwork, DirectProfile};
+use super::full::FullNetwork;
 use super::invariants::{Deadlines, Invariants, check_answer};
 use super::network::{Death, Network, NodeId};
 use super::node::{Node, Plan};
@@ -68,6 +69,8 @@ pub struct Deployment {
     endpoint_config: EndpointConfig,
     request_interval: Duration,
     faults: u64,
+    /// How many addresses a node has.
+    homes: usize,
 }
 
 impl std::fmt::Debug for Deployment {
@@ -84,6 +87,13 @@ impl Deployment {
     pub fn direct(seed: u64, profile: DirectProfile) -> Self {
         let random = Random::new(seed_of(seed, "network", "direct"));
         Self::on(seed, Box::new(DirectNetwork::new(profile, random)))
+    }
+
+    /// An empty deployment on hosts with SCTP stacks. With several links, every node is on each of them.
+    pub fn full(seed: u64, links: &[LinkConfig]) -> Self {
+        let mut deployment = Self::on(seed, Box::new(FullNetwork::new(seed, links)));
+        deployment.homes = links.len();
+        deployment
     }
 
     /// An empty deployment on a network.
@@ -116,6 +126,7 @@ impl Deployment {
             endpoint_config: EndpointConfig::default(),
             request_interval: Duration::from_millis(500),
             faults: 0,
+            homes: 1,
         }
     }
 
@@ -181,9 +192,10 @@ impl Deployment {
     fn add(&mut self, kind: &str, port: u16, plan: Plan) {
         let number = u32::try_from(self.nodes.len()).expect("few nodes") + 1;
         let [_, _, high, low] = number.to_be_bytes();
+        let nets = (1..=u8::MAX).take(self.homes);
         let address = SctpAddress {
             port,
-            addresses: vec![[10, 1, high, low].into()],
+            addresses: nets.map(|net| [10, net, high, low].into()).collect(),
         };
         let id = NodeId(number);
         self.nodes
@@ -348,6 +360,13 @@ impl Deployment {
             .line(self.now, "network", format_args!("{} and {} are connected", a.0, b.0));
         self.ways.insert((a.min(b), a.max(b)), (self.now, false));
         self.network.heal(self.now, a, b);
+    }
+
+    /// Takes a link down, or puts it up again.
+    pub fn set_link_up(&mut self, link: usize, up: bool) {
+        self.trace
+            .line(self.now, "network", format_args!("link {link} is up: {up}"));
+        self.network.set_link_up(self.now, link, up);
     }
 
     /// Lets faults happen at random, from now on.

@@ -212,6 +212,8 @@ impl Network for DirectNetwork {
         }
     }
 
+    fn set_link_up(&mut self, _now: Instant, _link: usize, _up: bool) {}
+
     fn command(&mut self, now: Instant, node: NodeId, command: NetCommand) {
         assert!(self.is_up(node), "a node that is down acts");
         match command {

@@ -33,6 +33,10 @@ pub trait Network {
     /// Heals the way between two nodes.
     fn heal(&mut self, now: Instant, a: NodeId, b: NodeId);
 
+    /// Takes one of several ways between all nodes down, or puts it up again: the link that the nodes' address of this
+    /// number is on. Without effect where there are no links.
+    fn set_link_up(&mut self, now: Instant, link: usize, up: bool);
+
     /// Carries out a command of a node that is up.
     fn command(&mut self, now: Instant, node: NodeId, command: NetCommand);
 
