@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display};
 use std::future::Future;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -55,6 +56,20 @@ pub fn run(name: &str, program: impl Future<Output = Result<ExitCode, Failure>>)
         eprintln!("{name}: {failure}");
         ExitCode::FAILURE
     })
+}
+
+/// Writes a line to standard output, as [`println!`] does. But whoever was reading may have gone, which is no reason to
+/// end in the middle of something.
+#[macro_export]
+macro_rules! say {
+    ($($what:tt)*) => {
+        $crate::program::say(format_args!($($what)*))
+    };
+}
+
+/// What [`say!`] does.
+pub fn say(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stdout(), "{line}");
 }
 
 /// Comes to its end when the user wants the program to: with SIGINT or SIGTERM.

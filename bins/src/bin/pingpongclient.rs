@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use bins::args::{self, HelpArgs, NetArgs, RegistrarArgs};
 use bins::client::pingpong::Verdict;
-use bins::client::player::{Happening, Player, explain};
+use bins::client::play::{Happening, explain, why};
+use bins::client::player::Player;
 use bins::demo::report::Report;
 use bins::log::LogArgs;
 use bins::program::{self, Failure, GOODBYE, Network};
 use bins::protocol::pingpong::DEFAULT_POOL;
+use bins::say;
 use clap::Parser;
 use rserpool::api::PoolUserClient;
 use rserpool::config::SessionConfig;
@@ -112,9 +114,9 @@ async fn play(args: Args) -> Result<ExitCode, Failure> {
         account: player.finish().account().clone(),
     };
     if args.json {
-        println!("{}", report.to_json());
+        say!("{}", report.to_json());
     } else {
-        println!("{report}");
+        say!("{report}");
     }
     user.shut_down(GOODBYE).await;
     network.close().await;
@@ -134,15 +136,15 @@ fn tell(args: &Args, happening: &Happening) {
             pe,
             after_failover: false,
             ..
-        } => println!("element {pe} serves"),
-        Happening::Serves { pe, sent, .. } => println!("element {pe} serves now; {sent} pings sent to it again"),
+        } => say!("element {pe} serves"),
+        Happening::Serves { pe, sent, .. } => say!("element {pe} serves now; {sent} pings sent to it again"),
         Happening::Pong { pong, verdict } => {
             if let Verdict::Answer {
                 failover: Some(failover),
                 ..
             } = verdict
             {
-                println!("failover completed after {} ms", failover.as_millis());
+                say!("failover completed after {} ms", failover.as_millis());
             }
             let what = match verdict {
                 Verdict::Answer { round_trip, .. } => format!("{:.1} ms", round_trip.as_secs_f64() * 1000.0),
@@ -150,12 +152,12 @@ fn tell(args: &Args, happening: &Happening) {
                 Verdict::Unasked => "not asked for".to_owned(),
             };
             if !args.quiet {
-                println!("pong {}, reply {}: {what}", pong.message_no, pong.reply_no);
+                say!("pong {}, reply {}: {what}", pong.message_no, pong.reply_no);
             }
         }
-        Happening::Lost { pe, reason } => println!("element {pe} is given up: {reason:?}"),
-        Happening::Unavailable(reason) => println!("waiting for {}: {}", args.poolhandle, explain(reason)),
-        Happening::Nonsense => println!("that was no pong"),
+        Happening::Lost { pe, reason } => say!("element {pe} is given up: {}", why(*reason)),
+        Happening::Unavailable(reason) => say!("waiting for {}: {}", args.poolhandle, explain(reason)),
+        Happening::Nonsense => say!("that was no pong"),
         Happening::Over => {}
     }
 }

@@ -16,6 +16,7 @@ use bins::demo::ports::{HOME, free_udp_port};
 use bins::demo::{Plan, Show, timing};
 use bins::log::LogArgs;
 use bins::program::{self, Failure, GOODBYE, Network};
+use bins::say;
 use bins::service::pingpong::PingPong;
 use clap::{Parser, Subcommand};
 use rserpool::api::{PoolElementServer, PoolUserClient, RegistrarServer};
@@ -151,9 +152,9 @@ async fn demonstrate(args: Args) -> Result<ExitCode, Failure> {
     let report = Show::new(plan, player, elements, display).run().await?;
 
     if args.json {
-        println!("{}", report.to_json());
+        say!("{}", report.to_json());
     } else {
-        println!("\n{report}");
+        say!("\n{report}");
     }
     user.shut_down(GOODBYE).await;
     registrar.shut_down(GOODBYE).await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bins::args::{self, AnnounceChoice, HelpArgs, Local, NetArgs};
 use bins::log::LogArgs;
 use bins::program::{self, Failure, GOODBYE, Network};
+use bins::say;
 use clap::Parser;
 use rserpool::api::{RegistrarServer, StartError};
 use rserpool::config::{ASAP_PORT, Announce, ConfigError, RegistrarConfig};
@@ -139,12 +140,12 @@ async fn serve(args: Args) -> Result<ExitCode, Failure> {
     })?;
     let address = args::show(registrar.address());
     if args.json {
-        println!(
+        say!(
             "{}",
             json!({ "event": "started", "registrar": registrar.id().to_string(), "address": address })
         );
     } else if !args.quiet {
-        println!(
+        say!(
             "registrar {} at {address}, UDP port {}; Ctrl-C ends it",
             registrar.id(),
             args.net.udp_port
@@ -155,8 +156,8 @@ async fn serve(args: Args) -> Result<ExitCode, Failure> {
     loop {
         tokio::select! {
             event = registrar.event() => match event {
-                Some(event) if args.json => println!("{}", as_json(&event)),
-                Some(event) if !args.quiet => println!("{}", as_text(&event)),
+                Some(event) if args.json => say!("{}", as_json(&event)),
+                Some(event) if !args.quiet => say!("{}", as_text(&event)),
                 Some(_) => {}
                 None => return Err(Failure("the registrar has ended".to_owned())),
             },

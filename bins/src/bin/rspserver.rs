@@ -7,6 +7,7 @@ use bins::args::{self, HelpArgs, NetArgs, RegistrarArgs};
 use bins::log::LogArgs;
 use bins::program::{self, Failure, GOODBYE, Network};
 use bins::protocol::pingpong;
+use bins::say;
 use bins::service::echo::{self, Echo};
 use bins::service::pingpong::PingPong;
 use bins::service::watched::{Notice, Watched};
@@ -105,7 +106,7 @@ async fn serve<S: Service + Send + 'static>(args: Args, default_pool: &str, serv
     let pe = element.pe_id().await?;
     if !args.quiet {
         let address = args::show(element.address());
-        println!(
+        say!(
             "element {pe} of {pool} at {address}, UDP port {}; Ctrl-C ends it",
             args.net.udp_port
         );
@@ -122,14 +123,14 @@ async fn serve<S: Service + Send + 'static>(args: Args, default_pool: &str, serv
                 Some(ElementEvent::Registered { pe, again, .. }) => {
                     let first = give_up.take().is_some();
                     if !args.quiet && (first || !again) {
-                        println!("element {pe} of {pool} is registered");
+                        say!("element {pe} of {pool} is registered");
                     }
                 }
                 Some(ElementEvent::RegistrationFailed { reason: RegistrationFailure::Refused(error) }) => {
                     let reason = error.map_or_else(|| "no reason given".to_owned(), |error| error.to_string());
                     return Err(Failure(format!("the registrar refuses to register an element of {pool}: {reason}")));
                 }
-                Some(ElementEvent::RegistrarLost) if !args.quiet => println!("the registrar is lost, looking for one"),
+                Some(ElementEvent::RegistrarLost) if !args.quiet => say!("the registrar is lost, looking for one"),
                 Some(_) => {}
                 None => return Err(Failure("the pool element has ended".to_owned())),
             },
@@ -145,15 +146,15 @@ async fn serve<S: Service + Send + 'static>(args: Args, default_pool: &str, serv
 
 fn tell(session: SessionId, notice: &Notice) {
     match notice {
-        Notice::Started => println!("session {session} has started"),
+        Notice::Started => say!("session {session} has started"),
         Notice::CookieEchoed(cookie) => match pingpong::Cookie::decode(cookie.as_bytes()) {
-            Ok(cookie) => println!(
+            Ok(cookie) => say!(
                 "session {session} goes on from its cookie at reply {}",
                 cookie.next_reply_no
             ),
-            Err(_) => println!("session {session} brings a cookie of {} bytes", cookie.as_bytes().len()),
+            Err(_) => say!("session {session} brings a cookie of {} bytes", cookie.as_bytes().len()),
         },
-        Notice::Ended(SessionEnd::Graceful) => println!("session {session} has ended"),
-        Notice::Ended(SessionEnd::Lost) => println!("session {session} is lost"),
+        Notice::Ended(SessionEnd::Graceful) => say!("session {session} has ended"),
+        Notice::Ended(SessionEnd::Lost) => say!("session {session} is lost"),
     }
 }

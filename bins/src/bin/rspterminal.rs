@@ -8,6 +8,7 @@ use bins::args::{self, HelpArgs, NetArgs, RegistrarArgs};
 use bins::client::terminal::{Line, line};
 use bins::log::LogArgs;
 use bins::program::{self, Failure, GOODBYE, Network};
+use bins::say;
 use bins::service::echo::DEFAULT_POOL;
 use clap::Parser;
 use rserpool::api::PoolUserClient;
@@ -99,8 +100,8 @@ async fn talk(args: Args) -> Result<ExitCode, Failure> {
 fn show(args: &Args, line: Option<Line>) {
     let colour = std::io::stdout().is_terminal();
     match line {
-        Some(Line::Reply(text)) if colour => println!("\x1b[34m{text}\x1b[0m"),
-        Some(Line::Reply(text)) => println!("{text}"),
+        Some(Line::Reply(text)) if colour => say!("\x1b[34m{text}\x1b[0m"),
+        Some(Line::Reply(text)) => say!("{text}"),
         Some(Line::Notice(text)) if !args.quiet => eprintln!("{text}"),
         _ => {}
     }

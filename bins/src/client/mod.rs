@@ -1,5 +1,6 @@
 //! What the clients do: accounts without I/O, and what plays them over sessions.
 
 pub mod pingpong;
+pub mod play;
 pub mod player;
 pub mod terminal;

@@ -1,57 +1,23 @@
-//! Plays ping-pong over a session: the [`Ledger`] at work.
+//! Plays ping-pong over a session: [`Play`] with a session and a clock.
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rserpool::api::SessionHandle;
 use rserpool::ids::PeId;
-use rserpool::session::{FailoverReason, SessionError, SessionEvent, Unavailable};
+use rserpool::session::{SessionError, SessionEvent};
 use sctp::serial::StreamId;
 
-use super::pingpong::{Ledger, Verdict};
-use crate::protocol::pingpong::{Cookie, PPID_PINGPONG, Packet, Ping, Pong};
+use super::pingpong::Ledger;
+use super::play::{Happening, Play};
+use crate::protocol::pingpong::{PPID_PINGPONG, Ping};
 
-/// Something worth telling.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Happening {
-    /// A server took the session over, or the first one took it.
-    Serves {
-        /// The server.
-        pe: PeId,
-        /// Whether it is not the first.
-        after_failover: bool,
-        /// Pings that were sent again, or had waited.
-        sent: usize,
-    },
-    /// A pong arrived.
-    Pong {
-        /// The pong.
-        pong: Pong,
-        /// What it was.
-        verdict: Verdict,
-    },
-    /// The session gave its server up.
-    Lost {
-        /// The server.
-        pe: PeId,
-        /// Why.
-        reason: FailoverReason,
-    },
-    /// There is no server at the moment; the session goes on trying.
-    Unavailable(Unavailable),
-    /// A message that is no pong; the server was given up.
-    Nonsense,
-    /// The session is over.
-    Over,
-}
-
-/// A player: a session, its ledger and a clock.
+/// A player.
 #[derive(Debug)]
 pub struct Player {
     session: SessionHandle,
-    ledger: Ledger,
+    play: Play,
     zero: Instant,
-    server: Option<PeId>,
     reply_timeout: Duration,
 }
 
@@ -60,21 +26,20 @@ impl Player {
     pub fn new(session: SessionHandle, reply_timeout: Duration) -> Self {
         Self {
             session,
-            ledger: Ledger::default(),
+            play: Play::default(),
             zero: Instant::now(),
-            server: None,
             reply_timeout,
         }
     }
 
     /// The account.
     pub const fn ledger(&self) -> &Ledger {
-        &self.ledger
+        self.play.ledger()
     }
 
     /// The server, if there is one.
     pub const fn server(&self) -> Option<PeId> {
-        self.server
+        self.play.server()
     }
 
     /// Time since the start.
@@ -91,23 +56,19 @@ impl Player {
         self.session.event().await
     }
 
-    /// Sends the next ping.
+    /// Sends the next ping, or keeps it for the next server.
     ///
     /// # Errors
     ///
     /// If the session is over.
     pub async fn ping(&mut self) -> Result<(), SessionError> {
-        let now = self.now();
-        let text = format!(
-            "Ping {} at {:.6} s",
-            self.ledger.account().requests + 1,
-            self.elapsed().as_secs_f64()
-        );
-        let was_waiting = self.ledger.account().outstanding() > 0;
-        if let Some(ping) = self.ledger.ping(now, Bytes::from(text)) {
+        let number = self.ledger().account().requests + 1;
+        let text = format!("Ping {number} at {:.6} s", self.elapsed().as_secs_f64());
+        let was_waiting = self.ledger().account().outstanding() > 0;
+        if let Some(ping) = self.play.ping(self.now(), Bytes::from(text)) {
             self.send(&ping).await?;
             if !was_waiting {
-                self.session.expect_reply(Some(self.reply_timeout)).await;
+                self.expect_reply().await;
             }
         }
         Ok(())
@@ -115,7 +76,7 @@ impl Player {
 
     /// The server is known to have ended, before the session has noticed.
     pub fn outage(&mut self) {
-        self.ledger.outage(self.now());
+        self.play.outage(self.now());
     }
 
     /// Takes in what the session said. `None` if there is nothing to tell.
@@ -124,83 +85,33 @@ impl Player {
     ///
     /// If the session is over.
     pub async fn handle(&mut self, event: Option<SessionEvent>) -> Result<Option<Happening>, SessionError> {
-        let happening = match event {
-            Some(SessionEvent::Connected { pe }) => self.serve(pe, false).await?,
-            Some(SessionEvent::FailoverCompleted { pe, .. }) => self.serve(pe, true).await?,
-            Some(SessionEvent::FailoverStarted { pe, reason }) => {
-                self.ledger.server_lost(self.now());
-                self.server = None;
-                Happening::Lost { pe, reason }
-            }
-            Some(SessionEvent::Message {
-                ppid: PPID_PINGPONG,
-                payload,
-                ..
-            }) => match Packet::decode(&payload) {
-                Ok(Packet::Pong(pong)) => self.pong(pong).await,
-                _ => self.nonsense().await,
-            },
-            Some(SessionEvent::Message { .. }) => self.nonsense().await,
-            Some(SessionEvent::CookieReceived { cookie }) => {
-                // A cookie that is none of ours is the next server's to judge.
-                if let Ok(cookie) = Cookie::decode(cookie.as_bytes()) {
-                    self.ledger.cookie(&cookie);
-                }
-                return Ok(None);
-            }
-            Some(SessionEvent::Unavailable { reason }) => Happening::Unavailable(reason),
-            Some(SessionEvent::Ended { .. }) | None => Happening::Over,
-        };
-        Ok(Some(happening))
-    }
-
-    async fn serve(&mut self, pe: PeId, after_failover: bool) -> Result<Happening, SessionError> {
-        self.server = Some(pe);
-        let pings = self.ledger.new_server();
-        for ping in &pings {
+        let step = self.play.handle(self.now(), event);
+        for ping in &step.send {
             self.send(ping).await?;
         }
-        if !pings.is_empty() {
-            self.session.expect_reply(Some(self.reply_timeout)).await;
+        if step.fail_over {
+            self.session.fail_over(true).await;
+        } else if matches!(step.happening, Some(Happening::Serves { .. } | Happening::Pong { .. })) {
+            self.expect_reply().await;
         }
-        Ok(Happening::Serves {
-            pe,
-            after_failover,
-            sent: pings.len(),
-        })
+        Ok(step.happening)
     }
 
-    async fn pong(&mut self, pong: Pong) -> Happening {
-        let verdict = self.ledger.pong(self.now(), &pong);
-        if self.ledger.account().outstanding() > 0 {
+    /// As long as answers are due, the server must give one from time to time.
+    async fn expect_reply(&self) {
+        if self.ledger().account().outstanding() > 0 {
             self.session.expect_reply(Some(self.reply_timeout)).await;
         }
-        Happening::Pong { pong, verdict }
-    }
-
-    async fn nonsense(&mut self) -> Happening {
-        self.session.fail_over(true).await;
-        Happening::Nonsense
     }
 
     async fn send(&self, ping: &Ping) -> Result<(), SessionError> {
         self.session.send(StreamId(0), PPID_PINGPONG, ping.encode()).await
     }
 
-    /// Ends the session and returns the ledger.
+    /// Ends the session and returns the account.
     pub fn finish(self) -> Ledger {
-        self.session.close();
-        self.ledger
-    }
-}
-
-/// Why there is no server, and what to do about it.
-pub fn explain(reason: &Unavailable) -> String {
-    match reason {
-        Unavailable::NoRegistrar => "no registrar was found".to_owned(),
-        Unavailable::NoAnswer => "the registrar does not answer".to_owned(),
-        Unavailable::Refused(error) => format!("the registrar refuses: {error}"),
-        Unavailable::NoElement => "the pool has no server".to_owned(),
-        Unavailable::Unreachable => "no server of the pool can be reached".to_owned(),
+        let Self { session, play, .. } = self;
+        session.close();
+        play.into_ledger()
     }
 }

@@ -2,7 +2,7 @@
 
 use rserpool::session::SessionEvent;
 
-use super::player::explain;
+use super::play::{explain, why};
 
 /// A line to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub fn line(pool: &str, event: &SessionEvent) -> Option<Line> {
         }
         SessionEvent::CookieReceived { .. } => return None,
         SessionEvent::Connected { pe } => format!("element {pe} serves"),
-        SessionEvent::FailoverStarted { pe, reason } => format!("element {pe} is given up: {reason:?}"),
+        SessionEvent::FailoverStarted { pe, reason } => format!("element {pe} is given up: {}", why(*reason)),
         SessionEvent::FailoverCompleted { pe, .. } => format!("element {pe} serves now"),
         SessionEvent::Unavailable { reason } => format!("waiting for {pool}: {}", explain(reason)),
         SessionEvent::Ended { .. } => "the session is over".to_owned(),

@@ -10,7 +10,8 @@ use super::children::{Elements, Named};
 use super::display::Display;
 use super::report::Report;
 use crate::client::pingpong::Verdict;
-use crate::client::player::{Happening, Player, explain};
+use crate::client::play::{Happening, explain, why};
+use crate::client::player::Player;
 use crate::program::{self, Failure};
 
 /// How long the first element may take to come up.
@@ -152,7 +153,7 @@ impl<W: Write> Show<W> {
             }
             Some(Happening::Unavailable(reason)) => format!("waiting: {}", explain(&reason)),
             Some(Happening::Lost { pe, reason }) if self.killed != Some(pe) => {
-                format!("{} is given up: {reason:?}", self.name(pe))
+                format!("{} is given up: {}", self.name(pe), why(reason))
             }
             Some(Happening::Nonsense) => "that was no pong".to_owned(),
             Some(Happening::Over) => return Err(Failure("the session is over".to_owned())),
