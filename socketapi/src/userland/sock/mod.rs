@@ -10,6 +10,8 @@ mod connect;
 mod events;
 mod recv;
 mod send;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
