@@ -107,13 +107,15 @@ impl Controller {
         self.burst_allowance = self.burst_allowance.max(self.max_burst * self.mtu());
     }
 
-    /// A SACK came. Each one allows a burst, on top of what earlier ones allowed: several that are handled together
-    /// allow as much as if they had come apart.
+    /// A SACK came. It allows a burst, on top of what earlier ones allowed: several that are handled together allow as
+    /// much as if they had come apart. A SACK for a whole train of packets, from a peer that took them in at once,
+    /// stands for several: it allows a train as long and one packet more, so that trains grow with the window.
     pub(crate) fn on_acked(&mut self, acked: &Acked) {
         each!(&mut self.algorithm, algorithm => algorithm.on_acked(acked));
         self.one_packet = false;
         let burst = self.max_burst * self.mtu();
-        self.burst_allowance = (self.burst_allowance + burst).min(self.cwnd().max(burst));
+        let allowed = burst.max(acked.bytes.saturating_add(self.mtu()));
+        self.burst_allowance = self.burst_allowance.saturating_add(allowed).min(self.cwnd().max(burst));
     }
 
     /// A loss was found by missing reports (§7.2.3).
@@ -166,6 +168,26 @@ mod tests {
         let mut unlimited = Controller::new(CongestionControl::Rfc9260, 1000, true, 0);
         (0..100).for_each(|_| unlimited.on_sent(1000));
         assert!(unlimited.may_send(0));
+    }
+
+    #[test]
+    fn rfc9260_6_1_d_a_sack_for_a_train_of_packets_allows_another_one() {
+        let mut cc = Controller::new(CongestionControl::Rfc9260, 1000, true, 4);
+        let sack = |cc: &mut Controller, bytes: usize| cc.on_acked(&acked(bytes, cc.cwnd()));
+        (0..100).for_each(|_| sack(&mut cc, 2000));
+        let send = |cc: &mut Controller| {
+            let mut sent = 0;
+            while cc.may_send(0) {
+                cc.on_sent(1000);
+                sent += 1;
+            }
+            sent
+        };
+        send(&mut cc);
+        sack(&mut cc, 2000);
+        assert_eq!(send(&mut cc), 4);
+        sack(&mut cc, 20_000);
+        assert_eq!(send(&mut cc), 21);
     }
 
     #[test]
