@@ -13,11 +13,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Bytes of a run.
-const VOLUME: usize = 256 << 20;
+const VOLUME: usize = 512 << 20;
 /// Bytes before a run is measured: windows open, buffers are there.
 const WARM_UP: usize = 16 << 20;
 /// How often each mode runs.
-const RUNS: usize = 5;
+const RUNS: usize = 7;
 /// The path MTU: that of Ethernet, although the loopback interface carries more.
 const MTU: u16 = 1500;
 

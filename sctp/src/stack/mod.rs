@@ -134,6 +134,11 @@ impl Stack {
         None
     }
 
+    /// Whether [`poll_transmit`](Self::poll_transmit) is worth a call: if this is false it has nothing to write.
+    pub fn wants_transmit(&self) -> bool {
+        !self.replies.is_empty() || self.to_transmit.front().is_some()
+    }
+
     /// The next event, oldest first.
     pub fn poll_event(&mut self) -> Option<(EndpointId, AssocId, Event)> {
         while let Some(id) = self.to_tell.front() {

@@ -132,7 +132,7 @@ impl Socket {
 
     pub(crate) fn recv(&self) -> Operation<'_, impl FnMut(&mut Sockets, Instant) -> Attempt<Received>> {
         let endpoint = self.0.endpoint;
-        Operation::new(self.0.shard(), move |sockets, now| sockets.recv(now, endpoint))
+        Operation::receive(self.0.shard(), move |sockets, now| sockets.recv(now, endpoint))
     }
 
     pub(crate) fn send(
@@ -336,14 +336,14 @@ impl Stream {
 
     pub(crate) fn recv(&self) -> Operation<'_, impl FnMut(&mut Sockets, Instant) -> Attempt<Option<Message>>> {
         let (endpoint, id) = (self.0.endpoint, self.0.id);
-        Operation::new(self.0.shard(), move |sockets, now| {
+        Operation::receive(self.0.shard(), move |sockets, now| {
             sockets.recv_message(now, endpoint, id)
         })
     }
 
     pub(crate) fn recv_any(&self) -> Operation<'_, impl FnMut(&mut Sockets, Instant) -> Attempt<Option<Received>>> {
         let (endpoint, id) = (self.0.endpoint, self.0.id);
-        Operation::new(self.0.shard(), move |sockets, now| sockets.recv_from(now, endpoint, id))
+        Operation::receive(self.0.shard(), move |sockets, now| sockets.recv_from(now, endpoint, id))
     }
 
     pub(crate) fn send(

@@ -32,6 +32,8 @@ pub(crate) struct Shard {
 #[derive(Debug)]
 struct Core {
     sockets: Sockets,
+    /// The time when the clock was read last.
+    now: Instant,
     /// When the driver will look at the time by itself.
     armed: Option<Instant>,
     /// How many handles and sockets need the stack.
@@ -76,6 +78,7 @@ impl Shard {
     pub(crate) fn new(sockets: Sockets, device: Device) -> Self {
         let core = Core {
             sockets,
+            now: Instant::ZERO,
             armed: None,
             users: 1,
             stopped: false,
@@ -99,7 +102,7 @@ impl Shard {
         if core.stopped {
             return Err(Error::StackStopped);
         }
-        let now = self.clock.now();
+        let now = core.read(&self.clock);
         let outcome = command(&mut core.sockets, now);
         core.sockets.settle(now);
         let mut filled = false;
@@ -123,10 +126,30 @@ impl Shard {
         Ok(outcome)
     }
 
+    /// As [`enter`](Self::enter), for a command that causes packets only now and then, and no timers: it is told the
+    /// time that was read last.
+    pub(crate) fn enter_to_receive<T>(&self, command: impl FnOnce(&mut Sockets, Instant) -> T) -> Result<T> {
+        let mut core = self.lock();
+        if core.stopped {
+            return Err(Error::StackStopped);
+        }
+        let now = core.now;
+        let outcome = command(&mut core.sockets, now);
+        core.sockets.settle(now);
+        let unsent = core.sockets.stack.wants_transmit();
+        let woken = core.sockets.take_woken();
+        drop(core);
+        if unsent && self.flush(INLINE_BATCHES) != Flushed::All {
+            self.alarm.ring();
+        }
+        wake(woken);
+        Ok(outcome)
+    }
+
     /// Gives datagrams that arrived to the engine.
     pub(crate) fn ingest(&self, datagrams: impl Iterator<Item = (RxMeta, Bytes)>) {
         let mut core = self.lock();
-        let now = self.clock.now();
+        let now = core.read(&self.clock);
         for (meta, datagram) in datagrams {
             core.sockets.stack.handle_datagram(now, &meta, datagram);
         }
@@ -161,7 +184,7 @@ impl Shard {
         for _ in 0..batches {
             if outbox.waiting.is_none() {
                 let mut core = self.lock();
-                let now = self.clock.now();
+                let now = core.read(&self.clock);
                 let filled = outbox.fill(&mut core.sockets, now, self.device.max_segments());
                 core.sockets.settle(now);
                 let early = core.is_due_before_armed();
@@ -185,7 +208,7 @@ impl Shard {
     /// Runs due timers and says when the driver is to look again. Only the driver asks.
     pub(crate) fn next_turn(&self) -> NextTurn {
         let mut core = self.lock();
-        let now = self.clock.now();
+        let now = core.read(&self.clock);
         let due = core.sockets.stack.poll_timeout();
         if due.is_some_and(|due| due <= now) {
             core.sockets.stack.handle_timeout(now);
@@ -273,6 +296,13 @@ impl Shard {
 }
 
 impl Core {
+    /// The time now.
+    fn read(&mut self, clock: &Clock) -> Instant {
+        // Threads may read the clock in one order and come here in another.
+        self.now = self.now.max(clock.now());
+        self.now
+    }
+
     /// Whether a timer is due before the driver looks at the time; true once for each earlier time.
     fn is_due_before_armed(&mut self) -> bool {
         let Some(due) = self.sockets.stack.poll_timeout() else {

@@ -5,13 +5,18 @@
 //! waits for a condition is woken when it may hold, and tries again.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use sctp::{AssocId, EndpointId, Instant};
+use tokio::task::coop;
 
 use super::shard::Shard;
 use super::sock::Sockets;
 use crate::{Error, Result};
+
+/// How many operations on a stack use up one unit of their task's budget. The runtime reckons with system calls;
+/// these are cheaper, and what comes in one datagram is best taken in one go.
+const OPERATIONS_PER_UNIT: u32 = 16;
 
 /// What an operation waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +88,8 @@ impl Waiters {
 pub(crate) struct Operation<'a, F> {
     shard: &'a Shard,
     attempt: F,
+    /// Whether it only receives.
+    receives: bool,
     registered: Option<(Interest, Ticket)>,
 }
 
@@ -98,6 +105,17 @@ where
         Self {
             shard,
             attempt,
+            receives: false,
+            registered: None,
+        }
+    }
+
+    /// An operation on a shard that only receives.
+    pub(crate) const fn receive(shard: &'a Shard, attempt: F) -> Self {
+        Self {
+            shard,
+            attempt,
+            receives: true,
             registered: None,
         }
     }
@@ -105,7 +123,12 @@ where
     /// One attempt; [`Error::WouldBlock`] where it would have to wait.
     pub(crate) fn attempt(mut self) -> Result<T> {
         let attempt = &mut self.attempt;
-        match self.shard.enter(attempt)? {
+        let outcome = if self.receives {
+            self.shard.enter_to_receive(attempt)
+        } else {
+            self.shard.enter(attempt)
+        };
+        match outcome? {
             Ok(value) => Ok(value),
             Err(Refused::Wait(_)) => Err(Error::WouldBlock),
             Err(Refused::Failed(error)) => Err(error),
@@ -120,13 +143,20 @@ where
     type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // A task that always finds something to do lets others have their turn.
+        if !coop::has_budget_remaining() {
+            drop(ready!(coop::poll_proceed(cx)));
+        }
         let Self {
             shard,
             attempt,
+            receives,
             registered,
         } = &mut *self;
-        let outcome = shard.enter(|sockets, now| {
+        let mut counts = false;
+        let attempt = |sockets: &mut Sockets, now: Instant| {
             let outcome = attempt(sockets, now);
+            counts = outcome.is_ok() && sockets.count().is_multiple_of(OPERATIONS_PER_UNIT);
             let before = registered.take();
             if let Err(Refused::Wait(interest)) = &outcome {
                 *registered = Some(sockets.register(*interest, before, cx.waker()));
@@ -134,12 +164,21 @@ where
                 sockets.unregister(interest, ticket);
             }
             outcome
-        });
-        match outcome {
-            Ok(Ok(value)) => Poll::Ready(Ok(value)),
-            Ok(Err(Refused::Wait(_))) => Poll::Pending,
-            Ok(Err(Refused::Failed(error))) | Err(error) => Poll::Ready(Err(error)),
+        };
+        let outcome = if *receives {
+            shard.enter_to_receive(attempt)
+        } else {
+            shard.enter(attempt)
+        };
+        let outcome = match outcome {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(Refused::Wait(_))) => return Poll::Pending,
+            Ok(Err(Refused::Failed(error))) | Err(error) => Err(error),
+        };
+        if counts && let Poll::Ready(unit) = coop::poll_proceed(cx) {
+            unit.made_progress();
         }
+        Poll::Ready(outcome)
     }
 }
 

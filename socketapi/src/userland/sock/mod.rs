@@ -29,6 +29,7 @@ pub(crate) struct Sockets {
     pub(crate) stack: Stack,
     endpoints: BTreeMap<EndpointId, Endpoint>,
     next_ticket: u64,
+    operations: u32,
     /// Those who wait until no association is left.
     all_ended: Waiters,
     /// Those to be woken once the lock is released.
@@ -140,6 +141,7 @@ impl Sockets {
             stack,
             endpoints: BTreeMap::new(),
             next_ticket: 0,
+            operations: 0,
             all_ended: Waiters::default(),
             woken: Vec::new(),
         }
@@ -150,6 +152,12 @@ impl Sockets {
         while let Some((endpoint, assoc, event)) = self.stack.poll_event() {
             self.on_event(now, endpoint, assoc, event);
         }
+    }
+
+    /// Counts an operation, and says which one it is.
+    pub(crate) const fn count(&mut self) -> u32 {
+        self.operations = self.operations.wrapping_add(1);
+        self.operations
     }
 
     /// Those to be woken now that the lock is released.
