@@ -1,5 +1,7 @@
 //! Full buffers: nothing is lost, nobody sleeps for ever, and futures may be dropped at any point.
 
+#![cfg(feature = "userland")]
+
 mod common;
 
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! The blocking forms on plain threads, and stacks across runtimes.
 
+#![cfg(feature = "userland")]
+
 mod common;
 
 use std::net::SocketAddr;

@@ -1,5 +1,7 @@
 //! What sockets tell about associations, and in which order.
 
+#![cfg(feature = "userland")]
+
 mod common;
 
 use common::{at, builder, impatient, next_change, next_data, stack, stack_towards, up, within};

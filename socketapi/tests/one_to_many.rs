@@ -1,5 +1,7 @@
 //! One-to-many style sockets.
 
+#![cfg(feature = "userland")]
+
 mod common;
 
 use std::collections::BTreeMap;

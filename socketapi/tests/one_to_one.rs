@@ -1,5 +1,7 @@
 //! One-to-one style sockets: listeners and streams.
 
+#![cfg(feature = "userland")]
+
 mod common;
 
 use std::time::Duration;
