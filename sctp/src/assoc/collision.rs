@@ -8,7 +8,7 @@ use super::peer_init::PeerInit;
 use super::state::State;
 use super::{Association, AssociationPhase, Identity};
 use crate::event::Event;
-use crate::path::{PathId, PathState};
+use crate::path::PathId;
 use crate::random::Random;
 use crate::serial::{Tsn, VerificationTag};
 use crate::time::Instant;
@@ -17,12 +17,18 @@ use crate::wire::Cause;
 /// What to do with an INIT for an existing association (§5.2.1, §5.2.2, §9.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum InitReply {
-    /// Answer with an INIT ACK that says this.
-    Answer { identity: Identity, tie_tags: TieTags },
+    /// Answer with an INIT ACK that says this, to this address of the peer.
+    Answer {
+        identity: Identity,
+        tie_tags: TieTags,
+        to: IpAddr,
+    },
     /// It adds addresses: refuse.
     NewAddresses(Vec<IpAddr>),
     /// Discard it; the SHUTDOWN ACK goes out again.
     ShutdownAckAgain,
+    /// Discard it.
+    Discard,
 }
 
 /// What a valid State Cookie means for an existing association (§5.2.4).
@@ -63,14 +69,22 @@ impl Association {
             }
         }
         match phase {
-            // §5.2.1: the same parameters as in the own INIT.
-            AssociationPhase::CookieWait => InitReply::Answer {
-                identity: self.identity(),
-                tie_tags: TieTags::default(),
-            },
+            // §5.2.1: the same parameters as in the own INIT, and only to an address that the user named. Anybody can
+            // list one of those, and would learn the own tag.
+            AssociationPhase::CookieWait => {
+                let named = |address: &IpAddr| self.find_path(*address).is_some();
+                let mut usable = [source].into_iter().chain(peer.addresses.iter().copied());
+                let to = usable.find(|address| named(address) && address.is_ipv4() == source.is_ipv4());
+                to.map_or(InitReply::Discard, |to| InitReply::Answer {
+                    identity: self.identity(),
+                    tie_tags: TieTags::default(),
+                    to,
+                })
+            }
             AssociationPhase::CookieEchoed => InitReply::Answer {
                 identity: self.identity(),
                 tie_tags: self.tie_tags(random),
+                to: source,
             },
             // §5.2.2: a new tag, and tie-tags that lead back here.
             _ => {
@@ -81,6 +95,7 @@ impl Association {
                 InitReply::Answer {
                     identity,
                     tie_tags: self.tie_tags(random),
+                    to: source,
                 }
             }
         }
@@ -105,6 +120,14 @@ impl Association {
         cookie.local_tag == self.local_tag && cookie.peer.initiate_tag == self.peer_tag
     }
 
+    /// Whether a cookie can be of this association: of its ports, and naming one of its peer's addresses. Its tag alone
+    /// proves nothing, since whoever collects many cookies hits somebody's tag in the end.
+    pub(crate) fn may_own(&self, cookie: &StateCookie) -> bool {
+        let mut named = [cookie.source].into_iter().chain(cookie.peer.addresses.iter().copied());
+        (self.local.port, self.peer_port) == (cookie.local_port, cookie.peer_port)
+            && named.any(|address| self.find_path(address).is_some())
+    }
+
     /// Table 12 of §5.2.4.
     pub(crate) fn cookie_action(&self, cookie: &StateCookie) -> CookieAction {
         let local_matches = cookie.local_tag == self.local_tag;
@@ -120,15 +143,25 @@ impl Association {
     }
 
     /// Action B: the set-up that the peer began completes here. In ESTABLISHED only the peer's tag changes.
-    pub(crate) fn on_collision(&mut self, now: Instant, cookie: &StateCookie, from: PathId, random: &mut Random) {
+    pub(crate) fn on_collision(&mut self, now: Instant, cookie: &StateCookie, from: IpAddr, random: &mut Random) {
         if self.phase().is_setup() {
             self.adopt_peer(now, &cookie.peer);
+            self.add_peer_addresses(now, &[cookie.source]);
+            if self.phase() == AssociationPhase::CookieWait {
+                let told = cookie.peer.addresses.iter().copied().chain([cookie.source]);
+                self.keep_paths(&told.collect::<Vec<_>>(), Some(cookie.source));
+            }
             self.control.clear();
-            self.establish_by_cookie(now, cookie, random);
+            self.establish(now, self.acknowledged_path(cookie), random);
         } else {
             self.peer_tag = cookie.peer.initiate_tag;
         }
-        self.acknowledge_cookie(Some(from));
+        self.control.cookie_ack = Some(self.reply_path_to(from));
+    }
+
+    /// The path that the INIT ACK with `cookie` went to: the peer has got it there (§5.4 rule 2).
+    fn acknowledged_path(&self, cookie: &StateCookie) -> PathId {
+        self.find_path(cookie.source).unwrap_or(self.control_path)
     }
 
     /// Action D: completes an own set-up; the peer missed the COOKIE ACK otherwise.
@@ -136,25 +169,22 @@ impl Association {
         &mut self,
         now: Instant,
         cookie: &StateCookie,
-        from: PathId,
+        from: IpAddr,
         random: &mut Random,
     ) {
         if self.phase() == AssociationPhase::CookieEchoed {
             self.control.clear();
-            self.establish_by_cookie(now, cookie, random);
+            self.establish(now, self.acknowledged_path(cookie), random);
         }
-        self.acknowledge_cookie(Some(from));
-    }
-
-    /// A cookie completes the set-up: it confirms the address that it was sent to (§5.4 rule 2).
-    fn establish_by_cookie(&mut self, now: Instant, cookie: &StateCookie, random: &mut Random) {
-        let confirmed = self.paths.find(cookie.source).unwrap_or(self.control_path);
-        self.establish(now, confirmed, random);
+        self.control.cookie_ack = Some(self.reply_path_to(from));
     }
 
     /// Action A: the peer lost its state, and begins anew with the tags of the cookie. In SHUTDOWN-ACK-SENT it is
     /// told to go away; false then.
-    pub(crate) fn on_restart(&mut self, now: Instant, cookie: &StateCookie, from: PathId, random: &mut Random) -> bool {
+    ///
+    /// Of the addresses, those remain that the peer named this time: whoever had claimed them before may be somebody
+    /// else (RFC 5062 §2).
+    pub(crate) fn on_restart(&mut self, now: Instant, cookie: &StateCookie, from: IpAddr, random: &mut Random) -> bool {
         if self.phase() == AssociationPhase::ShutdownAckSent {
             self.control
                 .push_error(causes(|w| Cause::CookieReceivedWhileShuttingDown.write(w)));
@@ -174,18 +204,72 @@ impl Association {
         let outbound_streams = self.config.outbound_streams().min(cookie.peer.inbound_streams);
         failures.extend(self.outbound.set_peer(cookie.peer.a_rwnd, outbound_streams));
         self.events.extend(failures.into_iter().map(Event::SendFailed));
+        let named = cookie.peer.addresses.iter().copied().chain([cookie.source]);
+        self.keep_paths(&named.collect::<Vec<_>>(), Some(cookie.source));
         for (_, path) in self.paths.iter_mut() {
             path.restart(&self.config);
-            path.arm_probe(now, random);
-            if path.address == cookie.source {
-                path.state = PathState::Active;
-            }
         }
-        self.acknowledge_cookie(Some(from));
+        self.confirm_paths(now, self.acknowledged_path(cookie), random);
+        self.control.cookie_ack = Some(self.reply_path_to(from));
         self.events.push_back(Event::Restarted {
             outbound_streams,
             inbound_streams: self.inbound.streams(),
         });
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::super::LocalSide;
+    use super::super::peer_init::PeerInit;
+    use super::*;
+    use crate::config::AssociationConfig;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn cookie(source: &str, addresses: &[&str]) -> StateCookie {
+        StateCookie {
+            created_at: Instant::ZERO,
+            lifespan: Duration::from_secs(60),
+            local_port: 1,
+            peer_port: 2,
+            local_tag: VerificationTag(3),
+            local_initial_tsn: Tsn(4),
+            tie_tags: TieTags::default(),
+            source: ip(source),
+            destination: ip("10.0.0.9"),
+            encap: None,
+            peer: PeerInit {
+                initiate_tag: VerificationTag(5),
+                a_rwnd: 10_000,
+                outbound_streams: 1,
+                inbound_streams: 1,
+                initial_tsn: Tsn(6),
+                addresses: addresses.iter().map(|text| ip(text)).collect(),
+            },
+        }
+    }
+
+    #[test]
+    fn a_cookie_that_only_happens_to_have_the_tag_is_a_strangers() {
+        let local = LocalSide {
+            port: 1,
+            addresses: Arc::new([ip("10.0.0.9")]),
+            explicit: false,
+            encapsulation_port: None,
+        };
+        let own = cookie("10.0.0.1", &["10.0.0.2"]);
+        let (config, mut random) = (Arc::new(AssociationConfig::default()), Random::from_number(1));
+        let assoc = Association::accept(Instant::ZERO, config, local, &own, own.source, &mut random);
+        assert!(assoc.may_own(&own));
+        assert!(assoc.may_own(&cookie("10.0.0.7", &["10.0.0.2"])));
+        assert!(!assoc.may_own(&cookie("10.0.0.7", &["10.0.0.8"])));
+        assert!(!assoc.may_own(&StateCookie { peer_port: 3, ..own }));
     }
 }

@@ -51,7 +51,7 @@ impl Association {
             super::set_route(&mut path, &assoc.local, &assoc.config);
             assoc.paths.add(path);
         }
-        // §5.4 rule 1: what the user says is the peer's is.
+        // §5.4 rule 1: what the user names needs no verification.
         for (_, path) in assoc.paths.iter_mut() {
             path.state = PathState::Active;
         }
@@ -87,21 +87,11 @@ impl Association {
             path.local = path.local.or(Some(cookie.destination));
         }
         assoc.adopt_peer(now, &cookie.peer);
-        // §5.4 rule 2: the address that the INIT ACK was sent to, for who has the cookie was there. Where the COOKIE
-        // ECHO says that it comes from proves nothing.
+        // §5.4 rule 2: only where the INIT ACK went is known to be the peer's. The COOKIE ECHO says nothing about the
+        // address that it came from: who has a cookie can send it from anywhere.
         assoc.establish(now, PathId(0), random);
-        assoc.acknowledge_cookie(assoc.paths.find(source));
+        assoc.control.cookie_ack = Some(assoc.reply_path_to(source));
         assoc
-    }
-
-    /// Answers a COOKIE ECHO: to where it came from, unless that is not confirmed (§5.4).
-    pub(super) fn acknowledge_cookie(&mut self, from: Option<PathId>) {
-        let confirmed = |id: &PathId| {
-            let path = self.paths.get(*id);
-            path.is_some_and(|path| path.state != PathState::Unconfirmed)
-        };
-        let to = from.filter(confirmed).unwrap_or_else(|| self.paths.for_new_data(None));
-        self.control.cookie_ack = Some(to);
     }
 
     /// What the own INIT or INIT ACK says.
@@ -181,15 +171,16 @@ impl Association {
             return self.abort_violation(Violation::MissingCookie, causes);
         };
         let cookie = Bytes::copy_from_slice(cookie);
+        let called = self.called_address();
+        let answered = self.paths.find(source).map_or(called, |_| Some(source));
         self.adopt_peer(now, &parsed.peer);
         // The INIT ACK's source is the peer's too, whatever it lists.
         self.add_peer_addresses(now, &[source]);
-        // The COOKIE ECHO goes back to it only if it is confirmed (§5.4).
-        let from = self
-            .paths
-            .find(source)
-            .filter(|id| self.paths.get(*id).is_some_and(Path::is_active));
-        self.control_path = from.unwrap_or(self.control_path);
+        // §5.1.2: from now on the peer's addresses are those that it tells. One that the user named stays in use if
+        // none of those is: the COOKIE ECHO needs a confirmed address (§5.4).
+        let told = parsed.peer.addresses.iter().copied().chain([source]);
+        let keep: Vec<IpAddr> = told.chain(answered).collect();
+        self.keep_paths(&keep, answered);
         self.report_unrecognized(&parsed);
         let t1 = Repeat {
             at: now + self.config.rto_initial(),

@@ -188,6 +188,19 @@ impl Association {
         &self.local
     }
 
+    pub(crate) fn config(&self) -> &AssociationConfig {
+        &self.config
+    }
+
+    /// The UDP ports that a packet from `address` would bear.
+    pub(crate) fn encapsulation_from(&self, address: IpAddr) -> Option<UdpPorts> {
+        let ports = self.paths.get(self.paths.find(address)?)?.encap?;
+        Some(UdpPorts {
+            source: ports.destination,
+            destination: ports.source,
+        })
+    }
+
     /// The peer's addresses.
     pub(crate) fn peer_addresses(&self) -> impl Iterator<Item = IpAddr> {
         self.paths.iter().map(|(_, path)| path.address)
@@ -196,6 +209,28 @@ impl Association {
     /// The path that the set-up went to.
     pub(crate) const fn called_path(&self) -> PathId {
         self.control_path
+    }
+
+    /// The address that the set-up went to.
+    fn called_address(&self) -> Option<IpAddr> {
+        self.paths.get(self.control_path).map(|path| path.address)
+    }
+
+    /// Where an answer to what came from `from` goes: there, unless the address may not be the peer's (§5.4: nothing
+    /// but HEARTBEAT and HEARTBEAT ACK goes to an unconfirmed one).
+    fn reply_path(&self, from: PathId) -> PathId {
+        let confirmed = |path: &Path| path.state != PathState::Unconfirmed;
+        if self.paths.get(from).is_some_and(confirmed) {
+            from
+        } else {
+            self.paths.for_new_data(None)
+        }
+    }
+
+    /// The same for an address.
+    fn reply_path_to(&self, source: IpAddr) -> PathId {
+        let path = self.paths.find(source);
+        path.map_or_else(|| self.paths.for_new_data(None), |from| self.reply_path(from))
     }
 
     /// Whether the association ended by shutdown.
@@ -389,8 +424,11 @@ impl Association {
         let first = self.paths.get(PathId(0));
         let scope = first.map_or(Scope::Global, |path| addr::scope(path.address));
         let encap = first.and_then(|path| path.encap);
+        // Only who is on this host itself can have one of its addresses.
+        let here = first.is_some_and(|path| self.local.addresses.contains(&path.address));
         for &address in addresses {
-            if addr::scope(address) >= scope.min(Scope::Private) && self.local.reaches(address) {
+            let ours = !here && self.local.addresses.contains(&address);
+            if addr::scope(address) >= scope.min(Scope::Private) && self.local.reaches(address) && !ours {
                 let mut path = Path::new(address, &self.config, now);
                 set_route(&mut path, &self.local, &self.config);
                 path.encap = encap;
@@ -399,12 +437,19 @@ impl Association {
         }
     }
 
-    /// Enters ESTABLISHED. The path that carried the set-up is confirmed by it (§5.4); the others are probed, one a
+    /// Forgets the peer's addresses that are not in `keep`, while nothing is outstanding. Set-up goes on at `control`.
+    fn keep_paths(&mut self, keep: &[IpAddr], control: Option<IpAddr>) {
+        let renamed = self.paths.retain(keep);
+        self.outbound.rename_paths(&renamed);
+        self.control_path = control
+            .and_then(|address| self.paths.find(address))
+            .unwrap_or(PathId(0));
+        self.sack_path = self.control_path;
+    }
+
+    /// The path that carried the set-up is confirmed by it (§5.4); those that nobody vouches for are probed, one a
     /// round trip (HB.Max.Burst).
-    fn establish(&mut self, now: Instant, confirmed: PathId, random: &mut Random) {
-        let shutdown_wanted = self.shutdown_wanted();
-        self.transition(State::Established);
-        self.error_count = 0;
+    fn confirm_paths(&mut self, now: Instant, confirmed: PathId, random: &mut Random) {
         self.paths.confirm_setup_path(confirmed);
         let mut unconfirmed = 0;
         for (_, path) in self.paths.iter_mut() {
@@ -415,6 +460,14 @@ impl Association {
                 path.arm_probe(now, random);
             }
         }
+    }
+
+    /// Enters ESTABLISHED.
+    fn establish(&mut self, now: Instant, confirmed: PathId, random: &mut Random) {
+        let shutdown_wanted = self.shutdown_wanted();
+        self.transition(State::Established);
+        self.error_count = 0;
+        self.confirm_paths(now, confirmed, random);
         self.events.push_back(Event::CommunicationUp {
             initiated_here: self.initiated_here,
             outbound_streams: self.outbound.streams(),

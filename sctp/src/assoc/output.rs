@@ -3,7 +3,7 @@
 use super::control_out::Farewell;
 use super::state::State;
 use super::{Association, AssociationPhase};
-use crate::path::PathId;
+use crate::path::{Path, PathId};
 use crate::random::Random;
 use crate::send::{DataPlan, PacketFill};
 use crate::serial::{Tsn, VerificationTag};
@@ -135,11 +135,11 @@ impl Association {
         let bound = self
             .control
             .has_chunks()
-            .then(|| self.control.cookie_ack.unwrap_or(self.control_path));
+            .then(|| self.control.cookie_ack.unwrap_or_else(|| self.control_destination()));
         let id = match (bound, plan) {
             (Some(path), _) => path,
             (None, Some(plan)) => plan.path,
-            (None, None) if self.sack_is_due() => self.sack_path,
+            (None, None) if self.sack_is_due() => self.reply_path(self.sack_path),
             (None, None) => return None,
         };
         let plan = plan.filter(|plan| plan.path == id);
@@ -180,6 +180,16 @@ impl Association {
             segments += 1;
         }
         self.transmit(id, buf.len(), segment_size)
+    }
+
+    /// Where control chunks go that are bound to no path: where set-up and shutdown are under way, while that works.
+    fn control_destination(&self) -> PathId {
+        let works = |path: &Path| path.is_active();
+        if self.phase().is_setup() || self.paths.get(self.control_path).is_some_and(works) {
+            self.control_path
+        } else {
+            self.paths.for_new_data(None)
+        }
     }
 
     fn plan_data(&mut self, now: Instant, max_chunks: usize) -> Option<DataPlan> {

@@ -152,7 +152,7 @@ impl Association {
             self.phase(),
             AssociationPhase::ShutdownSent | AssociationPhase::ShutdownAckSent
         ) {
-            self.control.farewell = Some(Farewell::ShutdownComplete(from));
+            self.control.farewell = Some(Farewell::ShutdownComplete(self.reply_path(from)));
             self.terminate(Ok(()));
         }
     }

@@ -99,6 +99,7 @@ impl Path {
 
     /// The peer restarted: what was measured and counted holds no more (§5.2.4 A).
     pub(crate) fn restart(&mut self, config: &AssociationConfig) {
+        self.state = PathState::Unconfirmed;
         self.rto = Rto::new(config);
         self.error_count = 0;
         self.t3_rtx = None;

@@ -11,6 +11,8 @@ use crate::time::earliest;
 pub(crate) struct PathSet {
     paths: Vec<Path>,
     primary: PathId,
+    /// The user chose the primary path.
+    chosen: bool,
 }
 
 impl PathSet {
@@ -23,6 +25,7 @@ impl PathSet {
         Self {
             paths: vec![first],
             primary: PathId(0),
+            chosen: false,
         }
     }
 
@@ -73,20 +76,46 @@ impl PathSet {
         let confirmed = self.get(id).is_some_and(|path| path.state != PathState::Unconfirmed);
         if confirmed {
             self.primary = id;
+            self.chosen = true;
         }
         confirmed
     }
 
-    /// Confirms the path that carried the set-up (RFC 9260 §5.4). It is the primary one, since it is known to work,
-    /// unless the user chose another.
+    /// Confirms the path that carried the set-up (RFC 9260 §5.4). It works, so it is the primary one unless the user
+    /// chose another.
     pub(crate) fn confirm_setup_path(&mut self, id: PathId) {
         if let Some(path) = self.get_mut(id) {
             path.state = PathState::Active;
             path.error_count = 0;
         }
-        if self.primary == PathId(0) {
+        if !self.chosen {
             self.primary = id;
         }
+    }
+
+    /// Forgets the paths whose addresses are not in `keep`, unless none is. Returns the new name of each path that was
+    /// there, by its old one.
+    pub(crate) fn retain(&mut self, keep: &[IpAddr]) -> Vec<Option<PathId>> {
+        let stays = |path: &Path| keep.contains(&path.address);
+        if !self.paths.iter().any(stays) {
+            return self.ids().map(Some).collect();
+        }
+        let mut next = 0;
+        let renamed: Vec<Option<PathId>> = self
+            .paths
+            .iter()
+            .map(|path| {
+                let id = PathId(next);
+                next += u8::from(stays(path));
+                stays(path).then_some(id)
+            })
+            .collect();
+        self.paths.retain(stays);
+        match renamed.get(self.primary.index()).copied().flatten() {
+            Some(id) => self.primary = id,
+            None => (self.primary, self.chosen) = (PathId(0), false),
+        }
+        renamed
     }
 
     /// The largest packet that every path carries: fragments must fit whichever way they are sent again (§6.9).

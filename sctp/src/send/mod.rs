@@ -128,6 +128,11 @@ impl Outbound {
         failed
     }
 
+    /// The paths have other names now, while nothing is outstanding.
+    pub(crate) fn rename_paths(&mut self, renamed: &[Option<PathId>]) {
+        self.queue.rename_paths(renamed);
+    }
+
     fn fail(&mut self, message: OutMessage, sent: bool) -> SendFailure {
         self.buffered = self.buffered.saturating_sub(message.payload.len());
         let OutMessage {

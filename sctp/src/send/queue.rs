@@ -72,6 +72,13 @@ impl SendQueue {
         self.next_ssn.clear();
     }
 
+    /// The paths have other names now; a message for one that is gone goes wherever it can.
+    pub(crate) fn rename_paths(&mut self, renamed: &[Option<PathId>]) {
+        for queued in &mut self.waiting {
+            queued.wanted = queued.wanted.and_then(|id| renamed.get(id.index()).copied().flatten());
+        }
+    }
+
     /// Gives up the messages for which `drop` says so; they come back in order.
     pub(crate) fn take_if(&mut self, drop: impl Fn(&OutMessage) -> bool) -> Vec<OutMessage> {
         let (taken, kept): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.waiting)

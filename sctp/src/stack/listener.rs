@@ -14,7 +14,7 @@ use crate::error::Violation;
 use crate::serial::Tsn;
 use crate::time::Instant;
 use crate::transmit::{RxMeta, UdpPorts};
-use crate::wire::{self, Cause, ChunkType, CommonHeader, CookieEcho, Init, Packet, Param, RawChunk};
+use crate::wire::{self, Cause, ChunkType, CommonHeader, CookieEcho, Init, InitFixed, Packet, Param, RawChunk};
 
 impl Stack {
     /// A packet with an INIT, or under a tag of zero: it must hold one INIT and nothing else (§8.5.1 A).
@@ -51,7 +51,7 @@ impl Stack {
         let endpoint = self.endpoints.find(meta.dst, packet.header.destination_port);
         let existing = endpoint.and_then(|endpoint| self.find_peer(endpoint, meta, packet, &parsed.peer));
         match (endpoint, existing) {
-            (Some(endpoint), Some(id)) => self.on_init_again(now, meta, packet, &parsed, endpoint, id),
+            (Some(_), Some(id)) => self.on_init_again(now, meta, packet, &parsed, id),
             (Some(endpoint), None) => self.on_new_init(now, meta, packet, &parsed, endpoint),
             (None, _) => self.refuse_init(now, meta, packet, &parsed.peer, &Bytes::new()),
         }
@@ -90,7 +90,9 @@ impl Stack {
             local_tag: self.table.fresh_tag(&mut self.random),
             local_initial_tsn: Tsn(self.random.u32()),
         };
-        self.answer_init(now, meta, packet, parsed, endpoint, identity, TieTags::default());
+        let own = own_init(&listener.association, identity);
+        let local = listener.local_side(self.config.encapsulation_port());
+        self.answer_init(now, meta, packet, parsed, &own, &local, TieTags::default());
     }
 
     /// §5.2.1, §5.2.2.
@@ -100,24 +102,35 @@ impl Stack {
         meta: &RxMeta,
         packet: &Packet<'_>,
         parsed: &ParsedInit<'_>,
-        endpoint: EndpointId,
         id: AssocId,
     ) {
         let fresh_tag = self.table.fresh_tag(&mut self.random);
         let Some(slot) = self.table.get_mut(id) else { return };
         match slot.assoc.on_init(&parsed.peer, meta.src, fresh_tag, &mut self.random) {
-            InitReply::Answer { identity, tie_tags } => {
-                self.answer_init(now, meta, packet, parsed, endpoint, identity, tie_tags);
+            InitReply::Answer { identity, tie_tags, to } => {
+                let own = own_init(slot.assoc.config(), identity);
+                let local = slot.assoc.local().clone();
+                let meta = RxMeta {
+                    src: to,
+                    encap: slot
+                        .assoc
+                        .encapsulation_from(to)
+                        .filter(|_| to != meta.src)
+                        .or(meta.encap),
+                    ..*meta
+                };
+                self.answer_init(now, &meta, packet, parsed, &own, &local, tie_tags);
             }
             InitReply::NewAddresses(new) => {
                 let causes = causes(|w| wire::write_restart_with_new_addresses(w, new));
                 self.refuse_init(now, meta, packet, &parsed.peer, &causes);
             }
             InitReply::ShutdownAckAgain => self.settle(id),
+            InitReply::Discard => {}
         }
     }
 
-    /// Sends an INIT ACK with a State Cookie (§5.1 B), to where the INIT came from.
+    /// Sends an INIT ACK that says `own`, with a State Cookie (§5.1 B), to where the INIT came from.
     #[expect(clippy::too_many_arguments, reason = "all of it goes into one packet")]
     fn answer_init(
         &mut self,
@@ -125,15 +138,10 @@ impl Stack {
         meta: &RxMeta,
         packet: &Packet<'_>,
         parsed: &ParsedInit<'_>,
-        endpoint: EndpointId,
-        identity: Identity,
+        own: &InitFixed,
+        local: &LocalSide,
         tie_tags: TieTags,
     ) {
-        let Some(listener) = self.endpoints.get(endpoint) else {
-            return;
-        };
-        let own = own_init(&listener.association, identity);
-        let local = listener.local_side(self.config.encapsulation_port());
         // §5.2.6: a longer life is granted, up to the double.
         let life = self.config.valid_cookie_life();
         let wanted = std::time::Duration::from_millis(parsed.cookie_preservative.into());
@@ -142,8 +150,8 @@ impl Stack {
             lifespan: life + wanted.min(life),
             local_port: packet.header.destination_port,
             peer_port: packet.header.source_port,
-            local_tag: identity.local_tag,
-            local_initial_tsn: identity.local_initial_tsn,
+            local_tag: own.initiate_tag,
+            local_initial_tsn: own.initial_tsn,
             tie_tags,
             source: meta.src,
             destination: meta.dst,
@@ -161,9 +169,9 @@ impl Stack {
         };
         let mut buf = Vec::with_capacity(sealed.len() + 128);
         let start = wire::begin_packet(&mut buf, &header);
-        wire::write_init(&mut buf, ChunkType::INIT_ACK, &own, |w| {
+        wire::write_init(&mut buf, ChunkType::INIT_ACK, own, |w| {
             Param::StateCookie(&sealed).write(w);
-            write_own_params(w, &local, meta.src);
+            write_own_params(w, local, meta.src);
             // §3.2.2: what must be reported comes back.
             for raw in bounded(parsed.unrecognized.iter().copied()) {
                 Param::UnrecognizedParameter(raw).write(w);
@@ -200,9 +208,16 @@ impl Stack {
             self.stats.bad_cookies += 1;
             return;
         };
-        let existing = self
-            .table
-            .by_tag(cookie.local_tag)
+        let by_tag = self.table.by_tag(cookie.local_tag);
+        let stranger = by_tag
+            .and_then(|id| self.table.get(id))
+            .is_some_and(|slot| !slot.assoc.may_own(&cookie));
+        if stranger {
+            // Its tag was given to somebody else since: the peer has to begin anew.
+            self.stats.bad_cookies += 1;
+            return;
+        }
+        let existing = by_tag
             .or_else(|| self.find_peer(endpoint, meta, packet, &cookie.peer))
             .or_else(|| self.table.by_peer(endpoint, cookie.source, cookie.peer_port));
         let has_its_tags = existing
@@ -294,17 +309,16 @@ impl Stack {
         let random = &mut self.random;
         let assoc = &mut self.table.get_mut(id)?.assoc;
         let source: IpAddr = meta.src;
-        let path = assoc.find_path(source).unwrap_or_else(|| assoc.called_path());
         let was_setup = assoc.phase().is_setup();
         match assoc.cookie_action(cookie) {
             CookieAction::Restart => {
-                if !assoc.on_restart(now, cookie, path, random) {
+                if !assoc.on_restart(now, cookie, source, random) {
                     self.settle(id);
                     return None;
                 }
             }
-            CookieAction::Collision => assoc.on_collision(now, cookie, path, random),
-            CookieAction::Duplicate => assoc.on_duplicate_cookie(now, cookie, path, random),
+            CookieAction::Collision => assoc.on_collision(now, cookie, source, random),
+            CookieAction::Duplicate => assoc.on_duplicate_cookie(now, cookie, source, random),
             CookieAction::Discard => return None,
         }
         let opened = was_setup && assoc.phase() == AssociationPhase::Established;

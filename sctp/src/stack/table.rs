@@ -34,9 +34,9 @@ pub(super) struct Slot {
     pub(super) released: bool,
     /// It cannot be found by packets any more.
     pub(super) unlinked: bool,
-    /// The tag and the number of peer addresses by which it can be found.
+    /// The tag and the peer's addresses by which it can be found.
     linked_tag: VerificationTag,
-    linked_addresses: usize,
+    linked_addresses: Vec<IpAddr>,
 }
 
 type PeerKey = (EndpointId, IpAddr, u16);
@@ -81,7 +81,7 @@ impl Table {
             released: false,
             unlinked: false,
             linked_tag: tag,
-            linked_addresses: 0,
+            linked_addresses: Vec::new(),
         });
         let id = AssocId { index, generation };
         self.by_tag.insert(tag.0, id);
@@ -135,14 +135,25 @@ impl Table {
             self.by_tag.insert(tag.0, id);
             slot.linked_tag = tag;
         }
-        let port = slot.assoc.peer_port();
-        for address in slot.assoc.peer_addresses().skip(slot.linked_addresses) {
-            slot.linked_addresses += 1;
-            let key = (slot.endpoint, address, port);
+        let (endpoint, port) = (slot.endpoint, slot.assoc.peer_port());
+        let addresses: Vec<IpAddr> = slot.assoc.peer_addresses().collect();
+        let gone = slot
+            .linked_addresses
+            .iter()
+            .filter(|address| !addresses.contains(address));
+        for &address in gone {
+            let key = (endpoint, address, port);
+            if self.by_peer.get(&key) == Some(&id) {
+                self.by_peer.remove(&key);
+            }
+        }
+        for &address in &addresses {
+            let key = (endpoint, address, port);
             if !self.by_peer.contains(&key) {
                 self.by_peer.insert(key, id);
             }
         }
+        slot.linked_addresses = addresses;
     }
 
     /// Lets packets find the association no more.
@@ -159,7 +170,7 @@ impl Table {
             self.by_tag.remove(&slot.linked_tag.0);
         }
         let port = slot.assoc.peer_port();
-        for address in slot.assoc.peer_addresses() {
+        for &address in &slot.linked_addresses {
             let key = (slot.endpoint, address, port);
             if self.by_peer.get(&key) == Some(&id) {
                 self.by_peer.remove(&key);

@@ -1,0 +1,209 @@
+//! Attacks, by off-path attackers who cannot read what is sent to others, and by hostile peers (RFC 5062, RFC 9260
+//! §12).
+
+mod common;
+
+use std::net::IpAddr;
+
+use common::{Answer, PEER_PORT, Peer, PeerSetup, ms, secs};
+use sctp::serial::VerificationTag;
+use sctp::wire::{ChunkType, InitFixed, Param, write_cookie_ack, write_cookie_echo, write_data, write_init};
+use sctp::{AssociationPhase, ConnectOptions, Event, PathState};
+
+/// A peer whose second address is really a victim's: the attacker can forge it as a source, and sees what Z sends
+/// there only because the test does.
+fn with_victim() -> (Peer, IpAddr, IpAddr) {
+    let peer = Peer::with(PeerSetup {
+        links: 2,
+        ..PeerSetup::default()
+    });
+    let (attacker, victim) = (peer.address(0), peer.address(1));
+    (peer, attacker, victim)
+}
+
+fn state_of(peer: &Peer, address: IpAddr) -> Option<PathState> {
+    let paths = peer.status()?.paths;
+    paths.iter().find(|path| path.address == address).map(|path| path.state)
+}
+
+/// Whether nothing but heartbeats went to `address`.
+fn only_heartbeats_to(answers: &[Answer], address: IpAddr) -> bool {
+    let kinds = answers
+        .iter()
+        .filter(|answer| answer.dst == address)
+        .flat_map(Answer::kinds);
+    let mut other = kinds.filter(|&kind| kind != ChunkType::HEARTBEAT && kind != ChunkType::HEARTBEAT_ACK);
+    other.next().is_none()
+}
+
+#[test]
+fn rfc5062_2_camping_on_an_address_does_not_get_the_victims_data() {
+    let (mut peer, attacker, victim) = with_victim();
+    peer.establish_with(|w| {
+        Param::address(attacker).write(w);
+        Param::address(victim).write(w);
+    });
+    // The victim connects, from the same port: the only way for Z is to take it for a restart.
+    let fixed = InitFixed {
+        initiate_tag: VerificationTag(0x0bad_cafe),
+        ..peer.fixed
+    };
+    let init = peer.packet(VerificationTag::ZERO, |buf| {
+        write_init(buf, ChunkType::INIT, &fixed, |_| {})
+    });
+    peer.send_on(1, init);
+    let answers = peer.answers();
+    let init_ack = answers.iter().find(|answer| answer.has(ChunkType::INIT_ACK)).unwrap();
+    assert_eq!(init_ack.dst, victim);
+    let cookie = peer.learn(init_ack);
+    let echo = peer.packet(peer.z_tag, |buf| write_cookie_echo(buf, &cookie));
+    peer.send_on(1, echo);
+    peer.answers();
+    assert!(peer.log.iter().any(|event| matches!(event, Event::Restarted { .. })));
+    assert_eq!(state_of(&peer, attacker), None, "the attacker is out");
+    peer.z_says(b"secret");
+    let answers = peer.run(secs(30));
+    let data: Vec<&Answer> = answers.iter().filter(|answer| answer.has(ChunkType::DATA)).collect();
+    assert!(!data.is_empty() && data.iter().all(|answer| answer.dst == victim));
+}
+
+#[test]
+fn rfc5062_2_a_host_that_does_not_know_the_association_ends_it_for_the_camper() {
+    let (mut peer, attacker, victim) = with_victim();
+    peer.establish_with(|w| {
+        Param::address(attacker).write(w);
+        Param::address(victim).write(w);
+    });
+    let answers = peer.run(secs(1));
+    let probe = answers
+        .iter()
+        .find(|answer| answer.dst == victim)
+        .expect("a heartbeat to the victim");
+    assert_eq!(probe.kinds(), [ChunkType::HEARTBEAT]);
+    // The victim's stack finds it out of the blue.
+    let abort = peer.packet(probe.tag(), |buf| sctp::wire::write_abort(buf, true, |_| {}));
+    peer.send_on(1, abort);
+    peer.answers();
+    assert!(
+        peer.log
+            .iter()
+            .any(|event| matches!(event, Event::CommunicationLost { .. }))
+    );
+}
+
+#[test]
+fn rfc5062_3_the_cookie_tells_neither_tag_of_the_association() {
+    let mut peer = Peer::established();
+    let tags = [peer.tag.0.to_be_bytes(), peer.z_tag.0.to_be_bytes()];
+    peer.fixed.initiate_tag = VerificationTag(0x1234_5678);
+    peer.send_init();
+    let answer = peer.answer();
+    let cookie = peer.learn(&answer);
+    assert!(!cookie.is_empty());
+    assert!(!cookie.windows(4).any(|window| tags.iter().any(|tag| tag == window)));
+}
+
+#[test]
+fn rfc5062_5_no_data_goes_to_a_listed_address_before_it_is_verified() {
+    let (mut peer, attacker, victim) = with_victim();
+    peer.establish_with(|w| {
+        Param::address(attacker).write(w);
+        Param::address(victim).write(w);
+    });
+    // The attacker asks for much and acknowledges nothing.
+    (0..20).for_each(|_| peer.z_says(&[0; 1000]));
+    let answers = peer.run(secs(600));
+    assert!(answers.iter().any(|answer| answer.has(ChunkType::DATA)));
+    assert!(only_heartbeats_to(&answers, victim));
+    assert_eq!(peer.phase(), None, "and it ends");
+}
+
+#[test]
+fn rfc5062_5_a_cookie_echo_from_a_forged_address_confirms_nothing() {
+    let (mut peer, attacker, victim) = with_victim();
+    peer.send_init_with(|w| Param::address(victim).write(w));
+    let init_ack = peer.answer();
+    let cookie = peer.learn(&init_ack);
+    let echo = peer.packet(peer.z_tag, |buf| write_cookie_echo(buf, &cookie));
+    peer.send_on(1, echo);
+    peer.answers();
+    assert_eq!(state_of(&peer, victim), Some(PathState::Unconfirmed));
+    assert_eq!(state_of(&peer, attacker), Some(PathState::Active));
+    (0..20).for_each(|_| peer.z_says(&[0; 1000]));
+    let answers = peer.run(secs(60));
+    assert!(only_heartbeats_to(&answers, victim));
+}
+
+#[test]
+fn rfc5062_5_an_init_ack_from_a_forged_address_confirms_nothing() {
+    let (mut peer, attacker, victim) = with_victim();
+    let (now, endpoint) = (peer.world.now(), peer.endpoint);
+    let options = ConnectOptions::default();
+    let stack = peer.world.stack(peer.z);
+    peer.assoc = Some(stack.connect(now, endpoint, &[attacker], PEER_PORT, options).unwrap());
+    let init = peer.answer();
+    peer.learn(&init);
+    let fixed = peer.fixed;
+    let init_ack = peer.packet(peer.z_tag, |buf| {
+        write_init(buf, ChunkType::INIT_ACK, &fixed, |w| {
+            Param::StateCookie(b"cookie").write(w)
+        });
+    });
+    peer.send_on(1, init_ack);
+    let echo = peer.answer();
+    assert!(echo.has(ChunkType::COOKIE_ECHO));
+    assert_eq!(echo.dst, attacker);
+    let ack = peer.packet(peer.z_tag, write_cookie_ack);
+    peer.send_on(1, ack);
+    peer.answers();
+    assert_eq!(peer.phase(), Some(AssociationPhase::Established));
+    assert_eq!(state_of(&peer, victim), Some(PathState::Unconfirmed));
+    (0..20).for_each(|_| peer.z_says(&[0; 1000]));
+    assert!(only_heartbeats_to(&peer.run(secs(60)), victim));
+}
+
+#[test]
+fn rfc5062_5_what_comes_from_an_unverified_address_is_not_answered_there() {
+    let (mut peer, attacker, victim) = with_victim();
+    peer.establish_with(|w| Param::address(victim).write(w));
+    // DATA, new and again, then a chunk to be reported: all in the victim's name.
+    for n in 0..40 {
+        let header = Peer::header(peer.tsn.plus(n / 2), 0, (n / 2) as u16);
+        let packet = peer.packet(peer.z_tag, |buf| write_data(buf, &header, b"to be acknowledged"));
+        peer.send_on(1, packet);
+    }
+    let answers = peer.answers();
+    let acknowledged = |answer: &Answer| answer.has(ChunkType::SACK) && answer.dst == attacker;
+    assert!(answers.iter().any(acknowledged));
+    assert!(only_heartbeats_to(&answers, victim), "{answers:?}");
+    let unknown = peer.packet(peer.z_tag, |buf| {
+        sctp::wire::write_chunk(buf, ChunkType(0xfe), 0, b"unknown");
+    });
+    peer.send_on(1, unknown);
+    let answer = peer.answer();
+    assert_eq!((answer.kinds(), answer.dst), (vec![ChunkType::ERROR], attacker));
+}
+
+#[test]
+fn an_init_that_lists_somebody_elses_address_does_not_learn_the_own_tag() {
+    let (mut peer, attacker, victim) = with_victim();
+    let (now, endpoint) = (peer.world.now(), peer.endpoint);
+    let options = ConnectOptions::default();
+    let stack = peer.world.stack(peer.z);
+    // Z calls the victim; the attacker knows.
+    stack.connect(now, endpoint, &[victim], PEER_PORT, options).unwrap();
+    peer.answers();
+    peer.send_init_with(|w| Param::address(victim).write(w));
+    let answers = peer.answers();
+    assert!(answers.iter().all(|answer| answer.dst != attacker), "{answers:?}");
+    assert!(
+        answers
+            .iter()
+            .any(|answer| answer.kinds() == [ChunkType::INIT_ACK] && answer.dst == victim)
+    );
+    // Without an address to which the answer may go there is none.
+    let stranger: IpAddr = "fd00::1".parse().unwrap();
+    peer.send_init_with(|w| Param::address(stranger).write(w));
+    let answer = peer.run(ms(2));
+    assert!(answer.iter().all(|answer| answer.dst != victim), "{answer:?}");
+}
