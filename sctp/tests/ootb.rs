@@ -130,7 +130,8 @@ fn rfc9260_8_4_rule_7_a_stale_cookie_error_and_a_cookie_ack_are_discarded() {
 fn rfc9260_8_4_rule_8_anything_else_is_answered_by_an_abort_with_the_tag_reflected() {
     let data = Peer::header(Tsn(1), 0, 0);
     let fixed = Peer::new().fixed;
-    let chunks: [&dyn Fn(&mut Vec<u8>); 8] = [
+    type Chunk<'a> = &'a dyn Fn(&mut Vec<u8>);
+    let chunks: [Chunk<'_>; 8] = [
         &|buf| write_data(buf, &data, b"x"),
         &|buf| write_sack(buf, Tsn(1), 1000, &[], &[]),
         &|buf| write_heartbeat(buf, b"x"),

@@ -17,6 +17,10 @@ fn number(variable: &str, default: u64) -> u64 {
 }
 
 /// Runs a test for each seed.
+#[expect(
+    clippy::disallowed_macros,
+    reason = "whoever reads of a failure wants to see it again"
+)]
 fn for_seeds(test: &str, count: u64, run: impl Fn(u64)) {
     let first = number("SOAK_FIRST", 1);
     for seed in first..first + number("SOAK_SEEDS", count) {
@@ -87,7 +91,7 @@ fn bursts(seed: u64) {
     let link = LinkConfig::new()
         .latency(ms(20))
         .mtu(1500)
-        .burst_loss(0.02, 0.2, 0.7)
+        .burst_loss(0.02, 0.4, 0.7)
         .corruption(0.02)
         .reordering(0.02, ms(100));
     let mut pair = Setup::single()
@@ -96,6 +100,9 @@ fn bursts(seed: u64) {
         .config(|config| {
             config.set_receive_buffer(20_000).unwrap();
             config.set_send_buffer(30_000).unwrap();
+            // A bad spell lasts packets, not time, so it can swallow many repetitions of one.
+            config.set_association_max_retrans(40);
+            config.set_max_init_retransmits(40);
         })
         .build();
     pair.connect();

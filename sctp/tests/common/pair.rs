@@ -254,7 +254,7 @@ impl Pair {
     /// Connects A to B and waits until both are up.
     pub(crate) fn connect(&mut self) {
         self.start(A);
-        self.must("both sides are up", super::secs(60), Self::both_up);
+        self.must("both sides are up", super::secs(600), Self::both_up);
     }
 
     pub(crate) fn both_up(&mut self) -> bool {

@@ -10,6 +10,11 @@ use sctp::{OutMessage, Received};
 
 use super::Pair;
 
+/// The payload protocol identifier of a message. Far from those that dissectors know.
+const fn ppid(id: u64) -> Ppid {
+    Ppid(0x4000_0000 | id as u32)
+}
+
 /// Messages from one side to the other.
 pub(crate) struct Flow {
     from: usize,
@@ -108,7 +113,7 @@ impl Flow {
             let unordered = self.unordered_every > 0 && id.is_multiple_of(self.unordered_every);
             let message = OutMessage {
                 unordered,
-                ..OutMessage::new(StreamId(stream), Ppid(id as u32), self.payload(id))
+                ..OutMessage::new(StreamId(stream), ppid(id), self.payload(id))
             };
             match pair.send(self.from, message) {
                 Ok(()) => {}
@@ -150,7 +155,7 @@ impl Flow {
         if id >= self.sent || message != self.payload(id) {
             return Err(format!("message {id} is altered"));
         }
-        if piece.ppid != Ppid(id as u32) || u64::from(piece.stream.0) != id % u64::from(self.streams) {
+        if piece.ppid != ppid(id) || u64::from(piece.stream.0) != id % u64::from(self.streams) {
             return Err(format!("message {id} has the wrong stream or identifier"));
         }
         let expected = if piece.unordered {
