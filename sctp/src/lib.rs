@@ -15,7 +15,7 @@
 //!
 //! | layer | modules | what |
 //! |---|---|---|
-//! | 5 | `sim` | hosts, links and a virtual clock (feature `sim`) |
+//! | 5 | `sim` `fuzz_bridge` | hosts, links and a virtual clock (feature `sim`); what fuzzers run |
 //! | 4 | `stack` | demultiplexing, listening, out-of-the-blue packets, ports, ready lists |
 //! | 3 | `assoc` | one association: state, input, output |
 //! | 2 | `path` `cc` `send` `recv` | mechanisms that know no chunk bytes |
