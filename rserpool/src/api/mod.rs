@@ -196,4 +196,27 @@ fn seed() -> Result<[u8; 32], StartError> {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn addresses_of_this_host_alone_are_told_only_if_there_are_no_others() {
+        let loopback = [at("127.0.0.1:7"), at("[::1]:7")];
+        assert_eq!(public_address(&loopback).addresses.len(), 2);
+        let mixed = [
+            at("127.0.0.1:7"),
+            at("192.0.2.1:7"),
+            at("[fe80::1]:7"),
+            at("10.0.0.1:7"),
+        ];
+        let public = public_address(&mixed);
+        assert_eq!(
+            (public.port, public.addresses),
+            (7, vec![at("192.0.2.1:7").ip(), at("10.0.0.1:7").ip()])
+        );
+    }
+}

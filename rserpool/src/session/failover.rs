@@ -106,11 +106,12 @@ impl Session {
             around.cache.failed(around.now, &self.pool, pe);
         }
         around.cache.forget_element(&self.pool, pe);
-        if around.now - since >= self.config.retry() {
-            self.attempts = 0;
+        let lasted = around.now - since >= self.config.retry();
+        if lasted || self.attempts == 0 {
+            self.attempts = u32::from(!lasted);
             self.seek(around);
         } else {
-            // An element that takes users and drops them at once must not keep this end busy.
+            // Elements that take users and drop them at once must not keep this end busy.
             self.wait(Unavailable::Unreachable, around);
         }
     }
