@@ -216,8 +216,9 @@ impl SessionSender {
     }
 
     /// States that the element must say something within `timeout`: else it counts as failed, and the session fails over
-    /// with [`FailoverReason::NoReply`](crate::session::FailoverReason::NoReply). The next message of the element, a
-    /// failover and another call (also with `None`) take the statement back.
+    /// with [`FailoverReason::NoReply`](crate::session::FailoverReason::NoReply). Said again while a reply is still due,
+    /// the earlier time stands, so that it can be said with each request. The next message of the element, a failover
+    /// and `None` take the statement back. Without an element nothing is expected.
     pub async fn expect_reply(&self, timeout: Option<Duration>) {
         let session = self.id;
         self.command(Command::ExpectReply { session, timeout }).await;

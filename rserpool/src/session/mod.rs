@@ -273,11 +273,13 @@ impl Session {
         }
     }
 
-    /// The element must say something within `timeout`, or else it counts as failed. Without a `timeout`, and after
-    /// each of its messages, nothing is expected.
+    /// The element must say something within `timeout`, or else it counts as failed; an earlier statement stands if it
+    /// is due earlier. Without a `timeout`, and after each of its messages, nothing is expected.
     pub(crate) fn expect_reply(&mut self, now: Instant, timeout: Option<Duration>) {
-        let connected = matches!(self.state, State::Connected { .. });
-        self.reply_due = timeout.filter(|_| connected).map(|timeout| now + timeout);
+        self.reply_due = match (timeout, &self.state) {
+            (Some(timeout), State::Connected { .. }) => earliest(self.reply_due, Some(now + timeout)),
+            _ => None,
+        };
     }
 
     pub(crate) fn send(

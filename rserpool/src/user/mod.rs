@@ -226,8 +226,9 @@ impl PoolUser {
     }
 
     /// States that the element must say something within `timeout`: else it counts as failed, is reported, and the
-    /// session fails over. The next message of the element, a failover and another call (also with `None`) take the
-    /// statement back. Without an element nothing is expected.
+    /// session fails over. Said again while a reply is still due, the earlier time stands, so that it can be said with
+    /// each request. The next message of the element, a failover and `None` take the statement back. Without an element
+    /// nothing is expected.
     pub fn expect_reply(
         &mut self,
         now: Instant,

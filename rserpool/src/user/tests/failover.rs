@@ -176,9 +176,11 @@ fn a_reply_that_does_not_come_is_a_failure() {
     assert_eq!((bench.did(), bench.events()), (vec![], vec![message("just in time")]));
 
     bench.user.expect_reply(bench.now, session, wait).unwrap();
-    // A cookie is no reply.
+    // A cookie is no reply, and another request does not put off the one before.
     bench.handle(asap(conn, &cookie("c")));
-    bench.pass(ms(300));
+    bench.pass(ms(200));
+    bench.user.expect_reply(bench.now, session, wait).unwrap();
+    bench.pass(ms(100));
     assert_eq!(
         bench.did(),
         [Did::Abort(conn), bench.unreachable(1), resolution(bench.home)]
