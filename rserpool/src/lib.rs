@@ -29,7 +29,6 @@ mod cache;
 pub mod config;
 mod driver;
 pub mod element;
-pub mod error;
 pub mod handlespace;
 pub mod ids;
 pub mod net;
@@ -45,3 +44,5 @@ pub mod wire;
 
 #[cfg(feature = "sim")]
 pub mod sim;
+
+pub use wire::error;

@@ -4,8 +4,7 @@ use bytes::Bytes;
 use sctp::Instant;
 use sctp::serial::{Ppid, StreamId};
 
-use crate::element::SessionEnd;
-use crate::session::SessionId;
+use crate::session::{SessionEnd, SessionId};
 use crate::wire::param::Cookie;
 
 /// A message between a user and a service.

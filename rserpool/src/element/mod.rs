@@ -26,6 +26,7 @@ use crate::config::{ElementConfig, EndpointConfig};
 use crate::ids::{PeId, RegistrarId};
 use crate::net::{ConnId, NetCommand, NetEvent, PPID_ASAP, SctpAddress};
 use crate::outbox::Outbox;
+pub use crate::session::SessionEnd;
 use crate::session::SessionId;
 use crate::session::server::{IsNew, Peers, Role};
 use crate::wire::asap::AsapMessage;
@@ -45,15 +46,6 @@ pub enum RegistrationFailure {
     Refused(Option<OperationError>),
     /// MAX-REG-ATTEMPT registrations were not answered. Attempts go on.
     NoAnswer,
-}
-
-/// How a session of a pool element ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SessionEnd {
-    /// The user shut it down.
-    Graceful,
-    /// The association was aborted or lost.
-    Lost,
 }
 
 /// What a pool element tells its application.

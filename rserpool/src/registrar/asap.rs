@@ -188,6 +188,11 @@ impl Registrar {
 
     /// The life of a registration is over (RFC 5352 §3.2).
     pub(super) fn on_life_timer(&mut self, key: ElementKey) {
+        self.dismiss(key, RemovalReason::Expired);
+    }
+
+    /// Removes an element, and tells it if it can be told: one that lives registers again.
+    pub(super) fn dismiss(&mut self, key: ElementKey, reason: RemovalReason) {
         let conn = self.conn_of(key);
         let Some(element) = self.handlespace.get(key) else {
             return;
@@ -200,7 +205,7 @@ impl Registrar {
         if let Some(conn) = conn.filter(|&conn| self.connections.get(conn).is_some_and(|c| c.up)) {
             self.send(conn, &response);
         }
-        self.remove(key, RemovalReason::Expired);
+        self.remove(key, reason);
     }
 
     fn on_resolution(&mut self, conn: ConnId, pool: PoolHandle, items: Option<u32>) {

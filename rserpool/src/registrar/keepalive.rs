@@ -200,7 +200,7 @@ impl Registrar {
         // One association counts once until the element answers: nobody can talk an element away alone.
         watch.reporters.insert(conn);
         if watch.reporters.len() >= usize::try_from(self.config.max_bad_pe_reports()).unwrap_or(usize::MAX) {
-            return self.remove(key, RemovalReason::Reported);
+            return self.dismiss(key, RemovalReason::Reported);
         }
         self.handlespace.set_suspect(key, true);
         self.probe(now, key);

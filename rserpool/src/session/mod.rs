@@ -43,6 +43,15 @@ impl fmt::Display for SessionId {
     }
 }
 
+/// How a session of a pool element ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionEnd {
+    /// The user shut it down.
+    Graceful,
+    /// The association was aborted or lost.
+    Lost,
+}
+
 /// Why a session turns away from an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailoverReason {

@@ -5,6 +5,7 @@ use sctp::tlv::{Reader, Tlv, Writer};
 
 use super::cause::OperationError;
 use super::element::{PoolElementParam, ServerInformation};
+use super::error::{DecodeError, Problem};
 use super::param::{
     Cookie, ParamType, Reports, for_each_param, read_cookie, read_items, read_pe_id, read_pool_handle, set_once,
     write_cookie, write_items, write_pe_id, write_pool_handle,
@@ -12,7 +13,6 @@ use super::param::{
 use super::policy::PolicyParam;
 use super::transport::{SctpTransport, Transport};
 use super::{RawMessage, write_message, write_while_room};
-use crate::error::{DecodeError, Problem};
 use crate::ids::{PeId, PoolHandle, RegistrarId};
 
 /// The type of an ASAP message.

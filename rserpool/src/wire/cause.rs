@@ -5,10 +5,10 @@ use std::fmt;
 use bytes::Bytes;
 use sctp::tlv::{Reader, Writer, padded};
 
+use super::error::{DecodeError, Problem};
 use super::param::{ParamType, to_bytes};
 use super::policy::PolicyParam;
 use super::transport::Transport;
-use crate::error::{DecodeError, Problem};
 
 /// What kind of error is reported.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

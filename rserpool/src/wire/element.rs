@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use sctp::tlv::{Reader, Tlv, Writer};
 
+use super::error::{DecodeError, Problem};
 use super::param::{ParamType, Reports, for_each_param, invalid, set_once};
 use super::policy::PolicyParam;
 use super::transport::{SctpTransport, Transport};
-use crate::error::{DecodeError, Problem};
 use crate::ids::{PeId, RegistrarId};
 
 /// The unit of a Registration Life.

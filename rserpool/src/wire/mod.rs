@@ -10,6 +10,7 @@
 pub mod asap;
 pub mod cause;
 pub mod element;
+pub mod error;
 pub mod param;
 pub mod policy;
 pub mod transport;
@@ -20,7 +21,7 @@ pub(crate) mod strategies;
 use bytes::Bytes;
 use sctp::tlv::{ReadError, Reader, Writer, padded};
 
-use crate::error::{DecodeError, Problem};
+use self::error::{DecodeError, Problem};
 
 /// The largest message, in bytes: the largest multiple of four that the length field can express.
 pub const MAX_MESSAGE: usize = 65532;

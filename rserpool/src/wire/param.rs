@@ -7,7 +7,7 @@ use sctp::tlv::{Reader, Tlv, UnknownAction, Writer};
 use thiserror::Error;
 
 use super::cause::{Cause, CauseCode, OperationError};
-use crate::error::{DecodeError, Problem};
+use super::error::{DecodeError, Problem};
 use crate::ids::{PeId, PoolHandle};
 
 /// The type of a parameter.

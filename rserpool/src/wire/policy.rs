@@ -5,8 +5,8 @@ use std::fmt;
 use bytes::Bytes;
 use sctp::tlv::{ReadError, Reader, Tlv, Writer};
 
+use super::error::DecodeError;
 use super::param::{ParamType, invalid};
-use crate::error::DecodeError;
 
 /// The number of a policy (RFC 5356 §7.1).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use bytes::Bytes;
 use sctp::tlv::{Reader, Tlv, Writer};
 
+use super::error::{DecodeError, Problem};
 use super::param::{ParamType, Reports, for_each_param, invalid};
-use crate::error::{DecodeError, Problem};
 use crate::net::SctpAddress;
 
 /// What travels over a transport (RFC 5354 §3.4).

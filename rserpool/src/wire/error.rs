@@ -4,7 +4,7 @@ use bytes::Bytes;
 use sctp::tlv::{ReadError, UnknownAction};
 use thiserror::Error;
 
-use crate::wire::cause::{Cause, CauseCode};
+use super::cause::{Cause, CauseCode};
 
 /// What is wrong with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
