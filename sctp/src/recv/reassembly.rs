@@ -189,6 +189,21 @@ impl Reassembly {
         if fragment.beginning && fragment.ending && self.is_empty() {
             return Ok(Progress::Complete(whole(position, fragment)));
         }
+        if let Some(run) = &mut self.current
+            && run.end() == position
+            && !run.ends
+            && !after
+        {
+            // The usual case: the next fragment of the message that is being put together.
+            continues(&run.attributes, &fragment)?;
+            run.push(fragment);
+            if !run.is_complete() {
+                return Ok(Progress::Incomplete);
+            }
+            let message = run.take();
+            self.current = None;
+            return Ok(Progress::Complete(message));
+        }
         if let Some(partial) = self.partial.as_deref_mut()
             && partial.end() == position
         {

@@ -245,6 +245,26 @@ fn a_message_whose_turn_has_not_come_is_not_delivered_in_pieces() {
 }
 
 #[test]
+fn a_message_that_comes_before_its_turn_waits_even_without_a_gap() {
+    let mut inbound = inbound();
+    accept(&mut inbound, large(1, 1, 60_000));
+    assert!(!inbound.readable());
+    accept(&mut inbound, [data(61, 0, 0, b"first")]);
+    assert_eq!(inbound.recv().unwrap().payload, "first");
+    let second = inbound.recv().unwrap();
+    assert_eq!((second.payload.len(), second.end_of_message), (60_000, true));
+}
+
+#[test]
+fn a_chunk_of_an_invalid_stream_may_be_what_a_large_message_waited_for() {
+    let mut inbound = inbound();
+    accept(&mut inbound, large(2, 0, 60_000)[..40].iter().cloned());
+    assert!(!inbound.readable());
+    assert_eq!(inbound.on_data(data(1, 10, 0, b"x")), Ok(DataOutcome::InvalidStream));
+    assert_eq!(inbound.recv().unwrap().payload.len(), 40_000);
+}
+
+#[test]
 fn rfc9260_6_9_a_full_buffer_that_the_user_cannot_empty_is_relieved_by_a_piece() {
     let mut inbound = inbound();
     // 30 of 40 fragments, one missing, and what follows fills the buffer.
