@@ -319,7 +319,7 @@ fn run(scenario: &Scenario) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(150))]
 
     #[test]
     fn everything_arrives_once_and_in_order(scenario in scenario()) {
