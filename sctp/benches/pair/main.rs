@@ -7,7 +7,7 @@
 //! cargo bench -p sctp --bench pair [-- --messages N] [--rounds N] [--no-instructions]
 //! ```
 //!
-//! Times are medians over rounds in which the implementations take turns, so that a slow minute of the machine meets
+//! Times are the thread's own, medians over rounds in which the implementations take turns, so that a slow minute of the machine meets
 //! all of them. Instructions are counted by callgrind in runs of two lengths, whose difference leaves out set-up and
 //! slow start; they hardly vary, so compare those.
 
@@ -18,16 +18,21 @@
 )]
 
 mod callgrind;
+mod cpu;
 mod dcsctp;
 mod engine;
+mod scale;
 mod sctp_proto;
 mod transfer;
 
 use std::env;
 use std::process::ExitCode;
-use std::time::Instant;
 
+use cpu::CpuTime;
 use transfer::{MESSAGE_SIZE, Pair, transfer};
+
+#[global_allocator]
+static ALLOCATOR: scale::Counting = scale::Counting;
 
 /// Transfers so many messages over a fresh association.
 type Run = fn(u64);
@@ -70,7 +75,8 @@ fn main() -> ExitCode {
 
 /// The child under callgrind: nothing but the transfer.
 fn count(name: &str, messages: &str) -> ExitCode {
-    let implementation = IMPLEMENTATIONS.iter().find(|(n, _)| *n == name);
+    let small: (&str, Run) = ("engine_64B", scale::small_messages);
+    let implementation = IMPLEMENTATIONS.iter().chain([&small]).find(|(n, _)| *n == name);
     match (implementation, messages.parse()) {
         (Some((_, run)), Ok(messages)) => {
             run(messages);
@@ -150,6 +156,7 @@ fn report(options: &Options) {
             println!("figure {name}_{MESSAGE_SIZE}B_instructions {count:.0} instructions");
         }
     }
+    scale::report(options.instructions);
 }
 
 /// The median time of a message, for each implementation.
@@ -158,7 +165,7 @@ fn nanoseconds(options: &Options) -> [f64; IMPLEMENTATIONS.len()] {
     // The first round warms up the caches and the allocator; it does not count.
     for round in 0..=options.rounds {
         for (times, (_, run)) in rounds.iter_mut().zip(&IMPLEMENTATIONS) {
-            let start = Instant::now();
+            let start = CpuTime::now();
             run(options.messages);
             if round > 0 {
                 times.push(start.elapsed().as_nanos() as f64 / options.messages as f64);

@@ -196,7 +196,7 @@ impl Outstanding {
         let flight = self.flight_mut(path);
         flight.bytes += bytes;
         flight.timed = Some(flight.timed.map_or(index, |timed| timed.min(index)));
-        flight.sent_again.push_back((packet, index));
+        self.note_sent_again(path, packet, index);
         self.to_send(index)
     }
 
@@ -222,6 +222,18 @@ impl Outstanding {
             message: &sent.message,
             payload: sent.message.payload.get(start..start + chunk.payload_len())?,
         })
+    }
+
+    /// Remembers what was sent again, and forgets what that no longer says anything of.
+    fn note_sent_again(&mut self, path: PathId, packet: u64, index: Index) {
+        let mut queue = std::mem::take(&mut self.flight_mut(path).sent_again);
+        while let Some(&(earlier, old)) = queue.front()
+            && self.chunk(old).is_none_or(|chunk| chunk.packet != earlier)
+        {
+            queue.pop_front();
+        }
+        queue.push_back((packet, index));
+        self.flight_mut(path).sent_again = queue;
     }
 
     /// The marked chunk with the lowest TSN.

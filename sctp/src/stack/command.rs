@@ -126,8 +126,9 @@ impl Stack {
     /// Queues a message (SEND, §11.1.5).
     pub fn send(&mut self, _now: Instant, assoc: AssocId, message: OutMessage) -> Result<(), SendError> {
         let slot = self.table.get_mut(assoc).ok_or(SendError::NoSuchAssociation)?;
+        // Queueing moves no timer and tells nothing: it only gives the association something to send.
         let result = slot.assoc.send(message);
-        self.settle(assoc);
+        self.to_transmit.push(assoc, &mut slot.transmit_queued);
         result
     }
 
