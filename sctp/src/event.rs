@@ -41,6 +41,9 @@ pub enum Event {
         /// Streams that the peer may send on.
         inbound_streams: u16,
     },
+    /// The rest of the message of which a piece was received will not come (RFC 6458 §6.1.7). What is received next
+    /// begins another message.
+    PartialDeliveryAborted,
     /// The peer will not send any more (SHUTDOWN arrived, §9.2); what is queued here is still delivered.
     PeerShutdown,
     /// The association ended gracefully: both sides have everything (SHUTDOWN COMPLETE, §11.2.8).

@@ -253,6 +253,29 @@ fn rfc9260_5_2_4_action_a_congestion_control_starts_anew() {
 }
 
 #[test]
+fn rfc6458_6_1_7_a_restart_in_the_middle_of_a_message_is_told() {
+    let mut pair = Setup::single()
+        .config_of(B, |config| config.set_receive_buffer(64 * 1024).expect("valid"))
+        .build();
+    pair.connect();
+    pair.say(A, 0, &vec![7; 1 << 20]);
+    let mut pieces = Vec::new();
+    pair.must("a piece arrives", secs(10), |pair| {
+        pieces.extend(pair.hear(B));
+        !pieces.is_empty()
+    });
+    assert!(pieces.iter().all(|piece| !piece.end_of_message));
+    pair.restart(A);
+    pair.start(A);
+    pair.must("B noticed", secs(10), |pair| {
+        pair.reported(B, |event| matches!(event, Event::Restarted { .. }))
+    });
+    assert!(pair.reported(B, |event| *event == Event::PartialDeliveryAborted));
+    pair.hear(B);
+    transfer(&mut pair, &mut [Flow::new(A, 50)], secs(30));
+}
+
+#[test]
 fn rfc9260_5_2_4_action_a_what_was_queued_for_the_old_peer_is_not_delivered_twice_or_mixed_up() {
     let mut pair = Setup::single().build();
     pair.connect();

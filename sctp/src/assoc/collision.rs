@@ -199,7 +199,9 @@ impl Association {
         self.error_count = 0;
         self.control.clear();
         let streams = cookie.peer.outbound_streams.min(self.config.max_inbound_streams());
-        self.inbound.restart(cookie.peer.initial_tsn, streams);
+        if self.inbound.restart(cookie.peer.initial_tsn, streams) {
+            self.events.push_back(Event::PartialDeliveryAborted);
+        }
         let mut failures = self.outbound.restart(cookie.local_initial_tsn);
         let outbound_streams = self.config.outbound_streams().min(cookie.peer.inbound_streams);
         failures.extend(self.outbound.set_peer(cookie.peer.a_rwnd, outbound_streams));
