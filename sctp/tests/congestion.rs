@@ -236,11 +236,11 @@ fn rfc9260_7_2_a_bottleneck_is_used_and_not_flooded() {
 #[test]
 fn rfc9260_7_2_steady_losses_slow_the_sender_down() {
     let throughput = |loss: f64| {
-        let link = common::wire(ms(20)).loss(loss).rate(20_000_000, 256 << 10);
+        let link = common::wire(ms(20)).loss(loss).rate(8_000_000, 128 << 10);
         let mut pair = Setup::single().link(&link).seed(9).build();
         pair.connect();
         let mut flow = Flow::new(A, u64::MAX);
-        windows(&mut pair, &mut flow, secs(1), 20);
+        windows(&mut pair, &mut flow, secs(1), 15);
         flow.received()
     };
     let (none, few, many) = (throughput(0.0), throughput(0.01), throughput(0.08));
