@@ -37,6 +37,23 @@ fn two_programs_on_one_address_are_told_what_to_do() {
 }
 
 #[test]
+fn a_refused_registration_is_told_in_one_line() {
+    let bed = Bed::new();
+    let _registrar = bed.registrar();
+    let _server = bed.server(2, "--echo");
+    let mut other = bed.node(
+        env!("CARGO_BIN_EXE_rspserver"),
+        &["--local", "127.0.0.3", "-policy=LeastUsed"],
+    );
+    assert_eq!(other.wait().code(), Some(1));
+    let errors = other.lines(Source::Stderr);
+    assert!(
+        errors.len() == 1 && errors[0].contains("EchoPool with policy LeastUsed"),
+        "{errors:?}"
+    );
+}
+
+#[test]
 fn a_new_registrar_gets_the_elements_again_and_sessions_do_not_notice() {
     let bed = Bed::new();
     let mut registrar = bed.registrar();

@@ -128,7 +128,10 @@ async fn serve<S: Service + Send + 'static>(args: Args, default_pool: &str, serv
                 }
                 Some(ElementEvent::RegistrationFailed { reason: RegistrationFailure::Refused(error) }) => {
                     let reason = error.map_or_else(|| "no reason given".to_owned(), |error| error.to_string());
-                    return Err(Failure(format!("the registrar refuses to register an element of {pool}: {reason}")));
+                    return Err(Failure(format!(
+                        "the registrar refuses an element of {pool} with policy {}: {reason}",
+                        args.policy.number()
+                    )));
                 }
                 Some(ElementEvent::RegistrarLost) if !args.quiet => say!("the registrar is lost, looking for one"),
                 Some(_) => {}
