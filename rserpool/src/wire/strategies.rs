@@ -6,6 +6,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
+use super::asap::AsapMessage;
 use super::cause::{Cause, CauseCode, OperationError};
 use super::element::{PoolElementParam, RegistrationLife};
 use super::param::Cookie;
@@ -125,4 +126,52 @@ pub(crate) fn error() -> impl Strategy<Value = OperationError> {
 
 pub(crate) fn cookie() -> impl Strategy<Value = Cookie> {
     vec(any::<u8>(), 0..100).prop_map(|bytes| Cookie::new(bytes).unwrap())
+}
+
+/// Any message, as it is read back after it was written.
+pub(crate) fn message() -> impl Strategy<Value = AsapMessage> {
+    let flag = any::<bool>;
+    prop_oneof![
+        (pool_handle(), element()).prop_map(|(pool, element)| AsapMessage::Registration { pool, element }),
+        (pool_handle(), pe_id()).prop_map(|(pool, pe)| AsapMessage::Deregistration { pool, pe }),
+        (pool_handle(), pe_id(), flag(), option::of(error())).prop_map(|(pool, pe, reject, error)| {
+            AsapMessage::RegistrationResponse {
+                pool,
+                pe,
+                reject,
+                error,
+            }
+        }),
+        (pool_handle(), pe_id(), option::of(error()))
+            .prop_map(|(pool, pe, error)| AsapMessage::DeregistrationResponse { pool, pe, error }),
+        (pool_handle(), flag(), option::of(any::<u32>()))
+            .prop_map(|(pool, subscribe, items)| { AsapMessage::HandleResolution { pool, subscribe, items } }),
+        (pool_handle(), flag(), option::of(policy()), vec(element(), 0..4)).prop_map(
+            |(pool, updates, policy, elements)| AsapMessage::HandleResolutionResponse {
+                pool,
+                updates,
+                policy,
+                elements,
+                error: None,
+            }
+        ),
+        (pool_handle(), error()).prop_map(|(pool, error)| AsapMessage::HandleResolutionResponse {
+            pool,
+            updates: false,
+            policy: None,
+            elements: Vec::new(),
+            error: Some(error),
+        }),
+        (flag(), registrar_id(), pool_handle(), option::of(pe_id()))
+            .prop_map(|(home, server, pool, pe)| AsapMessage::EndpointKeepAlive { home, server, pool, pe }),
+        (pool_handle(), pe_id()).prop_map(|(pool, pe)| AsapMessage::EndpointKeepAliveAck { pool, pe }),
+        (pool_handle(), pe_id()).prop_map(|(pool, pe)| AsapMessage::EndpointUnreachable { pool, pe }),
+        (registrar_id(), vec(sctp_transport().prop_map(Transport::Sctp), 0..4))
+            .prop_map(|(server, transports)| AsapMessage::ServerAnnounce { server, transports }),
+        cookie().prop_map(|cookie| AsapMessage::Cookie { cookie }),
+        cookie().prop_map(|cookie| AsapMessage::CookieEcho { cookie }),
+        (pool_handle(), option::of(policy()), vec(element(), 0..4))
+            .prop_map(|(pool, policy, elements)| AsapMessage::BusinessCard { pool, policy, elements }),
+        error().prop_map(|error| AsapMessage::Error { error }),
+    ]
 }

@@ -1,7 +1,6 @@
 use std::net::IpAddr;
 
 use proptest::collection::vec;
-use proptest::option;
 use proptest::prelude::*;
 use sctp::tlv::ReadError;
 
@@ -495,70 +494,9 @@ fn the_longest_cookie_fits() {
     assert!(Cookie::new(vec![7; Cookie::MAX_LEN + 1]).is_err());
 }
 
-fn message() -> impl Strategy<Value = AsapMessage> {
-    let flag = any::<bool>;
-    prop_oneof![
-        (any::pool_handle(), any::element()).prop_map(|(pool, element)| AsapMessage::Registration { pool, element }),
-        (any::pool_handle(), any::pe_id()).prop_map(|(pool, pe)| AsapMessage::Deregistration { pool, pe }),
-        (any::pool_handle(), any::pe_id(), flag(), option::of(any::error())).prop_map(|(pool, pe, reject, error)| {
-            AsapMessage::RegistrationResponse {
-                pool,
-                pe,
-                reject,
-                error,
-            }
-        }),
-        (any::pool_handle(), any::pe_id(), option::of(any::error()))
-            .prop_map(|(pool, pe, error)| AsapMessage::DeregistrationResponse { pool, pe, error }),
-        (any::pool_handle(), flag(), option::of(any::<u32>()))
-            .prop_map(|(pool, subscribe, items)| { AsapMessage::HandleResolution { pool, subscribe, items } }),
-        (
-            any::pool_handle(),
-            flag(),
-            option::of(any::policy()),
-            vec(any::element(), 0..4)
-        )
-            .prop_map(
-                |(pool, updates, policy, elements)| AsapMessage::HandleResolutionResponse {
-                    pool,
-                    updates,
-                    policy,
-                    elements,
-                    error: None,
-                }
-            ),
-        (any::pool_handle(), any::error()).prop_map(|(pool, error)| AsapMessage::HandleResolutionResponse {
-            pool,
-            updates: false,
-            policy: None,
-            elements: Vec::new(),
-            error: Some(error),
-        }),
-        (
-            flag(),
-            any::registrar_id(),
-            any::pool_handle(),
-            option::of(any::pe_id())
-        )
-            .prop_map(|(home, server, pool, pe)| AsapMessage::EndpointKeepAlive { home, server, pool, pe }),
-        (any::pool_handle(), any::pe_id()).prop_map(|(pool, pe)| AsapMessage::EndpointKeepAliveAck { pool, pe }),
-        (any::pool_handle(), any::pe_id()).prop_map(|(pool, pe)| AsapMessage::EndpointUnreachable { pool, pe }),
-        (
-            any::registrar_id(),
-            vec(any::sctp_transport().prop_map(Transport::Sctp), 0..4)
-        )
-            .prop_map(|(server, transports)| AsapMessage::ServerAnnounce { server, transports }),
-        any::cookie().prop_map(|cookie| AsapMessage::Cookie { cookie }),
-        any::cookie().prop_map(|cookie| AsapMessage::CookieEcho { cookie }),
-        (any::pool_handle(), option::of(any::policy()), vec(any::element(), 0..4))
-            .prop_map(|(pool, policy, elements)| AsapMessage::BusinessCard { pool, policy, elements }),
-        any::error().prop_map(|error| AsapMessage::Error { error }),
-    ]
-}
-
 proptest! {
     #[test]
-    fn what_is_written_is_read_back(message in message()) {
+    fn what_is_written_is_read_back(message in any::message()) {
         let bytes = message.encode();
         prop_assert_eq!(bytes.len() % 4, 0);
         prop_assert_eq!(AsapMessage::decode_reporting(&bytes), Ok((message, None)));
@@ -571,7 +509,7 @@ proptest! {
 
     #[test]
     fn damaged_messages_are_read_without_panic_and_stay_writable(
-        message in message(),
+        message in any::message(),
         damage in vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
     ) {
         let mut bytes = message.encode().to_vec();
