@@ -14,7 +14,6 @@ pub(crate) mod registrar;
 mod transport;
 pub(crate) mod user;
 
-use std::future::{Future, pending};
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -54,8 +53,9 @@ pub(crate) struct Node<E> {
     pub(crate) engine: E,
     transport: Transport,
     clock: Clock,
-    /// The engine's timeout, and the timer that stands for it.
-    timer: Option<(Instant, Pin<Box<Sleep>>)>,
+    /// The engine's timeout, as it was last known, and the timer that stands for it.
+    due: Option<Instant>,
+    timer: Pin<Box<Sleep>>,
 }
 
 impl<E: Engine> Node<E> {
@@ -65,7 +65,8 @@ impl<E: Engine> Node<E> {
             engine,
             transport,
             clock: Clock { zero },
-            timer: None,
+            due: None,
+            timer: Box::pin(tokio::time::sleep_until(zero.into())),
         }
     }
 
@@ -88,23 +89,26 @@ impl<E: Engine> Node<E> {
             self.transport.execute(command);
         }
         let due = self.engine.poll_timeout();
-        if self.timer.as_ref().map(|(at, _)| *at) != due {
-            self.timer = due.map(|at| (at, Box::pin(tokio::time::sleep_until(self.clock.when(at)))));
+        if self.due != due {
+            self.due = due;
+            if let Some(at) = due {
+                self.timer.as_mut().reset(self.clock.when(at));
+            }
         }
     }
 
     /// Waits for the next event or timeout and gives it to the engine. Cancel-safe. Call [`flush`](Self::flush) before.
     pub(crate) async fn step(&mut self) {
-        let timer = self.timer.as_mut().map(|(_, sleep)| sleep.as_mut());
         let event = tokio::select! {
             event = self.transport.next() => Some(event),
-            () = optional(timer) => None,
+            () = self.timer.as_mut(), if self.due.is_some() => None,
         };
         let now = self.clock.now();
         match event {
             Some(event) => self.engine.handle(now, event),
             None => {
-                self.timer = None;
+                // A new timer, should it be due again at once.
+                self.due = None;
                 self.engine.handle_timeout(now);
             }
         }
@@ -121,12 +125,5 @@ impl<E: Engine> Node<E> {
             }
         }
         self.transport.abort_all();
-    }
-}
-
-async fn optional(future: Option<impl Future<Output = ()>>) {
-    match future {
-        Some(future) => future.await,
-        None => pending().await,
     }
 }

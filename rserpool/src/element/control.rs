@@ -83,10 +83,8 @@ impl PoolElement {
             pe: own.1,
         };
         self.out.send_asap(keep_alive.conn, &ack);
-        // KA2.4: a registrar takes this element over.
-        let is_home = keep_alive.server.is_some() && keep_alive.server == self.link.home_server();
+        // KA2.4: a registrar takes this element over, or the home registrar has come by another association.
         if keep_alive.home
-            && !is_home
             && self.peers.role(keep_alive.conn) == Some(Role::Registrar)
             && let Some(place) = self.peers.address(keep_alive.conn).cloned()
         {

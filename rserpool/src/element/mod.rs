@@ -286,6 +286,11 @@ impl PoolElement {
 
     fn handle_peer(&mut self, now: Instant, event: NetEvent) {
         match event {
+            // The link gave it up; nobody is interested any more.
+            NetEvent::Connected {
+                conn: conn @ ConnId::Opened(_),
+                ..
+            } => self.out.abort(conn),
             NetEvent::Connected { conn, peer } => {
                 let is_registrar = self.link.is_registrar(&peer);
                 if self.peers.len() >= self.config.max_sessions().saturating_add(MAX_REGISTRARS) {

@@ -303,6 +303,19 @@ fn rfc5352_3_4_ka2_4_a_registrar_takes_the_element_over() {
 }
 
 #[test]
+fn rfc5352_3_4_the_home_registrar_may_come_by_another_association() {
+    let (mut bench, old) = Bench::registered(config(PolicyParam::RoundRobin));
+    bench.handle(asap(old, &keep_alive(false, 9, pool(), None)));
+    bench.did();
+    let new = ConnId::Accepted(0);
+    bench.handle(connected(new, 1));
+    bench.handle(asap(new, &keep_alive(false, 9, pool(), None)));
+    assert_eq!(bench.did(), [ack(new)]);
+    bench.handle(asap(new, &keep_alive(true, 9, pool(), None)));
+    assert_eq!(bench.did()[..2], [ack(new), Did::Shutdown(old)]);
+}
+
+#[test]
 fn a_registrar_that_took_over_and_does_not_answer_is_forgotten() {
     let (mut bench, _) = Bench::registered(config(PolicyParam::RoundRobin));
     let new = ConnId::Accepted(0);
