@@ -47,6 +47,12 @@ pub enum Notification {
         /// The association.
         assoc: AssocId,
     },
+    /// The rest of a message of which a piece was received will not come (`SCTP_PARTIAL_DELIVERY_EVENT`, RFC 6458
+    /// §6.1.7).
+    PartialDeliveryAborted {
+        /// The association.
+        assoc: AssocId,
+    },
     /// Everything sent has been acknowledged (`SCTP_SENDER_DRY_EVENT`, RFC 6458 §6.1.9).
     SenderDry {
         /// The association.
@@ -63,6 +69,7 @@ impl Notification {
             | Self::RemoteError { assoc, .. }
             | Self::SendFailed { assoc, .. }
             | Self::PeerShutdown { assoc }
+            | Self::PartialDeliveryAborted { assoc }
             | Self::SenderDry { assoc } => *assoc,
         }
     }
@@ -128,6 +135,8 @@ pub struct Subscriptions {
     pub send_failed: bool,
     /// [`Notification::PeerShutdown`].
     pub peer_shutdown: bool,
+    /// [`Notification::PartialDeliveryAborted`].
+    pub partial_delivery: bool,
     /// [`Notification::SenderDry`].
     pub sender_dry: bool,
 }
@@ -151,6 +160,7 @@ impl Subscriptions {
             remote_error: true,
             send_failed: true,
             peer_shutdown: true,
+            partial_delivery: true,
             sender_dry: true,
         }
     }
@@ -163,6 +173,7 @@ impl Subscriptions {
             remote_error: false,
             send_failed: false,
             peer_shutdown: false,
+            partial_delivery: false,
             sender_dry: false,
         }
     }
@@ -175,6 +186,7 @@ impl Subscriptions {
             Notification::RemoteError { .. } => self.remote_error,
             Notification::SendFailed { .. } => self.send_failed,
             Notification::PeerShutdown { .. } => self.peer_shutdown,
+            Notification::PartialDeliveryAborted { .. } => self.partial_delivery,
             Notification::SenderDry { .. } => self.sender_dry,
         }
     }
