@@ -5,9 +5,12 @@ mod common;
 
 use std::net::IpAddr;
 
-use common::{Answer, PEER_PORT, Peer, PeerSetup, ms, secs};
+use common::{Answer, PEER_PORT, Peer, PeerSetup, data_chunks, ms, secs};
+use sctp::error::{FailureReason, Violation};
 use sctp::serial::VerificationTag;
-use sctp::wire::{ChunkType, InitFixed, Param, write_cookie_ack, write_cookie_echo, write_data, write_init};
+use sctp::wire::{
+    ChunkType, InitFixed, Param, write_abort, write_chunk, write_cookie_ack, write_cookie_echo, write_data, write_init,
+};
 use sctp::{AssociationPhase, ConnectOptions, Event, PathState};
 
 /// A peer whose second address is really a victim's: the attacker can forge it as a source, and sees what Z sends
@@ -81,7 +84,7 @@ fn rfc5062_2_a_host_that_does_not_know_the_association_ends_it_for_the_camper() 
         .expect("a heartbeat to the victim");
     assert_eq!(probe.kinds(), [ChunkType::HEARTBEAT]);
     // The victim's stack finds it out of the blue.
-    let abort = peer.packet(probe.tag(), |buf| sctp::wire::write_abort(buf, true, |_| {}));
+    let abort = peer.packet(probe.tag(), |buf| write_abort(buf, true, |_| {}));
     peer.send_on(1, abort);
     peer.answers();
     assert!(
@@ -177,7 +180,7 @@ fn rfc5062_5_what_comes_from_an_unverified_address_is_not_answered_there() {
     assert!(answers.iter().any(acknowledged));
     assert!(only_heartbeats_to(&answers, victim), "{answers:?}");
     let unknown = peer.packet(peer.z_tag, |buf| {
-        sctp::wire::write_chunk(buf, ChunkType(0xfe), 0, b"unknown");
+        write_chunk(buf, ChunkType(0xfe), 0, b"unknown");
     });
     peer.send_on(1, unknown);
     let answer = peer.answer();
@@ -206,4 +209,66 @@ fn an_init_that_lists_somebody_elses_address_does_not_learn_the_own_tag() {
     peer.send_init_with(|w| Param::address(stranger).write(w));
     let answer = peer.run(ms(2));
     assert!(answer.iter().all(|answer| answer.dst != victim), "{answer:?}");
+}
+
+/// An association that Z opened, with `count` DATA chunks of Z on their way.
+fn with_data_in_flight(count: usize) -> Peer {
+    let mut peer = Peer::established();
+    (0..count).for_each(|_| peer.z_says(&[0; 1000]));
+    assert_eq!(data_chunks(&peer.answers()).len(), count);
+    peer
+}
+
+#[test]
+fn rfc5062_5_acknowledging_what_was_never_sent_ends_the_association() {
+    for (cumulative, gaps) in [(3, &[][..]), (0, &[(2, 3)][..]), (0, &[(2, 2), (65_535, 65_535)][..])] {
+        let mut peer = with_data_in_flight(3);
+        peer.send_sack(cumulative, 1 << 20, gaps);
+        assert!(peer.answer().has(ChunkType::ABORT), "{cumulative} {gaps:?}");
+        let reason = FailureReason::PeerMisbehaved(Violation::AcknowledgedUnsent);
+        assert!(peer.log.contains(&Event::CommunicationLost { reason }));
+    }
+    let mut peer = with_data_in_flight(3);
+    peer.send_sack(0, 1 << 20, &[(2, 2)]);
+    peer.expect_silence();
+    peer.send_sack(2, 1 << 20, &[]);
+    peer.expect_silence();
+    assert_eq!(peer.phase(), Some(AssociationPhase::Established));
+}
+
+#[test]
+fn rfc9260_3_3_7_a_malformed_abort_is_discarded() {
+    let mut peer = Peer::established();
+    for value in [&[0, 12, 0][..], &[0, 12, 0, 3][..], &[0, 12, 0, 9, 0][..]] {
+        peer.send(|buf| write_chunk(buf, ChunkType::ABORT, 0, value));
+        peer.expect_silence();
+        assert_eq!(peer.phase(), Some(AssociationPhase::Established));
+    }
+}
+
+#[test]
+fn rfc9260_9_1_nothing_answers_a_packet_with_an_abort() {
+    let mut peer = Peer::established();
+    let header = Peer::header(peer.tsn, 0, 1);
+    peer.send(|buf| {
+        // Without user data: alone, this would be answered by an ABORT.
+        write_data(buf, &header, b"");
+        write_abort(buf, false, |_| {});
+    });
+    peer.expect_silence();
+    assert_eq!(peer.phase(), Some(AssociationPhase::Closed));
+}
+
+#[test]
+fn rfc9260_8_4_a_cookie_beside_an_abort_makes_no_association() {
+    let mut peer = Peer::new();
+    let cookie = peer.fetch_cookie();
+    peer.send(|buf| {
+        write_cookie_echo(buf, &cookie);
+        write_abort(buf, false, |_| {});
+    });
+    peer.expect_silence();
+    assert_eq!(peer.log, []);
+    peer.send(|buf| write_cookie_echo(buf, &cookie));
+    assert!(peer.answer().has(ChunkType::COOKIE_ACK));
 }

@@ -353,9 +353,12 @@ impl Outbound {
             return SackResult::Impossible;
         }
         let cumulative = self.outstanding.first() + steps;
-        let (progress, freed) = self
+        let Some((progress, freed)) = self
             .sacks
-            .process(now, cumulative, sack.gaps, &mut self.outstanding, paths);
+            .process(now, cumulative, sack.gaps, &mut self.outstanding, paths)
+        else {
+            return SackResult::Impossible;
+        };
         self.buffered = self.buffered.saturating_sub(freed);
         self.peer_window.on_sack(sack.a_rwnd);
         SackResult::Taken { progress }

@@ -102,7 +102,8 @@ impl SackProcessor {
     }
 
     /// Takes in a SACK whose Cumulative TSN Ack was checked. Returns whether anything was acknowledged for
-    /// the first time, and how many bytes of user data need not be kept any more.
+    /// the first time, and how many bytes of user data need not be kept any more; `None` if it acknowledges what was
+    /// never sent.
     pub(crate) fn process(
         &mut self,
         now: Instant,
@@ -110,11 +111,13 @@ impl SackProcessor {
         gaps: impl Iterator<Item = (u16, u16)>,
         outstanding: &mut Outstanding,
         paths: &mut PathSet,
-    ) -> (bool, usize) {
+    ) -> Option<(bool, usize)> {
+        if !self.collect_blocks(gaps, cumulative, outstanding.end()) {
+            return None;
+        }
         self.fast_retransmits = 0;
         let advanced = cumulative > outstanding.first();
         let freed = self.pop_acked(now, cumulative, outstanding, paths);
-        self.collect_blocks(gaps, outstanding);
         let highest_newly_acked = self.ack_blocks(now, outstanding, paths);
         self.take_back(now, outstanding, paths);
         std::mem::swap(&mut self.acked, &mut self.blocks);
@@ -135,7 +138,7 @@ impl SackProcessor {
             self.keep_recovery_going(outstanding, paths);
         }
         self.run_timers(now, outstanding, paths);
-        (!self.per_path.is_empty(), freed)
+        Some((!self.per_path.is_empty(), freed))
     }
 
     /// What goes beyond RFC 9260, where a retransmission that is lost waits for T3-rtx, and where recovery stops while
@@ -216,18 +219,21 @@ impl SackProcessor {
         }
     }
 
-    /// Turns the gap blocks into sorted, disjoint ranges of sent chunks. Blocks that contradict themselves, the
-    /// Cumulative TSN Ack, or what was sent are left out.
-    fn collect_blocks(&mut self, gaps: impl Iterator<Item = (u16, u16)>, outstanding: &Outstanding) {
+    /// Turns the gap blocks into sorted, disjoint ranges of sent chunks, of which `first` is the first one after the
+    /// Cumulative TSN Ack. Blocks that contradict themselves or the Cumulative TSN Ack are left out. False if one
+    /// acknowledges what was never sent, from `end` on.
+    fn collect_blocks(&mut self, gaps: impl Iterator<Item = (u16, u16)>, first: Index, end: Index) -> bool {
         self.blocks.clear();
-        let (first, end) = (outstanding.first(), outstanding.end());
         let mut sorted = true;
         for (gap_start, gap_end) in gaps {
             // Offset 1 is the first chunk after the cumulative point, which a block cannot hold.
             let start = first + u64::from(gap_start).saturating_sub(1);
             let stop = first + u64::from(gap_end);
-            if gap_start < 2 || gap_end < gap_start || stop > end {
+            if gap_start < 2 || gap_end < gap_start {
                 continue;
+            }
+            if stop > end {
+                return false;
             }
             sorted &= self.blocks.last().is_none_or(|last| last.end < start);
             self.blocks.push(Range { start, end: stop });
@@ -242,6 +248,7 @@ impl SackProcessor {
                 joins
             });
         }
+        true
     }
 
     /// Acknowledges what the blocks cover and earlier ones did not; the end of the highest new part. Walks over what

@@ -139,11 +139,12 @@ fn rfc9260_6_2_1_old_and_impossible_sacks_are_told_apart() {
     assert_eq!(sender.sack(initial, 3, &[]), SackResult::Taken { progress: true });
     assert_eq!(sender.sack(initial, 2, &[]), SackResult::Old);
     assert_eq!(sender.sack(initial, 5, &[]), SackResult::Impossible);
-    // Blocks that contradict themselves or what was sent are left out.
+    // Blocks that contradict themselves are left out; one beyond what was sent is no mistake (RFC 9260 §12.4).
     assert_eq!(
-        sender.sack(initial, 3, &[(1, 1), (9, 3), (2, 40)]),
+        sender.sack(initial, 3, &[(1, 1), (9, 3)]),
         SackResult::Taken { progress: false }
     );
+    assert_eq!(sender.sack(initial, 3, &[(2, 2)]), SackResult::Impossible);
     assert_eq!(sender.sack(initial, 4, &[]), SackResult::Taken { progress: true });
 }
 
