@@ -46,6 +46,9 @@ impl Association {
                 self.inbound.on_packet_end(now);
             }
             self.on_packet_while_shutting_down(now, had_data);
+        } else if has_abort(packet.chunks) {
+            // §9.1: nothing answers a packet with an ABORT.
+            self.control.farewell = None;
         }
         if !was_readable && self.inbound.readable() {
             self.events.push_back(Event::Readable);
@@ -105,16 +108,17 @@ impl Association {
         action.goes_on()
     }
 
-    /// An ABORT whose tag was checked (§8.5.1 B).
+    /// An ABORT whose tag was checked (§8.5.1 B). One that is malformed MUST be discarded (§3.3.7).
     pub(crate) fn on_abort(&mut self, chunk: &RawChunk<'_>) {
+        let Ok(abort) = Abort::parse(chunk.flags, chunk.value) else {
+            return;
+        };
         let mut cause = None;
         let mut reason = Bytes::new();
-        if let Ok(abort) = Abort::parse(chunk.flags, chunk.value) {
-            for item in abort.causes.take(MAX_CAUSES).map_while(Result::ok) {
-                cause.get_or_insert_with(|| item.code().0);
-                if let Cause::UserInitiatedAbort(text) = item {
-                    reason = Bytes::copy_from_slice(text);
-                }
+        for item in abort.causes.take(MAX_CAUSES).map_while(Result::ok) {
+            cause.get_or_insert_with(|| item.code().0);
+            if let Cause::UserInitiatedAbort(text) = item {
+                reason = Bytes::copy_from_slice(text);
             }
         }
         self.terminate(Err(FailureReason::PeerAbort { cause, reason }));
@@ -136,6 +140,11 @@ impl Association {
             }
         }
     }
+}
+
+fn has_abort(chunks: Chunks<'_>) -> bool {
+    let mut kinds = chunks.map_while(Result::ok).map(|chunk| chunk.kind);
+    kinds.any(|kind| kind == ChunkType::ABORT)
 }
 
 /// How many error causes of one chunk are looked at.

@@ -220,6 +220,11 @@ impl Stack {
         let existing = by_tag
             .or_else(|| self.find_peer(endpoint, meta, packet, &cookie.peer))
             .or_else(|| self.table.by_peer(endpoint, cookie.source, cookie.peer_port));
+        // §8.4 rule 2.
+        if existing.is_none() && packet.find(ChunkType::ABORT).is_some() {
+            self.stats.out_of_the_blue += 1;
+            return;
+        }
         let has_its_tags = existing
             .and_then(|id| self.table.get(id))
             .is_some_and(|s| s.assoc.has_tags_of(&cookie));
