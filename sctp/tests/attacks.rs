@@ -7,9 +7,10 @@ use std::net::IpAddr;
 
 use common::{Answer, PEER_PORT, Peer, PeerSetup, data_chunks, ms, secs};
 use sctp::error::{FailureReason, Violation};
-use sctp::serial::VerificationTag;
+use sctp::serial::{Tsn, VerificationTag};
 use sctp::wire::{
-    ChunkType, InitFixed, Param, write_abort, write_chunk, write_cookie_ack, write_cookie_echo, write_data, write_init,
+    ChunkType, InitFixed, Param, write_abort, write_chunk, write_cookie_ack, write_cookie_echo, write_data,
+    write_heartbeat, write_init,
 };
 use sctp::{AssociationPhase, ConnectOptions, Event, PathState};
 
@@ -271,4 +272,77 @@ fn rfc9260_8_4_a_cookie_beside_an_abort_makes_no_association() {
     assert_eq!(peer.log, []);
     peer.send(|buf| write_cookie_echo(buf, &cookie));
     assert!(peer.answer().has(ChunkType::COOKIE_ACK));
+}
+
+/// Packets with more than a SACK, and their bytes. (RFC 9260 §12.4 counts no SACK.)
+fn control_packets(answers: &[Answer]) -> (usize, usize) {
+    let control = answers.iter().filter(|answer| answer.kinds() != [ChunkType::SACK]);
+    control.fold((0, 0), |(count, bytes), answer| (count + 1, bytes + answer.size))
+}
+
+#[test]
+fn rfc5062_8_a_packet_full_of_chunks_to_be_answered_gets_one_packet() {
+    type Chunks = fn(&mut Vec<u8>);
+    let floods: [Chunks; 4] = [
+        |buf| (0..60).for_each(|_| write_heartbeat(buf, b"12 bytes of")),
+        |buf| (0..300).for_each(|_| write_chunk(buf, ChunkType(0xfe), 0, b"")),
+        |buf| (0..4).for_each(|_| write_chunk(buf, ChunkType(0xfe), 0, &[7; 300])),
+        |buf| {
+            (0..10).for_each(|n| write_data(buf, &Peer::header(Tsn(n), 9999, 0), b"x"));
+            (0..20).for_each(|_| write_heartbeat(buf, b"12 bytes of"));
+            (0..20).for_each(|_| write_chunk(buf, ChunkType(0xfe), 0, b"unknown"));
+        },
+    ];
+    for flood in floods {
+        let mut peer = Peer::established();
+        let packet = peer.packet(peer.z_tag, flood);
+        let sent = packet.len() + 20;
+        peer.send_bytes(packet);
+        let (count, bytes) = control_packets(&peer.answers());
+        assert_eq!(count, 1);
+        assert!(bytes <= sent, "{sent} bytes are answered by {bytes}");
+    }
+}
+
+#[test]
+fn rfc5062_8_a_cookie_echo_with_more_to_be_answered_gets_one_packet() {
+    let mut peer = Peer::new();
+    let cookie = peer.fetch_cookie();
+    peer.send(|buf| {
+        write_cookie_echo(buf, &cookie);
+        (0..20).for_each(|_| write_heartbeat(buf, b"12 bytes of"));
+        (0..20).for_each(|_| write_chunk(buf, ChunkType(0xfe), 0, &[7; 20]));
+    });
+    let answer = peer.answer();
+    assert_eq!(answer.kinds()[0], ChunkType::COOKIE_ACK);
+    assert!(answer.has(ChunkType::HEARTBEAT_ACK));
+}
+
+#[test]
+fn rfc5062_8_a_large_heartbeat_is_answered_as_it_is() {
+    let mut peer = Peer::established();
+    peer.send(|buf| write_heartbeat(buf, &[7; 1300]));
+    let answer = peer.answer();
+    assert_eq!(answer.kinds(), [ChunkType::HEARTBEAT_ACK]);
+    assert_eq!(answer.chunks[0].value.len(), 1304);
+}
+
+#[test]
+fn rfc9260_5_1_nothing_makes_z_send_between_cookie_echo_and_cookie_ack() {
+    let mut peer = Peer::new();
+    peer.connect();
+    let init = peer.answer();
+    peer.learn(&init);
+    peer.send_init_ack(b"cookie", |_| {});
+    assert_eq!(peer.answer().kinds(), [ChunkType::COOKIE_ECHO]);
+    peer.send(|buf| write_chunk(buf, ChunkType(0xfe), 0, b"unknown"));
+    let (now, assoc, address) = (peer.world.now(), peer.assoc.unwrap(), peer.address(0));
+    peer.world.stack(peer.z).request_heartbeat(now, assoc, address).unwrap();
+    peer.expect_silence();
+    peer.send(write_cookie_ack);
+    let kinds: Vec<ChunkType> = peer.answers().iter().flat_map(Answer::kinds).collect();
+    assert!(
+        kinds.contains(&ChunkType::ERROR) && kinds.contains(&ChunkType::HEARTBEAT),
+        "{kinds:?}"
+    );
 }

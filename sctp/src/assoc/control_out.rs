@@ -5,10 +5,16 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use crate::path::PathId;
+use crate::tlv::padded;
+use crate::wire::CHUNK_HEADER_LEN;
 
 /// How many answers to a peer's chunks may wait. What comes beyond is dropped: the peer asks again, or did not need
 /// to know.
 const MAX_ANSWERS: usize = 16;
+
+/// How many bytes of chunks one packet of the peer gets as answers, SACK and single HEARTBEAT ACK aside. They fit into
+/// one packet with whatever else the packet asks for: no packet is answered by more than one (§12.4, RFC 5062 §8, §10).
+const ANSWER_LEN: usize = 600;
 
 /// The control chunks to be sent next. Those of which one is enough are flags, so that repeated requests coalesce.
 #[derive(Debug, Default)]
@@ -23,6 +29,8 @@ pub(crate) struct ControlOut {
     pub(crate) farewell: Option<Farewell>,
     errors: VecDeque<Bytes>,
     heartbeat_acks: VecDeque<(PathId, Bytes)>,
+    /// Bytes of answers to the packet that is being read.
+    answered: usize,
 }
 
 /// How the peer is told that the association is over.
@@ -39,9 +47,16 @@ pub(crate) enum Farewell {
 }
 
 impl ControlOut {
+    /// Another packet of the peer is about to be read.
+    pub(crate) const fn begin_answers(&mut self) {
+        self.answered = 0;
+    }
+
     /// Queues error causes for an ERROR chunk.
     pub(crate) fn push_error(&mut self, causes: Bytes) {
-        if self.errors.len() < MAX_ANSWERS {
+        let len = CHUNK_HEADER_LEN + padded(causes.len());
+        if self.errors.len() < MAX_ANSWERS && self.answered + len <= ANSWER_LEN {
+            self.answered += len;
             self.errors.push_back(causes);
         }
     }
@@ -54,15 +69,23 @@ impl ControlOut {
         self.errors.pop_front()
     }
 
-    /// Queues the answer to a HEARTBEAT, to where it came from.
+    /// Queues the answer to a HEARTBEAT, to where it came from. The first one of a packet may be as large as the packet
+    /// was.
     pub(crate) fn push_heartbeat_ack(&mut self, path: PathId, info: Bytes) {
-        if self.heartbeat_acks.len() < MAX_ANSWERS {
+        let len = CHUNK_HEADER_LEN + padded(info.len());
+        if self.heartbeat_acks.len() < MAX_ANSWERS && (self.answered == 0 || self.answered + len <= ANSWER_LEN) {
+            self.answered += len;
             self.heartbeat_acks.push_back((path, info));
         }
     }
 
-    pub(crate) fn pop_heartbeat_ack(&mut self) -> Option<(PathId, Bytes)> {
-        self.heartbeat_acks.pop_front()
+    /// Where the next answer to a HEARTBEAT goes, and its length.
+    pub(crate) fn next_heartbeat_ack(&self) -> Option<(PathId, usize)> {
+        self.heartbeat_acks.front().map(|(path, info)| (*path, info.len()))
+    }
+
+    pub(crate) fn pop_heartbeat_ack(&mut self) -> Option<Bytes> {
+        self.heartbeat_acks.pop_front().map(|(_, info)| info)
     }
 
     /// Whether a chunk for a packet that is not bound to a path waits.

@@ -124,7 +124,7 @@ impl Association {
         let (State::CookieWait { t1, .. } | State::CookieEchoed { t1, .. }) = &mut self.state else {
             return;
         };
-        t1.attempts += 1;
+        t1.attempts = t1.attempts.saturating_add(1);
         if t1.attempts > self.config.max_init_retransmits() {
             self.terminate(Err(FailureReason::SetupTimeout));
             return;
@@ -278,6 +278,8 @@ impl Association {
         });
         self.control.clear();
         self.control.init = true;
+        // The peer has forgotten it with the cookie.
+        self.peer_tag = VerificationTag::ZERO;
     }
 
     /// Whether the user asked for shutdown during the set-up.

@@ -30,6 +30,7 @@ impl Association {
     /// Processes the chunks of a packet in their order.
     pub(crate) fn handle_packet(&mut self, now: Instant, packet: PacketIn<'_>, random: &mut Random) {
         self.stats.packets_received += 1;
+        self.control.begin_answers();
         self.learn_route(&packet);
         let was_readable = self.inbound.readable();
         let mut had_data = false;

@@ -8,7 +8,7 @@ use crate::random::Random;
 use crate::send::{DataPlan, PacketFill};
 use crate::serial::{Tsn, VerificationTag};
 use crate::time::Instant;
-use crate::tlv::Writer;
+use crate::tlv::{Writer, padded};
 use crate::transmit::Transmit;
 use crate::wire::{self, CHUNK_HEADER_LEN, CommonHeader, DataHeader, SACK_HEADER_LEN};
 
@@ -103,11 +103,13 @@ impl Association {
 
     /// HEARTBEATs and their answers: they are for a certain path, and do not wait for anything.
     fn write_heartbeats(&mut self, now: Instant, buf: &mut Vec<u8>, random: &mut Random) -> Option<PathId> {
-        if let Some((id, value)) = self.control.pop_heartbeat_ack() {
-            let start = wire::begin_packet(buf, &self.header(self.peer_tag));
-            wire::write_heartbeat_answer(buf, &value);
-            wire::finish_packet(buf, start);
+        if let Some((id, _)) = self.control.next_heartbeat_ack() {
+            self.write_answers(id, buf);
             return Some(id);
+        }
+        // §5.1 C: nothing of the own between COOKIE ECHO and COOKIE ACK.
+        if self.phase().is_setup() {
+            return None;
         }
         let header = self.header(self.peer_tag);
         let (id, path) = self.paths.iter_mut().find(|(_, path)| path.probe.is_due())?;
@@ -118,6 +120,29 @@ impl Association {
         wire::write_heartbeat(buf, &bytes);
         wire::finish_packet(buf, start);
         Some(id)
+    }
+
+    /// A packet of HEARTBEAT ACKs, with what else answers the same packet: one packet gets one (§12.4).
+    fn write_answers(&mut self, id: PathId, buf: &mut Vec<u8>) {
+        let limit = self.paths.smallest_max_packet();
+        let start = wire::begin_packet(buf, &self.header(self.peer_tag));
+        if self.control.cookie_ack.take_if(|path| *path == id).is_some() {
+            wire::write_cookie_ack(buf);
+        }
+        let mut first = true;
+        while let Some((path, len)) = self.control.next_heartbeat_ack() {
+            if path != id || !(first || buf.len() + CHUNK_HEADER_LEN + padded(len) <= limit) {
+                break;
+            }
+            if let Some(value) = self.control.pop_heartbeat_ack() {
+                wire::write_heartbeat_answer(buf, &value);
+            }
+            first = false;
+        }
+        if self.reply_path(id) == id && !self.phase().is_setup() {
+            self.write_errors(buf, limit);
+        }
+        wire::finish_packet(buf, start);
     }
 
     /// Control chunks, a SACK, and DATA; then as many more packets with DATA to the same path as may follow.
@@ -132,10 +157,14 @@ impl Association {
         let max_packet = self.paths.smallest_max_packet();
         let max_chunks = max_packet.saturating_sub(CommonHeader::LEN);
         let plan = self.plan_data(now, max_chunks);
-        let bound = self
-            .control
-            .has_chunks()
-            .then(|| self.control.cookie_ack.unwrap_or_else(|| self.control_destination()));
+        // §3.2.2, §5.1 C: what is to be reported of the INIT ACK goes along with the COOKIE ECHO, or waits for the
+        // COOKIE ACK.
+        let has_chunks = if self.phase().is_setup() {
+            self.control.cookie_echo
+        } else {
+            self.control.has_chunks()
+        };
+        let bound = has_chunks.then(|| self.control.cookie_ack.unwrap_or_else(|| self.control_destination()));
         let id = match (bound, plan) {
             (Some(path), _) => path,
             (None, Some(plan)) => plan.path,
@@ -221,6 +250,18 @@ impl Association {
         if self.control.cookie_ack.take().is_some() {
             wire::write_cookie_ack(buf);
         }
+        self.write_errors(buf, limit);
+        if std::mem::take(&mut self.control.shutdown) {
+            wire::write_shutdown(buf, self.inbound.cumulative_tsn_ack());
+            self.touch(self.control_path, now);
+        }
+        if std::mem::take(&mut self.control.shutdown_ack) {
+            wire::write_shutdown_ack(buf);
+            self.touch(self.control_path, now);
+        }
+    }
+
+    fn write_errors(&mut self, buf: &mut Vec<u8>, limit: usize) {
         while let Some(len) = self.control.next_error_len() {
             // Alone in its packet it goes whatever its size.
             if buf.len() + CHUNK_HEADER_LEN + len > limit && buf.len() > CommonHeader::LEN {
@@ -229,14 +270,6 @@ impl Association {
             if let Some(causes) = self.control.pop_error() {
                 wire::write_error(buf, |w| w.bytes(&causes));
             }
-        }
-        if std::mem::take(&mut self.control.shutdown) {
-            wire::write_shutdown(buf, self.inbound.cumulative_tsn_ack());
-            self.touch(self.control_path, now);
-        }
-        if std::mem::take(&mut self.control.shutdown_ack) {
-            wire::write_shutdown_ack(buf);
-            self.touch(self.control_path, now);
         }
     }
 

@@ -83,7 +83,7 @@ impl Association {
             let reason = causes(|w| Cause::ProtocolViolation(b"shutdown took too long").write(w));
             return self.abort(reason, FailureReason::ShutdownTimeout);
         }
-        timers.t2.attempts += 1;
+        timers.t2.attempts = timers.t2.attempts.saturating_add(1);
         if timers.t2.attempts > limit {
             return self.terminate(Err(FailureReason::PeerUnreachable));
         }
