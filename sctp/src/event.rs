@@ -9,6 +9,10 @@ use crate::serial::{Ppid, StreamId};
 
 /// A notification about one association.
 ///
+/// While many wait to be polled, those that the peer can cause over and over ([`Restarted`](Self::Restarted),
+/// [`PeerShutdown`](Self::PeerShutdown), [`SenderDry`](Self::SenderDry), [`PathChanged`](Self::PathChanged),
+/// [`PeerError`](Self::PeerError)) push out older ones of their kind.
+///
 /// Every association that exists for the user ends with exactly one of [`ConnectFailed`](Self::ConnectFailed),
 /// [`CommunicationLost`](Self::CommunicationLost) and [`ShutdownComplete`](Self::ShutdownComplete).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +71,7 @@ pub enum Event {
     PeerError {
         /// The cause code.
         cause: u16,
-        /// The cause as it was on the wire, header included.
+        /// The cause as it was on the wire, header included; its first 1024 bytes if it is longer.
         raw: Bytes,
     },
 }

@@ -5,14 +5,16 @@ mod common;
 
 use std::net::IpAddr;
 
+use bytes::Bytes;
 use common::{Answer, PEER_PORT, Peer, PeerSetup, data_chunks, ms, secs};
-use sctp::error::{FailureReason, Violation};
-use sctp::serial::{Tsn, VerificationTag};
+use sctp::config::AssociationConfig;
+use sctp::error::{FailureReason, SendError, Violation};
+use sctp::serial::{Ppid, StreamId, Tsn, VerificationTag};
 use sctp::wire::{
-    ChunkType, InitFixed, Param, write_abort, write_chunk, write_cookie_ack, write_cookie_echo, write_data,
+    self, ChunkType, InitFixed, Param, write_abort, write_chunk, write_cookie_ack, write_cookie_echo, write_data,
     write_heartbeat, write_init,
 };
-use sctp::{AssociationPhase, ConnectOptions, Event, PathState};
+use sctp::{AssociationPhase, ConnectOptions, Event, OutMessage, PathState};
 
 /// A peer whose second address is really a victim's: the attacker can forge it as a source, and sees what Z sends
 /// there only because the test does.
@@ -345,4 +347,75 @@ fn rfc9260_5_1_nothing_makes_z_send_between_cookie_echo_and_cookie_ack() {
         kinds.contains(&ChunkType::ERROR) && kinds.contains(&ChunkType::HEARTBEAT),
         "{kinds:?}"
     );
+}
+
+#[test]
+fn rfc5062_6_listed_addresses_are_probed_one_in_an_rto() {
+    let mut peer = Peer::with(PeerSetup {
+        links: 9,
+        ..PeerSetup::default()
+    });
+    let victims: Vec<IpAddr> = (1..9).map(|link| peer.address(link)).collect();
+    peer.establish_with(|w| victims.iter().for_each(|&victim| Param::address(victim).write(w)));
+    let mut times = Vec::new();
+    for _ in 0..120 {
+        for probe in peer.run(secs(1)) {
+            assert_eq!(probe.kinds(), [ChunkType::HEARTBEAT]);
+            if victims.contains(&probe.dst) {
+                times.push(probe.at);
+            } else {
+                // The attacker keeps its own address alive.
+                let value = probe.chunks[0].value.clone();
+                peer.send(|buf| write_chunk(buf, ChunkType::HEARTBEAT_ACK, 0, &value));
+            }
+        }
+    }
+    assert!(times.len() >= 3 * victims.len(), "{times:?}");
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= secs(1)), "{times:?}");
+}
+
+/// Restarts the peer's end without letting Z's user see its events.
+fn restart_unseen(peer: &mut Peer, tag: u32) {
+    peer.fixed.initiate_tag = VerificationTag(tag);
+    peer.send_init();
+    peer.world.run_for(ms(2));
+    let received = peer.world.received(peer.host);
+    let answers: Vec<Answer> = received.iter().map(|(at, packet)| common::parse(*at, packet)).collect();
+    let init_ack = answers.iter().find(|answer| answer.has(ChunkType::INIT_ACK)).unwrap();
+    let cookie = peer.learn(init_ack);
+    peer.send(|buf| write_cookie_echo(buf, &cookie));
+    peer.world.run_for(ms(2));
+    peer.tag = VerificationTag(tag);
+}
+
+#[test]
+fn a_restart_that_frees_the_send_buffer_tells_the_user_who_waits() {
+    let mut config = AssociationConfig::default();
+    config.set_send_buffer(5000).unwrap();
+    let mut peer = Peer::with(PeerSetup {
+        association: config,
+        ..PeerSetup::default()
+    });
+    peer.establish();
+    (0..5).for_each(|_| peer.z_says(&[0; 1000]));
+    peer.answers();
+    let (now, assoc) = (peer.world.now(), peer.assoc.unwrap());
+    let message = OutMessage::new(StreamId(0), Ppid(0), Bytes::from_static(b"one too many"));
+    let refused = peer.world.stack(peer.z).send(now, assoc, message);
+    assert_eq!(refused, Err(SendError::WouldBlock));
+    restart_unseen(&mut peer, 77);
+    peer.answers();
+    assert!(peer.log.contains(&Event::Writable), "{:?}", peer.log);
+}
+
+#[test]
+fn a_restart_does_not_keep_the_user_from_shutting_down() {
+    let mut peer = Peer::established();
+    peer.z_shuts_down();
+    assert!(peer.answer().has(ChunkType::SHUTDOWN));
+    restart_unseen(&mut peer, 88);
+    let answers = peer.answers();
+    assert_eq!(peer.phase(), Some(AssociationPhase::ShutdownSent), "{answers:?}");
+    peer.send(wire::write_shutdown_ack);
+    assert!(peer.answer().has(ChunkType::SHUTDOWN_COMPLETE));
 }

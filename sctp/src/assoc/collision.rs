@@ -191,6 +191,10 @@ impl Association {
             self.repeat_shutdown_ack();
             return false;
         }
+        let shutting_down = matches!(
+            self.phase(),
+            AssociationPhase::ShutdownPending | AssociationPhase::ShutdownSent
+        );
         self.transition(State::Established);
         self.local_tag = cookie.local_tag;
         self.peer_tag = cookie.peer.initiate_tag;
@@ -213,10 +217,15 @@ impl Association {
         }
         self.confirm_paths(now, self.acknowledged_path(cookie), random);
         self.control.cookie_ack = Some(self.reply_path_to(from));
-        self.events.push_back(Event::Restarted {
+        self.tell(Event::Restarted {
             outbound_streams,
             inbound_streams: self.inbound.streams(),
         });
+        self.tell_room();
+        if shutting_down {
+            // The user's wish holds for the peer as it is now: a restart does not get it out of it.
+            self.shutdown(now);
+        }
         true
     }
 }

@@ -134,9 +134,10 @@ impl Association {
             if CauseCode(tlv.kind) == CauseCode::STALE_COOKIE {
                 self.on_stale_cookie(now);
             } else if !self.phase().is_setup() {
-                self.events.push_back(Event::PeerError {
+                let raw = tlv.raw.get(..MAX_REPORTED).unwrap_or(tlv.raw);
+                self.tell(Event::PeerError {
                     cause: tlv.kind,
-                    raw: Bytes::copy_from_slice(tlv.raw),
+                    raw: Bytes::copy_from_slice(raw),
                 });
             }
         }
@@ -147,6 +148,9 @@ fn has_abort(chunks: Chunks<'_>) -> bool {
     let mut kinds = chunks.map_while(Result::ok).map(|chunk| chunk.kind);
     kinds.any(|kind| kind == ChunkType::ABORT)
 }
+
+/// How many bytes of an error cause the user is told.
+const MAX_REPORTED: usize = 1024;
 
 /// How many error causes of one chunk are looked at.
 const MAX_CAUSES: usize = 16;

@@ -16,6 +16,7 @@ mod reachability;
 mod shutdown;
 mod state;
 mod status;
+mod tell;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -118,6 +119,8 @@ pub(crate) struct Association {
     sack_path: PathId,
     /// The user was told that the send buffer is full.
     sender_blocked: bool,
+    /// Before this no other unconfirmed path is probed (HB.Max.Burst).
+    next_verification: Instant,
     stats: AssociationStats,
 }
 
@@ -162,6 +165,7 @@ impl Association {
             control_path: PathId(0),
             sack_path: PathId(0),
             sender_blocked: false,
+            next_verification: Instant::ZERO,
             stats: AssociationStats::default(),
             config,
             local,
@@ -365,15 +369,6 @@ impl Association {
         !self.events.is_empty()
     }
 
-    fn path_event(&mut self, id: PathId, change: PathChange) {
-        if let Some(path) = self.paths.get(id) {
-            self.events.push_back(Event::PathChanged {
-                address: path.address,
-                change,
-            });
-        }
-    }
-
     /// When [`on_timeout`](Self::on_timeout) is due.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         if self.phase() == AssociationPhase::Closed {
@@ -412,6 +407,7 @@ impl Association {
         let outbound_streams = self.config.outbound_streams().min(peer.inbound_streams);
         let failures = self.outbound.set_peer(peer.a_rwnd, outbound_streams);
         self.events.extend(failures.into_iter().map(Event::SendFailed));
+        self.tell_room();
         self.add_peer_addresses(now, &peer.addresses);
     }
 

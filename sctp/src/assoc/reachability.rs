@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::handshake::causes;
 use super::{Association, AssociationPhase};
 use crate::error::FailureReason;
-use crate::event::PathChange;
+use crate::event::{Event, PathChange};
 use crate::path::{HeartbeatInfo, PathId, PathState};
 use crate::random::Random;
 use crate::time::Instant;
@@ -32,9 +32,25 @@ impl Association {
                 let counts = id == self.paths.for_new_data(None);
                 self.on_missing_answer(id, counts);
             }
+            self.take_turns_verifying(now, id);
             if self.phase() == AssociationPhase::Closed {
                 return;
             }
+        }
+    }
+
+    /// Puts the heartbeat of an unconfirmed path off if another one's was sent within the last RTO: HB.Max.Burst is one
+    /// (§5.4). The addresses may be somebody else's, who should not get more than that (RFC 5062 §6).
+    fn take_turns_verifying(&mut self, now: Instant, id: PathId) {
+        let (rto, next) = (self.current_rto(), self.next_verification);
+        let Some(path) = self.paths.get_mut(id) else { return };
+        if path.state != PathState::Unconfirmed || !path.probe.is_due() {
+            return;
+        }
+        if now < next {
+            path.put_probe_off(next);
+        } else {
+            self.next_verification = now + rto;
         }
     }
 
@@ -79,12 +95,9 @@ impl Association {
                 self.on_answer(id);
             }
         }
-        if self.sender_blocked && self.outbound.has_room() {
-            self.sender_blocked = false;
-            self.events.push_back(crate::event::Event::Writable);
-        }
+        self.tell_room();
         if self.outbound.is_empty() {
-            self.events.push_back(crate::event::Event::SenderDry);
+            self.tell(Event::SenderDry);
         }
         self.advance_shutdown(now);
     }

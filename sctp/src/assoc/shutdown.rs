@@ -123,7 +123,7 @@ impl Association {
             AssociationPhase::Established | AssociationPhase::ShutdownPending
         ) {
             self.transition(State::ShutdownReceived);
-            self.events.push_back(Event::PeerShutdown);
+            self.tell(Event::PeerShutdown);
         }
         match self.phase() {
             AssociationPhase::ShutdownReceived => {

@@ -79,6 +79,12 @@ impl Path {
         self.probe.timer = Some(now + delay);
     }
 
+    /// Sends the heartbeat that is due not before `at`.
+    pub(crate) fn put_probe_off(&mut self, at: Instant) {
+        self.probe.timer = Some(at);
+        self.probe.due = false;
+    }
+
     pub(crate) fn disarm_probe(&mut self) {
         self.probe = Probe::default();
     }
