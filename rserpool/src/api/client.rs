@@ -26,8 +26,8 @@ pub struct PoolUserClient {
 }
 
 impl PoolUserClient {
-    /// Starts a pool user. Each of its associations gets a free port of its own at the addresses of `endpoint`; the port
-    /// there is not used.
+    /// Starts a pool user. Each of its associations gets a free port of its own at the addresses of `endpoint`; the
+    /// port there is not used.
     ///
     /// # Errors
     ///
@@ -177,9 +177,9 @@ impl SessionSender {
         self.id
     }
 
-    /// Sends a message to the element that serves the session. While there is none, or it does not keep up, messages are
-    /// kept up to [`SessionConfig::max_queue`]; beyond that, this waits. If the element fails, what it had not answered
-    /// may be lost.
+    /// Sends a message to the element that serves the session. While there is none, or it does not keep up, messages
+    /// are kept up to [`SessionConfig::max_queue`]; beyond that, this waits. If the element fails, what it had not
+    /// answered may be lost.
     ///
     /// # Errors
     ///
@@ -215,10 +215,10 @@ impl SessionSender {
         answer.await.map_err(|_| SessionError::NoSuchSession)?
     }
 
-    /// States that the element must say something within `timeout`: else it counts as failed, and the session fails over
-    /// with [`FailoverReason::NoReply`](crate::session::FailoverReason::NoReply). Said again while a reply is still due,
-    /// the earlier time stands, so that it can be said with each request. The next message of the element, a failover
-    /// and `None` take the statement back. Without an element nothing is expected.
+    /// States that the element must say something within `timeout`: else it counts as failed, and the session fails
+    /// over with [`FailoverReason::NoReply`](crate::session::FailoverReason::NoReply). Said again while a reply is
+    /// still due, the earlier time stands, so that it can be said with each request. The next message of the element, a
+    /// failover and `None` take the statement back. Without an element nothing is expected.
     pub async fn expect_reply(&self, timeout: Option<Duration>) {
         let session = self.id;
         self.command(Command::ExpectReply { session, timeout }).await;

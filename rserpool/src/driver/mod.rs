@@ -1,7 +1,7 @@
 //! What carries the engines: a task for each node, its sockets, its clock.
 //!
-//! A driver turns what happens on sockets into [`NetEvent`]s, carries out [`NetCommand`]s, and wakes the engine when its
-//! timeout is due. It decides nothing.
+//! A driver turns what happens on sockets into [`NetEvent`]s, carries out [`NetCommand`]s, and wakes the engine when
+//! its timeout is due. It decides nothing.
 
 #![expect(
     clippy::disallowed_types,

@@ -186,8 +186,8 @@ impl PoolUser {
         self.cache.forget_element(pool, pe);
     }
 
-    /// Opens a session with a pool; [`SessionEvent::Connected`] tells when an element serves it. Messages may be sent at
-    /// once.
+    /// Opens a session with a pool; [`SessionEvent::Connected`] tells when an element serves it. Messages may be sent
+    /// at once.
     pub fn open(&mut self, now: Instant, pool: PoolHandle, config: SessionConfig) -> Result<SessionId, TooMany> {
         if self.sessions.len() >= MAX_SESSIONS {
             return Err(TooMany);
@@ -212,8 +212,8 @@ impl PoolUser {
         Ok(id)
     }
 
-    /// Sends a message to the element that serves a session. While there is none, or it does not keep up, the message is
-    /// queued.
+    /// Sends a message to the element that serves a session. While there is none, or it does not keep up, the message
+    /// is queued.
     pub fn send(
         &mut self,
         session: SessionId,

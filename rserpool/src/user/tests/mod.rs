@@ -125,10 +125,10 @@ impl Bench {
         assert_eq!(at_host, n);
         self.handle(connected(conn, n));
         let (last, rest) = (self.events().pop().unwrap(), self.did());
-        assert!(
-            matches!(last, SessionEvent::Connected { pe: by } | SessionEvent::FailoverCompleted { pe: by, .. } if by == pe(n.into())),
-            "{last:?}"
-        );
+        let (SessionEvent::Connected { pe: by } | SessionEvent::FailoverCompleted { pe: by, .. }) = last else {
+            panic!("{last:?}");
+        };
+        assert_eq!(by, pe(n.into()));
         assert!(
             rest.iter()
                 .all(|did| matches!(did, Did::Asap(_, AsapMessage::CookieEcho { .. }))),
