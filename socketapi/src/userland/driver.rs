@@ -17,7 +17,7 @@ use super::shard::{Flushed, NextTurn, Shard};
 use crate::{Error, Result};
 
 /// How many receive calls a turn makes before other tasks and the timers get theirs.
-const RECEIVE_BUDGET: usize = 8;
+const RECEIVE_BUDGET: usize = 4;
 /// How many batches a turn sends.
 const SEND_BUDGET: usize = 20;
 
@@ -103,12 +103,13 @@ impl<'a> Driver<'a> {
 
     /// One turn; ready when the stack has stopped.
     fn poll(&mut self, shard: &Shard, cx: &mut Context<'_>) -> Poll<()> {
+        let mut slept = false;
         loop {
             // First of all, so that whatever happens from here on calls for another turn.
             shard.poll_alarm(cx);
             let mut more = self.receive(shard, cx);
             more |= self.send(shard, cx);
-            match shard.next_turn() {
+            match shard.next_turn(slept) {
                 NextTurn::Stopped if !more => return Poll::Ready(()),
                 NextTurn::Now | NextTurn::Stopped => more = true,
                 NextTurn::Never => self.deadline = None,
@@ -129,6 +130,7 @@ impl<'a> Driver<'a> {
             }
             ready!(self.sleep.as_mut().poll(cx));
             self.deadline = None;
+            slept = true;
         }
     }
 

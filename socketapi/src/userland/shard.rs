@@ -1,6 +1,6 @@
 //! One engine with its sockets behind a lock, and the way out for its packets.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Context, Waker};
 
@@ -118,7 +118,7 @@ impl Shard {
         if early {
             self.alarm.ring();
         }
-        let look_again = !quiet || self.unsent.load(Ordering::SeqCst);
+        let look_again = !quiet || self.is_unsent();
         if look_again && self.flush(INLINE_BATCHES) != Flushed::All {
             self.alarm.ring();
         }
@@ -164,27 +164,36 @@ impl Shard {
     /// Sends what there is, at most so many batches.
     pub(crate) fn flush(&self, batches: usize) -> Flushed {
         loop {
-            self.unsent.store(true, Ordering::SeqCst);
+            self.unsent.store(true, Ordering::Relaxed);
+            // Either the lock is seen to be free here, or the flag is seen to be set where it is let go of.
+            fence(Ordering::SeqCst);
             let mut outbox = match self.outbox.try_lock() {
                 Ok(outbox) => outbox,
                 Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
                 // Whoever holds it sees the flag after letting go of it.
                 Err(TryLockError::WouldBlock) => return Flushed::All,
             };
-            self.unsent.store(false, Ordering::SeqCst);
+            self.unsent.store(false, Ordering::Relaxed);
             let flushed = self.empty(&mut outbox, batches);
             drop(outbox);
-            if flushed != Flushed::All || !self.unsent.load(Ordering::SeqCst) {
+            if flushed != Flushed::All || !self.is_unsent() {
                 return flushed;
             }
         }
     }
 
+    /// Whether someone found the outbox taken, by whoever has just let go of it.
+    fn is_unsent(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.unsent.load(Ordering::Relaxed)
+    }
+
     fn empty(&self, outbox: &mut Outbox, batches: usize) -> Flushed {
-        for _ in 0..batches {
+        for batch in 0..batches {
             if outbox.waiting.is_none() {
                 let mut core = self.lock();
-                let now = core.read(&self.clock);
+                // Whoever wants something sent has read the clock for it.
+                let now = if batch == 0 { core.now } else { core.read(&self.clock) };
                 let filled = outbox.fill(&mut core.sockets, now, self.device.max_segments());
                 core.sockets.settle(now);
                 let early = core.is_due_before_armed();
@@ -205,10 +214,12 @@ impl Shard {
         Flushed::More
     }
 
-    /// Runs due timers and says when the driver is to look again. Only the driver asks.
-    pub(crate) fn next_turn(&self) -> NextTurn {
+    /// Runs due timers and says when the driver is to look again. Only the driver asks; `slept` tells that the time it
+    /// slept until has come.
+    pub(crate) fn next_turn(&self, slept: bool) -> NextTurn {
         let mut core = self.lock();
-        let now = core.read(&self.clock);
+        // A timer that has become due since the clock was read last ends the next sleep at once.
+        let now = if slept { core.read(&self.clock) } else { core.now };
         let due = core.sockets.stack.poll_timeout();
         if due.is_some_and(|due| due <= now) {
             core.sockets.stack.handle_timeout(now);

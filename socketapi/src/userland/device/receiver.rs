@@ -13,7 +13,7 @@ use sctp::{ChecksumState, RxMeta, UdpPorts};
 use super::pool::{BUFFER, Pool, share};
 
 /// How many buffers one system call fills.
-const BATCH: usize = 16;
+const BATCH: usize = 8;
 /// Below this a train is copied out of its buffer, so that few bytes do not hold much memory.
 const COPY_BELOW: usize = BUFFER / 4;
 
