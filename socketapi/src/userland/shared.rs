@@ -40,7 +40,7 @@ pub(super) fn shared(local: &LocalAddresses, connects: bool, on_runtime: bool) -
     let mut ending = Vec::new();
     list.retain(|(shard, _)| shard.strong_count() > 0);
     for (weak, about) in list.iter() {
-        let fits = about.udp_port == udp_port || (connects && about.peer_udp_port == Some(udp_port));
+        let fits = about.asked_udp_port == udp_port || (connects && about.peer_udp_port == Some(udp_port));
         if !fits || !covers(about, &wanted) {
             continue;
         }
@@ -78,5 +78,34 @@ fn covers(about: &About, wanted: &BTreeSet<IpAddr>) -> bool {
         all
     } else {
         all || wanted.is_subset(&about.explicit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn about(addresses: &[&str]) -> About {
+        About {
+            explicit: set(addresses),
+            addresses: Vec::new(),
+            asked_udp_port: 0,
+            udp_port: 1,
+            peer_udp_port: None,
+        }
+    }
+
+    fn set(addresses: &[&str]) -> BTreeSet<IpAddr> {
+        addresses.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_stack_serves_those_who_want_some_of_its_addresses() {
+        let two = about(&["127.0.0.1", "127.0.0.2"]);
+        assert!(covers(&two, &set(&["127.0.0.2"])));
+        assert!(!covers(&two, &set(&["127.0.0.2", "127.0.0.3"])));
+        assert!(!covers(&two, &set(&[])), "all of the host's are more");
+        let all = about(&[]);
+        assert!(covers(&all, &set(&["127.0.0.2"])) && covers(&all, &set(&[])));
     }
 }

@@ -38,6 +38,8 @@ pub(super) struct About {
     /// The addresses it was started on, empty for all of the host's.
     pub(super) explicit: BTreeSet<IpAddr>,
     pub(super) addresses: Vec<IpAddr>,
+    /// The UDP port that was asked for; 0 for any.
+    pub(super) asked_udp_port: u16,
     pub(super) udp_port: u16,
     pub(super) peer_udp_port: Option<u16>,
 }
@@ -244,6 +246,7 @@ impl StackBuilder {
         let about = About {
             explicit: self.addresses,
             addresses,
+            asked_udp_port: self.udp_port,
             udp_port,
             peer_udp_port: self.peer_udp_port,
         };

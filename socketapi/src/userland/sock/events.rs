@@ -14,7 +14,7 @@ const MAX_NOTIFICATIONS: usize = 128;
 
 impl Sockets {
     pub(super) fn on_event(&mut self, now: Instant, endpoint: EndpointId, id: AssocId, event: Event) {
-        tracing::debug!(?endpoint, assoc = ?id, ?event, "engine event");
+        log(id, &event);
         if matches!(
             event,
             Event::CommunicationUp {
@@ -245,6 +245,17 @@ impl Endpoint {
             Owner::Stream => assoc.receivers.wake(woken),
             Owner::Backlog | Owner::Nobody => {}
         }
+    }
+}
+
+fn log(id: AssocId, event: &Event) {
+    match event {
+        Event::Readable | Event::Writable | Event::SenderDry => tracing::trace!(assoc = ?id, ?event),
+        // The message itself may be long, and is nobody's business.
+        Event::SendFailed(failure) => {
+            tracing::debug!(assoc = ?id, context = failure.context, bytes = failure.payload.len(), "send failed");
+        }
+        _ => tracing::debug!(assoc = ?id, ?event),
     }
 }
 
