@@ -49,6 +49,10 @@ impl Stack {
         if packet.find(ChunkType::ABORT).is_some() {
             return;
         }
+        if self.config.ootb_policy() == OotbPolicy::Silent {
+            self.stats.out_of_the_blue_unanswered += 1;
+            return;
+        }
         let tag = packet.header.verification_tag;
         if packet.find(ChunkType::SHUTDOWN_ACK).is_some() {
             return self.answer(now, meta, packet, tag, |buf| wire::write_shutdown_complete(buf, true));
@@ -63,7 +67,7 @@ impl Stack {
         self.answer(now, meta, packet, tag, |buf| wire::write_abort(buf, true, |_| {}));
     }
 
-    /// Answers a packet that is out of the blue, as far as policy and rate allow.
+    /// Answers a packet of no association, as far as policy and rate allow.
     pub(super) fn answer(
         &mut self,
         now: Instant,
@@ -72,7 +76,10 @@ impl Stack {
         tag: VerificationTag,
         write: impl FnOnce(&mut Vec<u8>),
     ) {
-        if self.config.ootb_policy() == OotbPolicy::Silent || !self.ootb.admit(now) {
+        // A set-up at an own end point is for nobody else to answer.
+        let port = packet.header.destination_port;
+        let silent = self.config.ootb_policy() == OotbPolicy::Silent && self.endpoints.find(meta.dst, port).is_none();
+        if silent || !self.ootb.admit(now) {
             self.stats.out_of_the_blue_unanswered += 1;
             return;
         }
