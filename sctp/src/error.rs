@@ -93,6 +93,9 @@ pub enum Violation {
     /// A SACK that takes back nothing it may but acknowledges a TSN that was never sent.
     #[error("an acknowledgement of data that was never sent")]
     AcknowledgedUnsent,
+    /// SACKs that take back what they acknowledged (RFC 9260 §6.2.1), far more often than want of memory explains.
+    #[error("acknowledgements taken back over and over")]
+    RenegedTooOften,
     /// Fragments that do not fit together.
     #[error("inconsistent fragments")]
     InconsistentFragments,

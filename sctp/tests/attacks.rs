@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 use common::{Answer, PEER_PORT, Peer, PeerSetup, data_chunks, ms, secs};
-use sctp::config::AssociationConfig;
+use sctp::config::{AssociationConfig, OotbPolicy};
 use sctp::error::{FailureReason, SendError, Violation};
 use sctp::serial::{Ppid, StreamId, Tsn, VerificationTag};
 use sctp::wire::{
@@ -418,4 +418,23 @@ fn a_restart_does_not_keep_the_user_from_shutting_down() {
     assert_eq!(peer.phase(), Some(AssociationPhase::ShutdownSent), "{answers:?}");
     peer.send(wire::write_shutdown_ack);
     assert!(peer.answer().has(ChunkType::SHUTDOWN_COMPLETE));
+}
+
+#[test]
+fn rfc9260_5_1_5_a_silent_stack_still_reports_stale_cookies_and_refuses_set_ups_at_its_own_port() {
+    let mut peer = Peer::with(PeerSetup {
+        listens: false,
+        tune: Box::new(|config| config.set_ootb_policy(OotbPolicy::Silent)),
+        ..PeerSetup::default()
+    });
+    peer.send_init();
+    assert_eq!(peer.answer().kinds(), [ChunkType::ABORT]);
+    let endpoint = peer.endpoint;
+    peer.world.stack(peer.z).listen(endpoint, 1);
+    let cookie = peer.fetch_cookie();
+    peer.run(secs(200));
+    peer.send(|buf| write_cookie_echo(buf, &cookie));
+    assert_eq!(peer.answer().kinds(), [ChunkType::ERROR]);
+    peer.send_tagged(VerificationTag(9), wire::write_shutdown_ack);
+    peer.expect_silence();
 }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 use sctp::config::{EndpointConfig, StackConfig};
+use sctp::error::{FailureReason, Violation};
 use sctp::serial::{Ppid, Ssn, StreamId, Tsn, VerificationTag};
 use sctp::tlv::Writer;
 use sctp::wire::{
@@ -240,4 +241,28 @@ fn a_sack_full_of_blocks_does_no_harm_whatever_they_say() {
     victim.flood(|buf| wire::write_sack(buf, end, 100_000, &[], &[]));
     assert!(victim.stack.status(assoc).is_some());
     assert!(!victim.take().is_empty(), "the rest goes out");
+}
+
+#[test]
+fn acknowledgements_taken_back_over_and_over_end_the_association() {
+    let mut victim = Victim::new();
+    let assoc = victim.establish();
+    let point = victim.z_tsn.minus(1);
+    for _ in 0..10 {
+        let message = OutMessage::new(StreamId(0), Ppid(0), Bytes::from(vec![0; 1000]));
+        victim.stack.send(victim.now, assoc, message).unwrap();
+    }
+    let sent = victim.take().len() as u16 - 1;
+    assert!(sent >= 3);
+    let mut rounds = 0u32;
+    while victim.stack.find(victim.endpoint, address(1), PEER_PORT).is_some() {
+        victim.flood(|buf| wire::write_sack(buf, point, 100_000, &[(2, sent)], &[]));
+        victim.flood(|buf| wire::write_sack(buf, point, 100_000, &[], &[]));
+        victim.take();
+        rounds += 1;
+        assert!(rounds < 100_000, "it goes on for ever");
+    }
+    assert!(rounds > 10_000, "{rounds}: some of it is allowed");
+    let reason = FailureReason::PeerMisbehaved(Violation::RenegedTooOften);
+    assert!(victim.events().contains(&Event::CommunicationLost { reason }));
 }

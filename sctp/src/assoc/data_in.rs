@@ -76,6 +76,10 @@ impl Association {
                 self.after_acknowledgement(now, progress);
             }
             SackResult::Old => self.stats.sacks_ignored += 1,
+            SackResult::Fickle => {
+                let text = causes(|w| Cause::ProtocolViolation(b"SACKs take back over and over").write(w));
+                self.abort_violation(Violation::RenegedTooOften, text);
+            }
             SackResult::Impossible => {
                 let text: Bytes = causes(|w| Cause::ProtocolViolation(b"SACK acknowledges unsent data").write(w));
                 self.abort_violation(Violation::AcknowledgedUnsent, text);

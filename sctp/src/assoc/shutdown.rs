@@ -136,7 +136,7 @@ impl Association {
                         return self.abort_violation(Violation::AcknowledgedUnsent, text);
                     }
                     SackResult::Taken { progress } => self.after_acknowledgement(now, progress),
-                    SackResult::Old => {}
+                    SackResult::Old | SackResult::Fickle => {}
                 }
                 self.advance_shutdown(now);
             }

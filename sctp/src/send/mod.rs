@@ -361,6 +361,9 @@ impl Outbound {
         };
         self.buffered = self.buffered.saturating_sub(freed);
         self.peer_window.on_sack(sack.a_rwnd);
+        if self.sacks.is_fickle(&self.outstanding) {
+            return SackResult::Fickle;
+        }
         SackResult::Taken { progress }
     }
 

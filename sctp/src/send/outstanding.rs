@@ -193,6 +193,10 @@ impl Outstanding {
         chunk.stays_on_path = false;
         let (bytes, payload) = (chunk.wire_len(), chunk.payload_len());
         self.payload_in_flight += payload;
+        // §6.3.1 C5: nor does anything later measure, whose acknowledgement may have waited for this chunk.
+        for flight in &mut self.flights {
+            flight.rtt_probe.take_if(|probe| *probe > index);
+        }
         let flight = self.flight_mut(path);
         flight.bytes += bytes;
         flight.timed = Some(flight.timed.map_or(index, |timed| timed.min(index)));

@@ -25,6 +25,8 @@ pub(crate) enum SackResult {
     Old,
     /// It acknowledges a TSN that was never sent.
     Impossible,
+    /// It takes back what was acknowledged, as did too many before it.
+    Fickle,
     /// It was taken in.
     Taken {
         /// Something was acknowledged for the first time: the peer is there (§8.1).
@@ -60,6 +62,8 @@ pub(crate) struct SackProcessor {
     per_path: Vec<PathAck>,
     /// Every chunk below this was reported missing often enough, or is not missing.
     reported_below: Index,
+    /// How many chunks were taken back.
+    reneged: u64,
     /// Fast recovery (§7.2.4) ends when this chunk is acknowledged.
     recovery_exit: Option<Index>,
     /// One packet with retransmissions is to be sent, whatever cwnd says: the first one of a fast retransmission
@@ -68,6 +72,10 @@ pub(crate) struct SackProcessor {
     /// How many chunks the last SACK had fast retransmitted.
     pub(crate) fast_retransmits: u64,
 }
+
+/// How many chunks a peer may take back (§6.2.1 D iii), beyond as many as it acknowledged for good. Only want of memory
+/// is a reason to take back, so an honest peer stays far below; for others it is a way to make much work with little.
+const FREE_RENEGES: u64 = 1 << 16;
 
 /// How many miss indications cause a fast retransmission (§7.2.4).
 const MISSING_REPORTS: u8 = 3;
@@ -84,6 +92,7 @@ impl SackProcessor {
             blocks: Vec::new(),
             per_path: Vec::new(),
             reported_below: 0,
+            reneged: 0,
             recovery_exit: None,
             fast_retransmit_due: false,
             fast_retransmits: 0,
@@ -283,10 +292,18 @@ impl SackProcessor {
             self.blocks.extend(kept);
         }
         for_each_only_in(&self.acked, &self.blocks, |index| {
-            if let Some(path) = outstanding.renege(index).and_then(|id| paths.get_mut(id)) {
-                path.start_t3(now);
+            if let Some(path) = outstanding.renege(index) {
+                self.reneged += 1;
+                if let Some(path) = paths.get_mut(path) {
+                    path.start_t3(now);
+                }
             }
         });
+    }
+
+    /// Whether the peer took back more than any reason there could be.
+    pub(crate) fn is_fickle(&self, outstanding: &Outstanding) -> bool {
+        self.reneged > outstanding.first().saturating_add(FREE_RENEGES)
     }
 
     /// Lets the windows grow (§7.2.1, §7.2.2) and ends fast recovery at its exit point (§6.2.1 D iv).

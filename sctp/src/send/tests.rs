@@ -175,6 +175,32 @@ fn rfc9260_6_4_1_a_timeout_sends_again_on_another_path() {
 }
 
 #[test]
+fn rfc9260_6_3_1_c5_what_may_have_waited_for_a_retransmission_measures_nothing() {
+    let mut sender = Sender::new(1, 5);
+    sender.push(1000).unwrap();
+    sender.flush(5);
+    sender.now += Duration::from_millis(100);
+    sender.sack(5, 1, &[]);
+    let srtt = sender.paths.get(PathId(0)).unwrap().srtt();
+    assert_eq!(srtt, Some(Duration::from_millis(100)));
+    // The first of two is lost, and the second, which measures, waits behind it.
+    (0..5).for_each(|_| sender.push(1000).unwrap());
+    sender.flush(5);
+    sender.sack(5, 2, &[]);
+    let srtt = sender.paths.get(PathId(0)).unwrap().srtt();
+    sender.push(1000).unwrap();
+    sender.flush(5);
+    for end in 2..=4 {
+        sender.sack(5, 2, &[(2, end)]);
+    }
+    assert_eq!(sender.flush(5)[0], [2], "sent again");
+    sender.now += Duration::from_secs(10);
+    sender.sack(5, 7, &[]);
+    assert!(sender.out.is_empty());
+    assert_eq!(sender.paths.get(PathId(0)).unwrap().srtt(), srtt);
+}
+
+#[test]
 fn a_full_buffer_refuses_a_message_whole() {
     let mut sender = Sender::new(1, 5);
     assert_eq!(sender.push((1 << 20) + 1), Err(SendError::TooLarge));
