@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use common::{A, B, Family, Flow, Pair, Setup, ms, secs, transfer};
 use sctp::Event;
+use sctp::config::CongestionControl;
 use sctp::sim::{LinkConfig, Script};
 
 fn number(variable: &str, default: u64) -> u64 {
@@ -48,6 +49,15 @@ fn finish(pair: &mut Pair, side: usize) {
     }
 }
 
+/// Both algorithms take part.
+fn algorithm(seed: u64) -> CongestionControl {
+    if seed / 6 % 2 == 0 {
+        CongestionControl::Rfc9260
+    } else {
+        CongestionControl::Cubic
+    }
+}
+
 fn mixed_flows(seed: u64, count: u64) -> [Flow; 2] {
     [
         Flow::new(A, count)
@@ -72,6 +82,7 @@ fn two_paths(seed: u64) {
         .reordering(0.1, ms(50));
     let family = [Family::V4, Family::V6, Family::Alternating][seed as usize % 3];
     let mut setup = Setup::dual().seed(seed).family(family).link(&link);
+    setup = setup.config(|config| config.set_congestion_control(algorithm(seed)));
     if seed.is_multiple_of(2) {
         setup = setup.encapsulated(9899, 9899);
     }
@@ -98,6 +109,7 @@ fn bursts(seed: u64) {
         .seed(seed)
         .link(&link)
         .config(|config| {
+            config.set_congestion_control(algorithm(seed));
             config.set_receive_buffer(20_000).unwrap();
             config.set_send_buffer(30_000).unwrap();
             // A bad spell lasts packets, not time, so it can swallow many repetitions of one.
@@ -116,7 +128,10 @@ fn bottleneck(seed: u64) {
         .latency(ms(30))
         .mtu(1500)
         .rate(500_000 + seed % 4 * 1_000_000, 12_000);
-    let mut pair = Setup::single().seed(seed).link(&link).build();
+    let setup = Setup::single().seed(seed).link(&link);
+    let mut pair = setup
+        .config(|config| config.set_congestion_control(algorithm(seed)))
+        .build();
     pair.connect();
     transfer(&mut pair, &mut mixed_flows(seed, 200), secs(3600));
     finish(&mut pair, A);
@@ -125,7 +140,10 @@ fn bottleneck(seed: u64) {
 /// Two paths that take turns in failing, so that data moves to and fro.
 fn flapping(seed: u64) {
     let link = common::wire(ms(10)).loss(0.01);
-    let mut pair = Setup::dual().seed(seed).link(&link).build();
+    let setup = Setup::dual().seed(seed).link(&link);
+    let mut pair = setup
+        .config(|config| config.set_congestion_control(algorithm(seed)))
+        .build();
     pair.connect();
     let (first, second) = (pair.links[0], pair.links[1]);
     let mut script = Script::new();
