@@ -508,3 +508,19 @@ fn rfc9260_9_1_an_abort_in_any_state_of_the_shutdown_ends_it() {
         assert!(peer.run(secs(120)).is_empty(), "{side}");
     }
 }
+
+#[test]
+fn rfc9260_9_2_a_peer_that_forgot_after_its_lost_shutdown_complete_completes_the_shutdown() {
+    for reflected in [false, true] {
+        let mut peer = Peer::new();
+        peer.establish();
+        let (z_tag, acked) = (peer.z_tag, peer.z_tsn.minus(1));
+        peer.send_tagged(z_tag, |buf| write_shutdown(buf, acked));
+        assert!(peer.answers().iter().any(|answer| answer.has(ChunkType::SHUTDOWN_ACK)));
+        // What came after the SHUTDOWN COMPLETE was out of the blue for the peer, which answers with its own tag.
+        let tag = if reflected { peer.tag } else { z_tag };
+        peer.send_tagged(tag, |buf| write_abort(buf, reflected, |_| {}));
+        peer.answers();
+        assert_eq!(peer.log.iter().any(completed), reflected, "{:?}", peer.log);
+    }
+}

@@ -114,6 +114,11 @@ impl Association {
         let Ok(abort) = Abort::parse(chunk.flags, chunk.value) else {
             return;
         };
+        // A reflected tag says that the peer has forgotten the association. In SHUTDOWN-ACK-SENT both sides have
+        // everything, so just the SHUTDOWN COMPLETE was lost, and what came after it met a stranger (§8.4 rule 8).
+        if abort.tag_reflected && self.phase() == AssociationPhase::ShutdownAckSent {
+            return self.terminate(Ok(()));
+        }
         let mut cause = None;
         let mut reason = Bytes::new();
         for item in abort.causes.take(MAX_CAUSES).map_while(Result::ok) {

@@ -157,17 +157,12 @@ impl Association {
         }
     }
 
-    /// A SHUTDOWN COMPLETE arrived; outside of SHUTDOWN-ACK-SENT it means nothing (§8.5.1 C).
-    pub(super) fn on_shutdown_complete(&mut self) {
+    /// A SHUTDOWN COMPLETE arrived, under the own tag or, reflected, under the peer's; outside of SHUTDOWN-ACK-SENT it
+    /// means nothing (§8.5.1 C).
+    pub(crate) fn on_shutdown_complete(&mut self) {
         if self.phase() == AssociationPhase::ShutdownAckSent {
             self.terminate(Ok(()));
         }
-    }
-
-    /// A SHUTDOWN COMPLETE arrived under the peer's own tag, with the T bit set: the peer has forgotten the
-    /// association, so it had everything (§8.5.1 C).
-    pub(crate) fn on_reflected_shutdown_complete(&mut self) {
-        self.on_shutdown_complete();
     }
 
     /// An INIT of the peer arrived in SHUTDOWN-ACK-SENT: the SHUTDOWN COMPLETE was lost (§9.2).

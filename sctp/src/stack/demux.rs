@@ -110,7 +110,7 @@ impl Stack {
         let reflected = first.is_tag_reflected() && packet.header.verification_tag == slot.assoc.peer_tag();
         match first.kind {
             ChunkType::ABORT if reflected => slot.assoc.on_abort(first),
-            ChunkType::SHUTDOWN_COMPLETE if reflected => slot.assoc.on_reflected_shutdown_complete(),
+            ChunkType::SHUTDOWN_COMPLETE if reflected => slot.assoc.on_shutdown_complete(),
             ChunkType::SHUTDOWN_ACK if slot.assoc.phase().is_setup() => return false,
             _ => {
                 // §8.5: discarded silently.
