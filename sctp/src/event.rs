@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use bytes::Bytes;
 
 use crate::error::FailureReason;
+use crate::message::OutMessage;
 use crate::serial::{Ppid, StreamId};
 
 /// A notification about one association.
@@ -45,7 +46,7 @@ pub enum Event {
         /// Streams that the peer may send on.
         inbound_streams: u16,
     },
-    /// The rest of the message of which a piece was received will not come (RFC 6458 §6.1.7). What is received next
+    /// The rest of the message of which a piece was received will not come (RFC 3758 §3.6, RFC 6458 §6.1.7). What is received next
     /// begins another message.
     PartialDeliveryAborted,
     /// The peer will not send any more (SHUTDOWN arrived, §9.2); what is queued here is still delivered.
@@ -89,6 +90,19 @@ pub struct SendFailure {
     pub sent: bool,
     /// The whole message.
     pub payload: Bytes,
+}
+
+impl SendFailure {
+    /// The failure of a message.
+    pub(crate) fn new(message: OutMessage, sent: bool) -> Self {
+        Self {
+            stream: message.stream,
+            ppid: message.ppid,
+            context: message.context,
+            sent,
+            payload: message.payload,
+        }
+    }
 }
 
 /// What became of a peer's address.

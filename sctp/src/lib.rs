@@ -77,7 +77,7 @@ pub mod fuzz_bridge;
 
 pub use assoc::{AssociationPhase, AssociationStatus, PathStatus};
 pub use event::{Event, PathChange, SendFailure};
-pub use message::{OutMessage, Received};
+pub use message::{OutMessage, Received, Reliability};
 pub use path::PathState;
 pub use stack::{AssocId, ConnectOptions, EndpointId, Stack};
 pub use stats::{AssociationStats, StackStats};

@@ -1,10 +1,31 @@
 //! User messages: what the user hands over and gets back (RFC 9260 §11.1.5, §11.1.6).
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::serial::{Ppid, Ssn, StreamId, Tsn};
+
+/// How long the sender tries to deliver a message (RFC 3758, RFC 7496). It takes a peer that knows FORWARD-TSN;
+/// without one, every message is reliable.
+///
+/// A message that is given up causes [`Event::SendFailed`](crate::Event::SendFailed).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reliability {
+    /// Until it is acknowledged or the association ends.
+    #[default]
+    Reliable,
+    /// For so long from the moment of sending (RFC 3758 §4.1). It is looked at whenever a part of the message is about
+    /// to be sent or sent again, so what is in flight by then may still arrive.
+    Timed(Duration),
+    /// Until a part of it would be sent again more often than this (RFC 7496 §3.1); zero sends everything once.
+    Retransmissions(u16),
+    /// Until a message that is more important finds no room in the send buffer (RFC 7496 §3.2). Zero is the most
+    /// important, and a reliable message is more important than any.
+    Priority(u32),
+}
 
 /// A message to be sent (SEND, RFC 9260 §11.1.5).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +42,8 @@ pub struct OutMessage {
     pub context: u32,
     /// Send it to this peer address rather than the primary one.
     pub destination: Option<IpAddr>,
+    /// How long to try.
+    pub reliability: Reliability,
     /// The bytes; at least one.
     pub payload: Bytes,
 }
@@ -35,6 +58,7 @@ impl OutMessage {
             sack_immediately: false,
             context: 0,
             destination: None,
+            reliability: Reliability::Reliable,
             payload,
         }
     }

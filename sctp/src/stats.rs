@@ -58,6 +58,14 @@ pub struct AssociationStats {
     pub fast_retransmits: u64,
     /// Expiries of a T3-rtx timer (RFC 9260 §6.3.3).
     pub t3_expiries: u64,
+    /// Messages given up before any of them was sent (RFC 7496 §4.4).
+    pub messages_abandoned_unsent: u64,
+    /// Messages given up after at least a part was sent (RFC 7496 §4.4).
+    pub messages_abandoned_sent: u64,
+    /// FORWARD-TSN chunks sent.
+    pub forward_tsns_sent: u64,
+    /// FORWARD-TSN chunks received.
+    pub forward_tsns_received: u64,
     /// Messages handed over by the user.
     pub messages_sent: u64,
     /// Messages handed to the user.

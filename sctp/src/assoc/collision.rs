@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::capabilities::Extensions;
 use super::cookie::{StateCookie, TieTags};
 use super::handshake::causes;
 use super::peer_init::PeerInit;
@@ -203,12 +204,17 @@ impl Association {
         self.error_count = 0;
         self.control.clear();
         let streams = cookie.peer.outbound_streams.min(self.config.max_inbound_streams());
-        if self.inbound.restart(cookie.peer.initial_tsn, streams) {
+        self.extensions = Extensions::offered(&self.config).and(cookie.peer.extensions);
+        let forward_tsn = self.extensions.contains(Extensions::FORWARD_TSN);
+        if self.inbound.restart(cookie.peer.initial_tsn, streams, forward_tsn) {
             self.events.push_back(Event::PartialDeliveryAborted);
         }
         let mut failures = self.outbound.restart(cookie.local_initial_tsn);
         let outbound_streams = self.config.outbound_streams().min(cookie.peer.inbound_streams);
-        failures.extend(self.outbound.set_peer(cookie.peer.a_rwnd, outbound_streams));
+        failures.extend(
+            self.outbound
+                .set_peer(cookie.peer.a_rwnd, outbound_streams, forward_tsn),
+        );
         self.events.extend(failures.into_iter().map(Event::SendFailed));
         let named = cookie.peer.addresses.iter().copied().chain([cookie.source]);
         self.keep_paths(&named.collect::<Vec<_>>(), Some(cookie.source));
@@ -262,6 +268,7 @@ mod tests {
                 outbound_streams: 1,
                 inbound_streams: 1,
                 initial_tsn: Tsn(6),
+                extensions: Extensions::NONE,
                 addresses: addresses.iter().map(|text| ip(text)).collect(),
             },
         }

@@ -172,6 +172,7 @@ fn key(random: &mut Random) -> Hmac<Sha256> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::assoc::capabilities::Extensions;
 
     fn cookie() -> StateCookie {
         StateCookie {
@@ -194,6 +195,7 @@ mod tests {
                 outbound_streams: 14,
                 inbound_streams: 15,
                 initial_tsn: Tsn(16),
+                extensions: Extensions::FORWARD_TSN,
                 addresses: vec!["10.0.0.2".parse().unwrap(), "::1".parse().unwrap()],
             },
         }

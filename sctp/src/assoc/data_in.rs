@@ -1,4 +1,4 @@
-//! DATA and SACK (RFC 9260 §6.2).
+//! DATA and SACK (RFC 9260 §6.2), and FORWARD-TSN (RFC 3758 §3.6).
 
 use bytes::Bytes;
 
@@ -6,10 +6,11 @@ use super::handshake::causes;
 use super::input::PacketIn;
 use super::{Association, AssociationPhase};
 use crate::error::Violation;
-use crate::recv::{DataFragment, DataOutcome, own_payload};
+use crate::event::Event;
+use crate::recv::{DataFragment, DataOutcome, ForwardOutcome, own_payload};
 use crate::send::{SackIn, SackResult};
 use crate::time::Instant;
-use crate::wire::{Cause, DataChunk, RawChunk, Sack, payload_range};
+use crate::wire::{Cause, DataChunk, ForwardTsn, RawChunk, Sack, payload_range};
 
 impl Association {
     /// A DATA chunk. What arrives in a state that takes no data is discarded (§6).
@@ -51,6 +52,22 @@ impl Association {
                 let text = causes(|w| Cause::ProtocolViolation(violation.to_string().as_bytes()).write(w));
                 self.abort_violation(violation, text);
             }
+        }
+    }
+
+    /// A FORWARD-TSN, which both sides know.
+    pub(super) fn on_forward_tsn(&mut self, packet: &PacketIn<'_>, chunk: &RawChunk<'_>) {
+        let Ok(forward) = ForwardTsn::parse(chunk.value) else {
+            return;
+        };
+        if !self.phase().may_receive_data() {
+            return;
+        }
+        self.stats.forward_tsns_received += 1;
+        self.sack_path = packet.path;
+        let outcome = self.inbound.on_forward_tsn(forward.new_cumulative_tsn, forward.streams);
+        if outcome == (ForwardOutcome::Moved { cut: true }) {
+            self.tell(Event::PartialDeliveryAborted);
         }
     }
 

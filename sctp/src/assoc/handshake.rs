@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::capabilities::Extensions;
 use super::control_out::Farewell;
 use super::cookie::StateCookie;
 use super::peer_init::{ParsedInit, PeerInit, Refusal};
@@ -112,7 +113,7 @@ impl Association {
             _ => 0,
         };
         wire::write_init(buf, ChunkType::INIT, &self.own_init(), |w| {
-            write_own_params(w, &self.local, to);
+            write_own_params(w, &self.local, Extensions::offered(&self.config), to);
             if preservative > 0 {
                 Param::CookiePreservative(preservative).write(w);
             }
@@ -308,11 +309,13 @@ pub(crate) fn own_init(config: &AssociationConfig, identity: Identity) -> InitFi
     }
 }
 
-/// The parameters that an own INIT and INIT ACK have in common: the addresses that the peer may use (§5.1.2).
-pub(crate) fn write_own_params(w: &mut Writer<'_>, local: &LocalSide, peer: IpAddr) {
+/// The parameters that an own INIT and INIT ACK have in common: the addresses that the peer may use (§5.1.2), and the
+/// extensions that are offered.
+pub(crate) fn write_own_params(w: &mut Writer<'_>, local: &LocalSide, offered: Extensions, peer: IpAddr) {
     for address in local.listed_to(peer) {
         Param::address(address).write(w);
     }
+    offered.write_params(w);
 }
 
 /// The error causes that `write` writes, for an ABORT or ERROR chunk.

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::capabilities::Extensions;
 use super::handshake::{causes, quotable};
 use super::{Association, AssociationPhase};
 use crate::error::FailureReason;
@@ -37,7 +38,7 @@ impl Association {
         for chunk in packet.chunks.clone() {
             // What cannot be read ends the packet; what came before it counts (§6.10).
             let Ok(chunk) = chunk else { break };
-            had_data |= chunk.kind == ChunkType::DATA;
+            had_data |= matches!(chunk.kind, ChunkType::DATA | ChunkType::FORWARD_TSN);
             if !self.handle_chunk(now, &packet, &chunk, random) || self.phase() == AssociationPhase::Closed {
                 break;
             }
@@ -77,6 +78,9 @@ impl Association {
     fn handle_chunk(&mut self, now: Instant, packet: &PacketIn<'_>, chunk: &RawChunk<'_>, random: &mut Random) -> bool {
         match chunk.kind {
             ChunkType::DATA => self.on_data(packet, chunk),
+            ChunkType::FORWARD_TSN if self.extensions.contains(Extensions::FORWARD_TSN) => {
+                self.on_forward_tsn(packet, chunk);
+            }
             ChunkType::SACK => self.on_sack(now, chunk.value),
             ChunkType::HEARTBEAT => self.on_heartbeat(chunk.value, packet.path),
             ChunkType::HEARTBEAT_ACK => self.on_heartbeat_ack(now, chunk.value, random),

@@ -4,6 +4,7 @@
 //! 9260: `handshake` §5.1, `collision` §5.2, `data_in` §6.2, `output` §6.1 and §6.10, `reachability` §8, `shutdown`
 //! §9. The mechanisms are in `path`, `cc`, `send` and `recv`.
 
+mod capabilities;
 mod collision;
 mod control_out;
 mod cookie;
@@ -38,6 +39,7 @@ use crate::stats::AssociationStats;
 use crate::time::{Instant, earliest};
 use crate::transmit::UdpPorts;
 
+pub(crate) use capabilities::Extensions;
 pub(crate) use collision::{CookieAction, InitReply};
 pub(crate) use cookie::{CookieKeys, StateCookie, TieTags};
 pub(crate) use handshake::{bounded, causes, is_usable, own_init, refusal_causes, write_own_params};
@@ -104,6 +106,8 @@ pub(crate) struct Association {
     peer_tag: VerificationTag,
     local_initial_tsn: Tsn,
     tie_tags: TieTags,
+    /// What both sides support.
+    extensions: Extensions,
     state: State,
     initiated_here: bool,
     paths: PathSet,
@@ -148,6 +152,7 @@ impl Association {
             peer_tag: VerificationTag::ZERO,
             local_initial_tsn: identity.local_initial_tsn,
             tie_tags: TieTags::default(),
+            extensions: Extensions::NONE,
             initiated_here: matches!(state, State::CookieWait { .. }),
             state,
             paths: PathSet::new(first),
@@ -158,7 +163,10 @@ impl Association {
                 config.congestion_control(),
             ),
             // Replaced as soon as the peer's initial TSN is known.
-            inbound: Inbound::new(Tsn(0), inbound_config(&config, config.max_inbound_streams())),
+            inbound: Inbound::new(
+                Tsn(0),
+                inbound_config(&config, Extensions::NONE, config.max_inbound_streams()),
+            ),
             control: ControlOut::default(),
             events: VecDeque::new(),
             error_count: 0,
@@ -257,7 +265,7 @@ impl Association {
     // What the user asks.
 
     /// Queues a message (§11.1.5).
-    pub(crate) fn send(&mut self, message: OutMessage) -> Result<(), SendError> {
+    pub(crate) fn send(&mut self, now: Instant, message: OutMessage) -> Result<(), SendError> {
         match self.phase() {
             AssociationPhase::Closed => return Err(SendError::NoSuchAssociation),
             AssociationPhase::CookieWait | AssociationPhase::CookieEchoed if self.shutdown_wanted() => {
@@ -267,7 +275,7 @@ impl Association {
             _ => return Err(SendError::ShuttingDown),
         }
         let wanted = message.destination.and_then(|address| self.paths.find(address));
-        let result = self.outbound.push(message, wanted);
+        let result = self.outbound.push(now, message, wanted);
         match result {
             Ok(()) => {
                 self.stats.messages_sent += 1;
@@ -278,6 +286,7 @@ impl Association {
             Err(SendError::WouldBlock) => self.sender_blocked = true,
             Err(_) => {}
         }
+        self.after_abandonment(now);
         result
     }
 
@@ -403,9 +412,12 @@ impl Association {
     fn adopt_peer(&mut self, now: Instant, peer: &PeerInit) {
         self.peer_tag = peer.initiate_tag;
         let inbound_streams = peer.outbound_streams.min(self.config.max_inbound_streams());
-        self.inbound = Inbound::new(peer.initial_tsn, inbound_config(&self.config, inbound_streams));
+        self.extensions = Extensions::offered(&self.config).and(peer.extensions);
+        let config = inbound_config(&self.config, self.extensions, inbound_streams);
+        self.inbound = Inbound::new(peer.initial_tsn, config);
         let outbound_streams = self.config.outbound_streams().min(peer.inbound_streams);
-        let failures = self.outbound.set_peer(peer.a_rwnd, outbound_streams);
+        let forward_tsn = self.extensions.contains(Extensions::FORWARD_TSN);
+        let failures = self.outbound.set_peer(peer.a_rwnd, outbound_streams, forward_tsn);
         self.events.extend(failures.into_iter().map(Event::SendFailed));
         self.tell_room();
         self.add_peer_addresses(now, &peer.addresses);
@@ -485,10 +497,11 @@ fn set_route(path: &mut Path, local: &LocalSide, config: &AssociationConfig) {
     path.reset_cc(config);
 }
 
-fn inbound_config(config: &AssociationConfig, streams: u16) -> InboundConfig {
+fn inbound_config(config: &AssociationConfig, extensions: Extensions, streams: u16) -> InboundConfig {
     InboundConfig {
         receive_buffer: config.receive_buffer(),
         streams,
+        forward_tsn: extensions.contains(Extensions::FORWARD_TSN),
         sack_delay: config.sack_delay(),
         sack_frequency: config.sack_frequency(),
     }

@@ -3,10 +3,10 @@
 use super::control_out::Farewell;
 use super::state::State;
 use super::{Association, AssociationPhase};
-use crate::path::{Path, PathId};
+use crate::path::{Path, PathId, PathState};
 use crate::random::Random;
 use crate::send::{DataPlan, PacketFill};
-use crate::serial::{Tsn, VerificationTag};
+use crate::serial::{Ssn, StreamId, Tsn, VerificationTag};
 use crate::time::Instant;
 use crate::tlv::{Writer, padded};
 use crate::transmit::Transmit;
@@ -17,6 +17,7 @@ use crate::wire::{self, CHUNK_HEADER_LEN, CommonHeader, DataHeader, SACK_HEADER_
 pub(crate) struct Scratch {
     gaps: Vec<(u16, u16)>,
     duplicates: Vec<Tsn>,
+    skipped: Vec<(StreamId, Ssn)>,
 }
 
 impl Association {
@@ -168,6 +169,7 @@ impl Association {
         let id = match (bound, plan) {
             (Some(path), _) => path,
             (None, Some(plan)) => plan.path,
+            (None, None) if self.forward_is_due() => self.paths.for_new_data(None),
             (None, None) if self.sack_is_due() => self.reply_path(self.sack_path),
             (None, None) => return None,
         };
@@ -178,6 +180,7 @@ impl Association {
         let limit = start + max_packet;
         self.write_control(now, buf, limit);
         self.write_sack(buf, limit, scratch);
+        self.write_forward_tsn(now, id, buf, limit, scratch);
         if let Some(plan) = plan {
             self.write_data(now, plan, buf, limit, max_chunks);
         }
@@ -193,9 +196,10 @@ impl Association {
         let mut last = segment_size;
         while plan.is_some() && segments < max_segments && last == segment_size {
             let next = self.plan_data(now, max_chunks);
-            let Some(next) = next.filter(|next| {
-                next.path == id && CommonHeader::LEN + next.first_chunk <= segment_size && !self.control.has_chunks()
-            }) else {
+            let bound = self.control.has_chunks() || self.forward_is_due();
+            let Some(next) =
+                next.filter(|next| next.path == id && CommonHeader::LEN + next.first_chunk <= segment_size && !bound)
+            else {
                 break;
             };
             let start = wire::begin_packet(buf, &self.header(self.peer_tag));
@@ -231,7 +235,13 @@ impl Association {
         {
             path.decay_if_idle(now);
         }
-        self.outbound.plan(now, &self.paths, max_chunks)
+        let plan = self.outbound.plan(now, &self.paths, max_chunks);
+        self.after_abandonment(now);
+        plan
+    }
+
+    fn forward_is_due(&self) -> bool {
+        self.outbound.forward_is_due() && self.phase().may_send_data()
     }
 
     fn sack_is_due(&self) -> bool {
@@ -292,6 +302,29 @@ impl Association {
             &scratch.duplicates,
         );
         self.stats.sacks_sent += 1;
+    }
+
+    /// A FORWARD-TSN goes before DATA, to a confirmed address (RFC 3758 §3.5 C3, F2). Without room for it in this packet
+    /// it waits for the next one.
+    fn write_forward_tsn(&mut self, now: Instant, id: PathId, buf: &mut Vec<u8>, limit: usize, scratch: &mut Scratch) {
+        let confirmed = self
+            .paths
+            .get(id)
+            .is_some_and(|path| path.state != PathState::Unconfirmed);
+        if !self.forward_is_due() || !confirmed {
+            return;
+        }
+        let Some(room) = limit.checked_sub(buf.len() + wire::forward_tsn_len(0)) else {
+            return;
+        };
+        let max_streams = room / (wire::forward_tsn_len(1) - wire::forward_tsn_len(0));
+        let tsn = self
+            .outbound
+            .take_forward(now, id, max_streams, &mut scratch.skipped, &mut self.paths);
+        if let Some(tsn) = tsn {
+            wire::write_forward_tsn(buf, tsn, &scratch.skipped);
+            self.stats.forward_tsns_sent += 1;
+        }
     }
 
     /// The DATA of one packet, up to `limit`.

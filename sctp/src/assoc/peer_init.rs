@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::capabilities::Extensions;
 use crate::addr;
 use crate::error::Violation;
 use crate::path::PathSet;
@@ -17,6 +18,8 @@ pub(crate) struct PeerInit {
     pub(crate) outbound_streams: u16,
     pub(crate) inbound_streams: u16,
     pub(crate) initial_tsn: Tsn,
+    /// The extensions that it supports.
+    pub(crate) extensions: Extensions,
     /// Addresses that it listed, usable ones only. The packet's source address belongs to the peer as well (§5.1.2).
     pub(crate) addresses: Vec<IpAddr>,
 }
@@ -70,6 +73,7 @@ impl PeerInit {
                 outbound_streams: fixed.outbound_streams,
                 inbound_streams: fixed.inbound_streams,
                 initial_tsn: fixed.initial_tsn,
+                extensions: Extensions::NONE,
                 addresses: Vec::new(),
             },
             cookie: None,
@@ -101,12 +105,12 @@ impl PeerInit {
                 Param::SetPrimaryAddress { .. } | Param::AdaptationLayerIndication(_) => {
                     parsed.unrecognized.push(tlv.raw);
                 }
-                // Our own addresses are of both families wherever the host has both; extensions are not spoken yet;
-                // ECN is reserved (§3.3.2 note 2); what the peer did not recognize we can do without.
+                Param::SupportedExtensions(listed) => parsed.peer.extensions.insert_listed(listed),
+                Param::ForwardTsnSupported => parsed.peer.extensions.insert(Extensions::FORWARD_TSN),
+                // Our own addresses are of both families wherever the host has both; ECN is reserved (§3.3.2 note 2);
+                // what the peer did not recognize we can do without.
                 Param::SupportedAddressTypes(_)
                 | Param::EcnCapable
-                | Param::SupportedExtensions(_)
-                | Param::ForwardTsnSupported
                 | Param::ZeroChecksumAcceptable(_)
                 | Param::Random(_)
                 | Param::ChunkList(_)
@@ -132,6 +136,7 @@ impl PeerInit {
         w.u16(self.outbound_streams);
         w.u16(self.inbound_streams);
         w.u32(self.initial_tsn.0);
+        w.u16(self.extensions.bits());
         w.u16(u16::try_from(self.addresses.len()).unwrap_or(u16::MAX));
         for &address in &self.addresses {
             write_address(w, address);
@@ -146,6 +151,7 @@ impl PeerInit {
             outbound_streams: r.u16("streams").ok()?,
             inbound_streams: r.u16("streams").ok()?,
             initial_tsn: Tsn(r.u32("TSN").ok()?),
+            extensions: Extensions::from_bits(r.u16("extensions").ok()?),
             addresses: Vec::new(),
         };
         for _ in 0..r.u16("addresses").ok()? {
@@ -259,6 +265,7 @@ mod tests {
     #[test]
     fn a_peer_is_read_back_from_a_cookie() {
         let bytes = init(good(), |w| {
+            Param::ForwardTsnSupported.write(w);
             for text in ["10.0.0.1", "fd00::1", "224.0.0.1", "10.0.0.1"] {
                 Param::address(text.parse().unwrap()).write(w);
             }
@@ -270,6 +277,7 @@ mod tests {
             2,
             "neither the multicast address nor the repeated one"
         );
+        assert_eq!(peer.extensions, Extensions::FORWARD_TSN);
         let mut buf = Vec::new();
         peer.write(&mut Writer::new(&mut buf));
         assert_eq!(PeerInit::read(&mut Reader::new(&buf)), Some(peer));

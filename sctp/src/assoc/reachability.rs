@@ -95,11 +95,32 @@ impl Association {
                 self.on_answer(id);
             }
         }
+        self.after_release(now);
+    }
+
+    /// The send buffer holds less than before.
+    fn after_release(&mut self, now: Instant) {
         self.tell_room();
         if self.outbound.is_empty() {
             self.tell(Event::SenderDry);
         }
         self.advance_shutdown(now);
+    }
+
+    /// Messages may have been given up: tells the user (RFC 3758 §3.5, RFC 7496 §3).
+    pub(super) fn after_abandonment(&mut self, now: Instant) {
+        if !self.outbound.has_abandoned() {
+            return;
+        }
+        for failure in self.outbound.take_abandoned() {
+            if failure.sent {
+                self.stats.messages_abandoned_sent += 1;
+            } else {
+                self.stats.messages_abandoned_unsent += 1;
+            }
+            self.events.push_back(Event::SendFailed(failure));
+        }
+        self.after_release(now);
     }
 
     /// A HEARTBEAT is answered with what it carried, to where it came from (§8.3).

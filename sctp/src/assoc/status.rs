@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::capabilities::Extensions;
 use super::{Association, AssociationPhase};
 use crate::path::PathState;
 use crate::stats::AssociationStats;
@@ -49,6 +50,8 @@ pub struct AssociationStatus {
     pub outbound_streams: u16,
     /// Streams that the peer may send on.
     pub inbound_streams: u16,
+    /// Whether both sides support partial reliability (RFC 3758 §4.2): if not, every message is sent reliably.
+    pub partial_reliability: bool,
     /// What is left of the peer's receive window, in bytes.
     pub peer_rwnd: usize,
     /// Messages queued or not fully acknowledged.
@@ -86,6 +89,7 @@ impl Association {
             local_addresses: self.local.addresses.to_vec(),
             outbound_streams: self.outbound.streams(),
             inbound_streams: self.inbound.streams(),
+            partial_reliability: self.extensions.contains(Extensions::FORWARD_TSN),
             peer_rwnd: self.outbound.peer_rwnd(),
             unacknowledged_messages: self.outbound.messages(),
             buffered_bytes: self.outbound.buffered(),

@@ -33,6 +33,7 @@ pub struct AssociationConfig {
     max_inbound_streams: u16,
     receive_buffer: u32,
     send_buffer: u32,
+    partial_reliability: bool,
     path: PathConfig,
 }
 
@@ -54,6 +55,7 @@ impl Default for AssociationConfig {
             max_inbound_streams: 2048,
             receive_buffer: 1 << 20,
             send_buffer: 1 << 20,
+            partial_reliability: true,
             path: PathConfig::default(),
         }
     }
@@ -200,6 +202,17 @@ impl AssociationConfig {
         check((1500..=1 << 30).contains(&bytes), "send buffer", "1500 bytes to 1 GiB")?;
         self.send_buffer = bytes;
         Ok(())
+    }
+
+    /// Whether partial reliability (RFC 3758) is offered to the peer.
+    pub const fn partial_reliability(&self) -> bool {
+        self.partial_reliability
+    }
+
+    /// Sets whether partial reliability is offered to the peer. Without it every message is sent reliably, whatever
+    /// its [`Reliability`](crate::Reliability), and the peer cannot skip messages either.
+    pub const fn set_partial_reliability(&mut self, offered: bool) {
+        self.partial_reliability = offered;
     }
 
     /// What new paths start with.

@@ -41,7 +41,17 @@ impl Inbox {
     /// The message that is delivered in pieces will not end. True if there was one.
     pub(super) fn cut_partial(&mut self) -> bool {
         self.ready.append(&mut self.behind);
+        self.behind = VecDeque::new();
         std::mem::take(&mut self.partial)
+    }
+
+    /// The message that is delivered in pieces will not end: takes its first piece back if nobody has seen that.
+    pub(super) fn cut_unseen_partial(&mut self) -> Option<Received> {
+        // What is complete waits behind, so the first piece is the last that is ready.
+        let unseen = self.partial && self.ready.back().is_some_and(|last| !last.end_of_message);
+        let first_piece = if unseen { self.ready.pop_back() } else { None };
+        self.cut_partial();
+        first_piece
     }
 
     pub(super) fn pop(&mut self) -> Option<Received> {

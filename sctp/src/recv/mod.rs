@@ -1,10 +1,11 @@
 //! The receiving half of one association: from DATA chunks to messages for the user, and back to what a SACK says
-//! (RFC 9260 §3.3.1, §3.3.4, §6.2, §6.5, §6.6, §6.7, §6.9).
+//! (RFC 9260 §3.3.1, §3.3.4, §6.2, §6.5, §6.6, §6.7, §6.9, RFC 3758 §3.6).
 //!
 //! A fragment goes through `tsn_map` (is it new?), `window` (is there room?), `reassembly` (is its message complete?)
 //! and `ordering` (is it its turn?) to the `inbox`, from where the user takes it. `sack_out` watches and decides when
-//! to acknowledge. Only this file joins them; none knows another's state.
+//! to acknowledge, and `forward` skips what the peer gave up. Only this file and `forward` join them; none knows another's state.
 
+mod forward;
 mod inbox;
 mod ordering;
 mod reassembly;
@@ -19,6 +20,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
+
+pub(crate) use self::forward::ForwardOutcome;
 
 use self::inbox::Inbox;
 use self::ordering::Ordering;
@@ -41,6 +44,8 @@ pub(crate) struct InboundConfig {
     pub(crate) receive_buffer: u32,
     /// How many streams the peer may send on.
     pub(crate) streams: u16,
+    /// The peer may give messages up by FORWARD-TSN.
+    pub(crate) forward_tsn: bool,
     /// SACK.Delay.
     pub(crate) sack_delay: Duration,
     /// After how many packets with data a SACK is sent at once.
@@ -104,7 +109,7 @@ impl Inbound {
             config,
             map: TsnMap::new(peer_initial_tsn),
             window: Window::new(config.receive_buffer),
-            reassembly: Reassembly::default(),
+            reassembly: Reassembly::new(config.forward_tsn),
             ordering: Ordering::default(),
             inbox: Inbox::default(),
             sack: SackOut::new(config.sack_delay, config.sack_frequency),
@@ -113,8 +118,12 @@ impl Inbound {
 
     /// The peer restarted (RFC 9260 §5.2.4 A): everything begins anew, except that the user keeps what it has not
     /// taken. True if a message was being delivered in pieces: its end will not come.
-    pub(crate) fn restart(&mut self, peer_initial_tsn: Tsn, streams: u16) -> bool {
-        let config = InboundConfig { streams, ..self.config };
+    pub(crate) fn restart(&mut self, peer_initial_tsn: Tsn, streams: u16, forward_tsn: bool) -> bool {
+        let config = InboundConfig {
+            streams,
+            forward_tsn,
+            ..self.config
+        };
         let old = std::mem::replace(self, Self::new(peer_initial_tsn, config));
         self.inbox = old.inbox;
         for len in self.inbox.lens() {

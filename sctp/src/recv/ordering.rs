@@ -76,6 +76,28 @@ impl Ordering {
         self.held.remove(&place)
     }
 
+    /// The peer gave up what is missing of `stream` up to `ssn` (RFC 3758 §3.6): the next message up to there that
+    /// waits, if one does. Call until `None`, and [`release`](Self::release) then. A number that was passed before
+    /// changes nothing.
+    pub(super) fn release_through(&mut self, stream: StreamId, ssn: Ssn) -> Option<Message> {
+        let next = self.next.get(&stream).copied().unwrap_or_default();
+        if ssn.is_before(next) || ssn.steps_from(next) >= HALF {
+            return None;
+        }
+        // From `next` on, over the wrap if need be.
+        let last = if next.0 <= ssn.0 { ssn.0 } else { u16::MAX };
+        let mut range = self.places.range((stream, next.0)..=(stream, last));
+        let wrapped = || self.places.range((stream, 0)..=(stream, ssn.0)).next();
+        let found = range.next().or_else(|| if next.0 <= ssn.0 { None } else { wrapped() });
+        let Some((&(_, number), _)) = found else {
+            self.next.insert(stream, ssn.next());
+            return None;
+        };
+        let place = self.places.remove(&(stream, number))?;
+        self.next.insert(stream, Ssn(number).next());
+        self.held.remove(&place)
+    }
+
     /// Where the last of the messages that wait begins, by TSN.
     pub(super) fn last(&self) -> Option<Position> {
         self.held.last_key_value().map(|(first, _)| *first)

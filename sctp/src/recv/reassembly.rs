@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
-use super::DataFragment;
 use super::tsn_map::{Position, tsn_of};
 use super::window::charge;
+use super::DataFragment;
 use crate::error::Violation;
 use crate::message::Received;
 use crate::serial::{Ppid, Ssn, StreamId};
@@ -174,9 +174,37 @@ pub(super) struct Reassembly {
     current: Option<Run>,
     /// The other runs by their first position.
     others: BTreeMap<Position, Run>,
+    /// The peer may give messages up, so that one without its end may be followed by the next.
+    gives_up: bool,
+}
+
+/// What was given up with [`Reassembly::drop_through`].
+#[derive(Debug, Default)]
+pub(super) struct Dropped {
+    /// Bytes that are held no more.
+    pub(super) len: usize,
+    /// What these cost in the window.
+    pub(super) charged: usize,
+    /// Whether the message that was delivered in pieces was among them.
+    pub(super) partial: bool,
+}
+
+impl Dropped {
+    const fn add(&mut self, run: &Run) {
+        self.len += run.len;
+        self.charged += run.charged;
+    }
 }
 
 impl Reassembly {
+    /// Nothing has arrived. `gives_up` tells whether the peer may give messages up.
+    pub(super) fn new(gives_up: bool) -> Self {
+        Self {
+            gives_up,
+            ..Self::default()
+        }
+    }
+
     /// Adds a fragment that is new. `before` and `after` tell whether the TSNs next to it have arrived; if they have
     /// and are not here, they belong to messages that are complete.
     pub(super) fn insert(
@@ -206,11 +234,12 @@ impl Reassembly {
         }
         if let Some(partial) = self.partial.as_deref_mut()
             && partial.end() == position
+            && !(self.gives_up && fragment.beginning)
         {
             return self.extend_partial(position, fragment, after);
         }
         let mut run = match self.take_ending_at(position) {
-            Some(mut run) if !run.ends => {
+            Some(mut run) if !run.ends && !(self.gives_up && fragment.beginning) => {
                 continues(&run.attributes, &fragment)?;
                 run.push(fragment);
                 run
@@ -221,7 +250,7 @@ impl Reassembly {
                 if let Some(run) = other {
                     self.others.insert(run.first, run);
                 }
-                if complete_before && !fragment.beginning {
+                if complete_before && !fragment.beginning && !self.gives_up {
                     return Err(Violation::InconsistentFragments);
                 }
                 Run::new(position, fragment)
@@ -262,14 +291,24 @@ impl Reassembly {
         }
         if run.ends {
             let next = self.run_at(position + 1);
-            return if next.is_none_or(|next| next.begins) {
+            return if self.gives_up || next.is_none_or(|next| next.begins) {
                 Ok(())
             } else {
                 Err(Violation::InconsistentFragments)
             };
         }
         // An incomplete message cannot be followed by one that is complete.
-        let next = self.take_at(position + 1).ok_or(Violation::InconsistentFragments)?;
+        let Some(next) = self.take_at(position + 1) else {
+            return if self.gives_up {
+                Ok(())
+            } else {
+                Err(Violation::InconsistentFragments)
+            };
+        };
+        if next.begins && self.gives_up {
+            self.others.insert(next.first, next);
+            return Ok(());
+        }
         if next.begins || !run.attributes.fit(&next.attributes) {
             return Err(Violation::InconsistentFragments);
         }
@@ -334,6 +373,22 @@ impl Reassembly {
             entry.remove();
         }
         Some(len)
+    }
+
+    /// The peer gave up everything up to the position `through` that is not complete (RFC 3758 §3.6).
+    pub(super) fn drop_through(&mut self, through: Position) -> Dropped {
+        let mut dropped = Dropped::default();
+        if let Some(run) = self.partial.take_if(|run| run.end() <= through) {
+            dropped.add(&run);
+            dropped.partial = true;
+        }
+        self.park_current();
+        // What begins right behind without a B bit has lost its beginning.
+        let lost = |run: &Run| run.first <= through || (run.first == through + 1 && !run.begins);
+        while let Some(entry) = self.others.first_entry().filter(|entry| lost(entry.get())) {
+            dropped.add(&entry.remove());
+        }
+        dropped
     }
 
     /// Whether no message is incomplete.

@@ -11,6 +11,7 @@ use super::*;
 const CONFIG: InboundConfig = InboundConfig {
     receive_buffer: 65_536,
     streams: 10,
+    forward_tsn: true,
     sack_delay: Duration::from_millis(200),
     sack_frequency: 2,
 };

@@ -121,6 +121,27 @@ impl TsnMap {
         }
     }
 
+    /// Takes everything up to `tsn` as arrived (RFC 3758 §3.6), and what follows it without a gap. The position of `tsn`;
+    /// `None` if it is at or behind the Cumulative TSN Ack.
+    pub(super) fn forward(&mut self, tsn: Tsn) -> Option<Position> {
+        let cumulative = self.cumulative_tsn();
+        if !tsn.is_after(cumulative) {
+            return None;
+        }
+        let through = self.cumulative + u64::from(tsn.steps_from(cumulative));
+        self.cumulative = through;
+        if through >= self.highest {
+            self.highest = through;
+            self.clear_words();
+            return Some(through);
+        }
+        while through + 1 >= self.base + WORD_BITS && self.words.pop_front().is_some() {
+            self.base += WORD_BITS;
+        }
+        self.advance();
+        Some(through)
+    }
+
     /// Takes back the TSN at `position`, which is after the Cumulative TSN Ack (RFC 9260 §6.2: what the receiver drops
     /// it must not acknowledge any more).
     pub(super) fn forget(&mut self, position: Position) {
@@ -315,18 +336,36 @@ mod tests {
         assert!(!map.has_gap() && map.words.capacity() <= IDLE_WORDS);
     }
 
+    #[test]
+    fn rfc3758_3_6_the_example_of_a_forward_tsn() {
+        let mut map = TsnMap::new(Tsn(100));
+        for tsn in [100, 101, 102, 104, 105, 107] {
+            record(&mut map, Tsn(tsn));
+        }
+        assert!(map.forward(Tsn(103)).is_some());
+        assert_eq!((map.cumulative_tsn(), gaps(&map)), (Tsn(105), vec![(2, 2)]));
+        assert_eq!(map.forward(Tsn(105)), None);
+        assert!(map.forward(Tsn(104).plus(1 << 30)).is_some());
+        assert!(!map.has_gap() && map.words.is_empty());
+    }
+
     proptest! {
         #[test]
         fn agrees_with_a_set(
             start: u32,
-            steps in prop::collection::vec((0u32..400, prop::bool::weighted(0.1)), 1..300),
+            steps in prop::collection::vec((0u32..400, 0u8..20), 1..300),
         ) {
             let mut map = TsnMap::new(Tsn(start));
             let mut set = BTreeSet::new();
             let mut cumulative = 0u32;
-            for (offset, forget) in steps {
+            for (offset, action) in steps {
                 let offset = offset + 1;
-                if forget {
+                if action == 0 {
+                    let found = map.forward(Tsn(start).plus(offset - 1));
+                    prop_assert_eq!(found.is_some(), offset > cumulative);
+                    prop_assert!(found.is_none_or(|through| tsn_of(through) == Tsn(start).plus(offset - 1)));
+                    set.extend(cumulative + 1..=offset);
+                } else if action < 3 {
                     if offset > cumulative && set.remove(&offset) {
                         map.forget(map.cumulative() + u64::from(offset - cumulative));
                     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::pr::Policy;
 use crate::Instant;
 use crate::message::OutMessage;
 use crate::path::PathId;
@@ -21,6 +22,8 @@ pub(crate) enum ChunkState {
     Marked,
     /// Acknowledged by a Gap Ack Block.
     Acked,
+    /// Given up with its message: neither in flight nor ever sent again (RFC 3758 §3.5 A2).
+    Abandoned,
 }
 
 /// One DATA chunk that was sent.
@@ -34,6 +37,8 @@ pub(crate) struct SentChunk {
     pub(super) len: u16,
     pub(crate) path: PathId,
     pub(crate) state: ChunkState,
+    /// How often it was sent again.
+    pub(super) sent_again: u16,
     /// Miss indications (§7.2.4).
     pub(crate) missing: u8,
     /// It was sent more than once: its acknowledgement measures nothing (§6.3.1 C5).
@@ -66,6 +71,9 @@ pub(crate) const fn chunk_len(payload: usize) -> usize {
 pub(crate) struct SentMessage {
     pub(crate) message: OutMessage,
     pub(crate) ssn: Ssn,
+    pub(super) policy: Policy,
+    /// It was given up, and its payload went back to the user.
+    pub(super) abandoned: bool,
 }
 
 /// A chunk as it goes on the wire.
@@ -100,4 +108,12 @@ pub(crate) struct Popped {
     pub(crate) newly: Option<Acknowledged>,
     /// Bytes of user data that need not be kept any more.
     pub(crate) payload: usize,
+}
+
+/// A message that was given up.
+#[derive(Debug)]
+pub(crate) struct Abandoned {
+    pub(crate) message: OutMessage,
+    /// Bytes of user data that need not be kept any more.
+    pub(crate) freed: usize,
 }

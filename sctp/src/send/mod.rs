@@ -4,6 +4,7 @@
 mod chunk;
 mod outstanding;
 mod peer_window;
+mod pr;
 mod queue;
 mod sack_in;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub(crate) use sack_in::{SackIn, SackResult};
 use chunk::{SentChunk, chunk_len};
 use outstanding::Outstanding;
 use peer_window::{Admission, PeerWindow};
+use pr::{Forward, Policy};
 use queue::{QueuedMessage, SendQueue};
 use sack_in::SackProcessor;
 
@@ -40,6 +42,7 @@ pub(crate) struct Outbound {
     sacks: SackProcessor,
     algorithm: CongestionControl,
     peer_window: PeerWindow,
+    forward: Forward,
     /// The message that is being cut into fragments.
     cutting: Option<Cutting>,
     buffered: usize,
@@ -99,6 +102,7 @@ impl Outbound {
             sacks: SackProcessor::new(algorithm),
             algorithm,
             peer_window: PeerWindow::new(0),
+            forward: Forward::default(),
             cutting: None,
             buffered: 0,
             send_buffer: send_buffer as usize,
@@ -106,9 +110,10 @@ impl Outbound {
         }
     }
 
-    /// What the peer's INIT or INIT ACK says: its window, and how many streams both sides agreed on. Messages queued
-    /// for other streams fail.
-    pub(crate) fn set_peer(&mut self, a_rwnd: u32, streams: u16) -> Vec<SendFailure> {
+    /// What the peer's INIT or INIT ACK says: its window, how many streams both sides agreed on, and whether both know
+    /// FORWARD-TSN. Messages queued for other streams fail.
+    pub(crate) fn set_peer(&mut self, a_rwnd: u32, streams: u16, forward_tsn: bool) -> Vec<SendFailure> {
+        self.forward.set_enabled(forward_tsn);
         self.peer_window = PeerWindow::new(a_rwnd);
         self.streams = streams;
         let failed = self.queue.take_if(|message| message.stream.0 >= streams);
@@ -123,6 +128,7 @@ impl Outbound {
         self.outstanding = Outstanding::new(initial_tsn);
         self.sacks = SackProcessor::new(self.algorithm);
         self.queue.restart_streams();
+        self.forward.restart();
         let failed = sent.into_iter().map(|message| self.fail(message, true)).collect();
         self.buffered = self.queue.bytes();
         failed
@@ -135,20 +141,7 @@ impl Outbound {
 
     fn fail(&mut self, message: OutMessage, sent: bool) -> SendFailure {
         self.buffered = self.buffered.saturating_sub(message.payload.len());
-        let OutMessage {
-            stream,
-            ppid,
-            context,
-            payload,
-            ..
-        } = message;
-        SendFailure {
-            stream,
-            ppid,
-            context,
-            sent,
-            payload,
-        }
+        SendFailure::new(message, sent)
     }
 
     /// Gives everything up; oldest first.
@@ -162,8 +155,8 @@ impl Outbound {
         failed
     }
 
-    /// Queues a message.
-    pub(crate) fn push(&mut self, message: OutMessage, wanted: Option<PathId>) -> Result<(), SendError> {
+    /// Queues a message, for which less important ones may have to [give way](Self::take_abandoned).
+    pub(crate) fn push(&mut self, now: Instant, message: OutMessage, wanted: Option<PathId>) -> Result<(), SendError> {
         let len = message.payload.len();
         if len == 0 {
             return Err(SendError::Empty);
@@ -174,17 +167,24 @@ impl Outbound {
         if len > self.send_buffer {
             return Err(SendError::TooLarge);
         }
-        if self.buffered + len > self.send_buffer {
+        let policy = Policy::new(now, message.reliability);
+        if self.buffered + len > self.send_buffer && !self.give_way(now, len, policy) {
             return Err(SendError::WouldBlock);
         }
+        self.forward.note(policy);
         self.buffered += len;
-        self.queue.push(QueuedMessage { message, wanted });
+        self.queue.push(QueuedMessage {
+            message,
+            wanted,
+            policy,
+        });
         Ok(())
     }
 
     /// What the next packet with DATA carries, if one may be sent now (§6.1 A to E). `max_packet` is what a packet
     /// has for chunks, on every path.
     pub(crate) fn plan(&mut self, now: Instant, paths: &PathSet, max_chunks: usize) -> Option<DataPlan> {
+        self.give_up_due(now);
         if let Some(plan) = self.plan_retransmission(paths) {
             return Some(plan);
         }
@@ -259,6 +259,7 @@ impl Outbound {
         max_chunks: usize,
         paths: &mut PathSet,
     ) -> Option<ChunkToSend<'_>> {
+        self.give_up_due(now);
         let first = fill.chunks == 0;
         let id = fill.plan.path;
         if let Some((index, chunk)) = self.outstanding.first_marked() {
@@ -314,7 +315,7 @@ impl Outbound {
                 offset: 0,
                 wanted: queued.wanted,
             });
-            self.outstanding.begin_message(queued.message, ssn);
+            self.outstanding.begin_message(queued.message, ssn, queued.policy);
         }
         let cutting = self.cutting?;
         let offset = cutting.offset;
@@ -364,7 +365,7 @@ impl Outbound {
         if self.sacks.is_fickle(&self.outstanding) {
             return SackResult::Fickle;
         }
-        SackResult::Taken { progress }
+        self.forward_after_sack(now, steps, SackResult::Taken { progress }, paths)
     }
 
     /// A SHUTDOWN carries a Cumulative TSN Ack only (§3.3.8): gap acknowledgements and the window stay as they are.
@@ -380,12 +381,12 @@ impl Outbound {
         let cumulative = self.outstanding.first() + steps;
         let (progress, freed) = self.sacks.acknowledge(now, cumulative, &mut self.outstanding, paths);
         self.buffered = self.buffered.saturating_sub(freed);
-        SackResult::Taken { progress }
+        self.forward_after_sack(now, steps, SackResult::Taken { progress }, paths)
     }
 
     /// The paths on which the last acknowledgement found something new.
     pub(crate) fn acked_paths(&self) -> impl Iterator<Item = PathId> {
-        self.sacks.acked_paths()
+        self.sacks.acked_paths().chain(self.forward_answered())
     }
 
     /// How many chunks the last SACK had fast retransmitted.
@@ -398,7 +399,8 @@ impl Outbound {
     pub(crate) fn on_t3_expiry(&mut self, id: PathId, paths: &mut PathSet) -> bool {
         let Some(path) = paths.get_mut(id) else { return false };
         path.t3_rtx = None;
-        if self.outstanding.mark_path(id) == 0 {
+        let forward_lost = self.forward_on_t3_expiry(id);
+        if self.outstanding.mark_path(id) == 0 && !forward_lost {
             return false;
         }
         path.cc.on_t3_expiry();

@@ -3,7 +3,10 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::chunk::{Acknowledged, ChunkState, ChunkToSend, Index, Popped, SentChunk, SentMessage};
+use bytes::Bytes;
+
+use super::chunk::{Abandoned, Acknowledged, ChunkState, ChunkToSend, Index, Popped, SentChunk, SentMessage};
+use super::pr::Policy;
 use crate::Instant;
 use crate::message::OutMessage;
 use crate::path::PathId;
@@ -134,8 +137,13 @@ impl Outstanding {
     }
 
     /// Takes up a message of which chunks will be sent.
-    pub(crate) fn begin_message(&mut self, message: OutMessage, ssn: Ssn) {
-        self.messages.push_back(SentMessage { message, ssn });
+    pub(super) fn begin_message(&mut self, message: OutMessage, ssn: Ssn, policy: Policy) {
+        self.messages.push_back(SentMessage {
+            message,
+            ssn,
+            policy,
+            abandoned: false,
+        });
     }
 
     /// The message taken up last.
@@ -156,11 +164,12 @@ impl Outstanding {
         let chunk = SentChunk {
             sent_at: now,
             packet: self.packet,
-            message: self.first_message + (self.messages.len() as u64).saturating_sub(1),
+            message: self.last_message_number(),
             offset: u32::try_from(offset).ok()?,
             len: u16::try_from(len).ok()?,
             path,
             state: ChunkState::InFlight,
+            sent_again: 0,
             missing: 0,
             retransmitted: false,
             fast_retransmitted: false,
@@ -189,6 +198,7 @@ impl Outstanding {
         chunk.sent_at = now;
         chunk.packet = packet;
         chunk.missing = 0;
+        chunk.sent_again = chunk.sent_again.saturating_add(1);
         chunk.retransmitted = true;
         chunk.stays_on_path = false;
         let (bytes, payload) = (chunk.wire_len(), chunk.payload_len());
@@ -214,9 +224,7 @@ impl Outstanding {
 
     fn to_send(&self, index: Index) -> Option<ChunkToSend<'_>> {
         let chunk = self.chunk(index)?;
-        let sent = self
-            .messages
-            .get(usize::try_from(chunk.message.checked_sub(self.first_message)?).ok()?)?;
+        let sent = self.message(chunk.message)?;
         let start = chunk.offset as usize;
         Some(ChunkToSend {
             tsn: self.tsn(index),
@@ -238,6 +246,17 @@ impl Outstanding {
         }
         queue.push_back((packet, index));
         self.flight_mut(path).sent_again = queue;
+    }
+
+    /// The message with this number.
+    pub(super) fn message(&self, number: u64) -> Option<&SentMessage> {
+        let place = usize::try_from(number.checked_sub(self.first_message)?).ok()?;
+        self.messages.get(place)
+    }
+
+    /// The number of the message taken up last.
+    pub(super) fn last_message_number(&self) -> u64 {
+        (self.first_message + self.messages.len() as u64).saturating_sub(1)
     }
 
     /// The marked chunk with the lowest TSN.
@@ -295,7 +314,7 @@ impl Outstanding {
     /// Acknowledges a chunk by a Gap Ack Block. `None` if it was acknowledged before.
     pub(crate) fn gap_ack(&mut self, index: Index, now: Instant) -> Option<Acknowledged> {
         let chunk = self.chunk_mut(index)?;
-        if chunk.state == ChunkState::Acked {
+        if matches!(chunk.state, ChunkState::Acked | ChunkState::Abandoned) {
             return None;
         }
         let was = std::mem::replace(&mut chunk.state, ChunkState::Acked);
@@ -331,9 +350,10 @@ impl Outstanding {
         } else {
             self.left(index, &chunk, chunk.state, now)
         };
+        let kept = chunk.state != ChunkState::Abandoned;
         Some(Popped {
             newly,
-            payload: chunk.payload_len(),
+            payload: if kept { chunk.payload_len() } else { 0 },
         })
     }
 
@@ -344,7 +364,7 @@ impl Outstanding {
             ChunkState::Marked => {
                 self.marked.remove(&index);
             }
-            ChunkState::Acked => return None,
+            ChunkState::Acked | ChunkState::Abandoned => return None,
         }
         let flight = self.flight_mut(chunk.path);
         let measures = flight.rtt_probe.take_if(|probe| *probe == index).is_some();
@@ -408,13 +428,103 @@ impl Outstanding {
         true
     }
 
+    /// Gives a message up: all its chunks, acknowledged by gap blocks or not (RFC 3758 §3.5 A2, A3). `cut` is how much
+    /// of it was cut into chunks, if that is not all.
+    ///
+    /// The rest of it, which will never be cut, gets one TSN: a receiver that has all that was sent would neither
+    /// learn otherwise that the end will not come, nor could it tell the next message from it.
+    pub(super) fn abandon(&mut self, number: u64, cut: Option<usize>, now: Instant) -> Option<Abandoned> {
+        let from = self.chunks.partition_point(|chunk| chunk.message < number);
+        let mut freed = 0;
+        let mut position = from;
+        while let Some(chunk) = self.chunks.get_mut(position).filter(|chunk| chunk.message == number) {
+            let was = std::mem::replace(&mut chunk.state, ChunkState::Abandoned);
+            let (path, bytes, payload) = (chunk.path, chunk.wire_len(), chunk.payload_len());
+            let index = self.first + position as u64;
+            match was {
+                ChunkState::InFlight => {
+                    self.leave_flight(path, bytes, payload);
+                    self.flight_mut(path).rtt_probe.take_if(|probe| *probe == index);
+                }
+                ChunkState::Marked => {
+                    self.marked.remove(&index);
+                }
+                ChunkState::Acked | ChunkState::Abandoned => {}
+            }
+            freed += payload;
+            position += 1;
+        }
+        let place = usize::try_from(number.checked_sub(self.first_message)?).ok()?;
+        let sent = self.messages.get_mut(place)?;
+        sent.abandoned = true;
+        let message = sent.message.clone();
+        sent.message.payload = Bytes::new();
+        if let Some(offset) = cut {
+            freed += message.payload.len().saturating_sub(offset);
+            self.chunks.push_back(SentChunk {
+                sent_at: now,
+                packet: self.packet,
+                message: number,
+                offset: u32::try_from(offset).unwrap_or(u32::MAX),
+                len: 0,
+                path: PathId(0),
+                state: ChunkState::Abandoned,
+                sent_again: 0,
+                missing: 0,
+                retransmitted: false,
+                fast_retransmitted: false,
+                stays_on_path: false,
+                ends_message: true,
+            });
+        }
+        Some(Abandoned { message, freed })
+    }
+
+    pub(super) fn is_abandoned(&self, index: Index) -> bool {
+        self.chunk(index)
+            .is_some_and(|chunk| chunk.state == ChunkState::Abandoned)
+    }
+
+    /// The message of the first marked chunk, if that is not to be sent again.
+    pub(super) fn marked_to_give_up(&self, now: Instant) -> Option<u64> {
+        let (_, chunk) = self.first_marked()?;
+        let policy = self.message(chunk.message)?.policy;
+        policy.gives_up(now, chunk.sent_again).then_some(chunk.message)
+    }
+
+    /// The messages that are less important than `than` and not acknowledged as a whole: priority, number and bytes
+    /// kept of each, or fewer. `cutting` is how much was cut of the last one, if that is not all.
+    pub(super) fn less_important(&self, than: Option<u32>, cutting: Option<usize>) -> Vec<(u32, u64, usize)> {
+        let mut found: Vec<(u32, u64, usize)> = Vec::new();
+        let mut add = |number: u64, bytes: usize, open: bool| {
+            let Some(sent) = self.message(number).filter(|sent| !sent.abandoned) else {
+                return;
+            };
+            match (sent.policy, found.last_mut()) {
+                (Policy::Priority(priority), _) if than.is_some_and(|than| priority <= than) => {}
+                (Policy::Priority(_), Some((_, last, sum))) if *last == number => *sum += bytes,
+                (Policy::Priority(priority), _) if open => found.push((priority, number, bytes)),
+                _ => {}
+            }
+        };
+        for chunk in &self.chunks {
+            add(chunk.message, chunk.payload_len(), chunk.state != ChunkState::Acked);
+        }
+        if let (Some(offset), Some(last)) = (cutting, self.messages.back()) {
+            let rest = last.message.payload.len().saturating_sub(offset);
+            add(self.last_message_number(), rest, true);
+        }
+        found
+    }
+
     /// Gives up everything that was not acknowledged; the messages it belonged to, oldest first.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = SentMessage> {
         self.chunks.clear();
         self.marked.clear();
         self.flights.clear();
         self.payload_in_flight = 0;
-        std::mem::take(&mut self.messages).into_iter()
+        let messages = std::mem::take(&mut self.messages).into_iter();
+        messages.filter(|sent| !sent.abandoned)
     }
 
     #[cfg(test)]

@@ -30,7 +30,7 @@ impl Sender {
         (1..paths).for_each(|i| assert!(set.add(path(i)).is_some()));
         set.confirm_setup_path(PathId(0));
         let mut out = Outbound::new(Tsn(initial), 10, 1 << 20, CongestionControl::Cubic);
-        assert!(out.set_peer(1 << 20, 10).is_empty());
+        assert!(out.set_peer(1 << 20, 10, true).is_empty());
         Self {
             now: Instant::ZERO,
             out,
@@ -41,7 +41,7 @@ impl Sender {
 
     fn push(&mut self, len: usize) -> Result<(), SendError> {
         let message = OutMessage::new(StreamId(0), Ppid(0), Bytes::from(vec![7; len]));
-        self.out.push(message, None)
+        self.out.push(self.now, message, None)
     }
 
     /// Sends packets until nothing more may go; the TSN offsets of each packet.

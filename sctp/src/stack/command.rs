@@ -124,11 +124,16 @@ impl Stack {
     }
 
     /// Queues a message (SEND, §11.1.5).
-    pub fn send(&mut self, _now: Instant, assoc: AssocId, message: OutMessage) -> Result<(), SendError> {
+    pub fn send(&mut self, now: Instant, assoc: AssocId, message: OutMessage) -> Result<(), SendError> {
         let slot = self.table.get_mut(assoc).ok_or(SendError::NoSuchAssociation)?;
-        // Queueing moves no timer and tells nothing: it only gives the association something to send.
-        let result = slot.assoc.send(message);
-        self.to_transmit.push(assoc, &mut slot.transmit_queued);
+        let result = slot.assoc.send(now, message);
+        if slot.assoc.has_events() {
+            // Others gave way to it.
+            self.settle(assoc);
+        } else {
+            // Queueing moves no timer and tells nothing: it only gives the association something to send.
+            self.to_transmit.push(assoc, &mut slot.transmit_queued);
+        }
         result
     }
 

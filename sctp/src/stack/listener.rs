@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use super::{AssocId, EndpointId, Stack};
 use crate::assoc::{
-    Association, AssociationPhase, CookieAction, Identity, InitReply, LocalSide, PacketIn, ParsedInit, PeerInit,
-    StateCookie, TieTags, bounded, causes, own_init, refusal_causes, write_own_params,
+    Association, AssociationPhase, CookieAction, Extensions, Identity, InitReply, LocalSide, PacketIn, ParsedInit,
+    PeerInit, StateCookie, TieTags, bounded, causes, own_init, refusal_causes, write_own_params,
 };
 use crate::error::Violation;
 use crate::serial::Tsn;
@@ -91,8 +91,9 @@ impl Stack {
             local_initial_tsn: Tsn(self.random.u32()),
         };
         let own = own_init(&listener.association, identity);
+        let offered = Extensions::offered(&listener.association);
         let local = listener.local_side(self.config.encapsulation_port());
-        self.answer_init(now, meta, packet, parsed, &own, &local, TieTags::default());
+        self.answer_init(now, meta, packet, parsed, &own, offered, &local, TieTags::default());
     }
 
     /// §5.2.1, §5.2.2.
@@ -109,6 +110,7 @@ impl Stack {
         match slot.assoc.on_init(&parsed.peer, meta.src, fresh_tag, &mut self.random) {
             InitReply::Answer { identity, tie_tags, to } => {
                 let own = own_init(slot.assoc.config(), identity);
+                let offered = Extensions::offered(slot.assoc.config());
                 let local = slot.assoc.local().clone();
                 let meta = RxMeta {
                     src: to,
@@ -119,7 +121,7 @@ impl Stack {
                         .or(meta.encap),
                     ..*meta
                 };
-                self.answer_init(now, &meta, packet, parsed, &own, &local, tie_tags);
+                self.answer_init(now, &meta, packet, parsed, &own, offered, &local, tie_tags);
             }
             InitReply::NewAddresses(new) => {
                 let causes = causes(|w| wire::write_restart_with_new_addresses(w, new));
@@ -139,6 +141,7 @@ impl Stack {
         packet: &Packet<'_>,
         parsed: &ParsedInit<'_>,
         own: &InitFixed,
+        offered: Extensions,
         local: &LocalSide,
         tie_tags: TieTags,
     ) {
@@ -171,7 +174,7 @@ impl Stack {
         let start = wire::begin_packet(&mut buf, &header);
         wire::write_init(&mut buf, ChunkType::INIT_ACK, own, |w| {
             Param::StateCookie(&sealed).write(w);
-            write_own_params(w, local, meta.src);
+            write_own_params(w, local, offered, meta.src);
             // §3.2.2: what must be reported comes back.
             for raw in bounded(parsed.unrecognized.iter().copied()) {
                 Param::UnrecognizedParameter(raw).write(w);

@@ -119,6 +119,10 @@ impl Stack {
             if let Some(slot) = self.table.get_mut(id) {
                 let assoc = &mut slot.assoc;
                 let transmit = assoc.poll_transmit(now, max_segments, buf, &mut self.scratch, &mut self.random);
+                // Messages may be given up instead of being sent.
+                if assoc.has_events() && !slot.released {
+                    self.to_tell.push(id, &mut slot.events_queued);
+                }
                 if let Some(transmit) = transmit {
                     self.stats.packets_sent += transmit.size.div_ceil(transmit.segment_size.max(1)) as u64;
                     self.arm(id);

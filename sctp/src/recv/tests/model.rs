@@ -248,6 +248,7 @@ fn run(scenario: &Scenario) {
     let config = InboundConfig {
         receive_buffer: scenario.receive_buffer,
         streams: scenario.streams,
+        forward_tsn: true,
         sack_delay: Duration::from_millis(200),
         sack_frequency: 2,
     };

@@ -1,0 +1,115 @@
+//! Which extensions a side supports, and how it says so in INIT and INIT ACK (RFC 5061 §4.2.7, RFC 3758 §3.3).
+
+use crate::config::AssociationConfig;
+use crate::tlv::Writer;
+use crate::wire::{ChunkType, Param};
+
+/// A set of extensions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Extensions(u16);
+
+impl Extensions {
+    /// None.
+    pub(crate) const NONE: Self = Self(0);
+    /// Partial reliability (RFC 3758).
+    pub(crate) const FORWARD_TSN: Self = Self(1);
+
+    /// Each extension with the chunk type by which the Supported Extensions parameter names it.
+    const BY_CHUNK: [(Self, ChunkType); 1] = [(Self::FORWARD_TSN, ChunkType::FORWARD_TSN)];
+
+    /// What an association with this configuration offers.
+    pub(crate) fn offered(config: &AssociationConfig) -> Self {
+        let mut own = Self::NONE;
+        if config.partial_reliability() {
+            own.insert(Self::FORWARD_TSN);
+        }
+        own
+    }
+
+    pub(crate) const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    pub(crate) const fn insert(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+
+    /// What both sides support.
+    #[must_use]
+    pub(crate) const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Takes in a Supported Extensions parameter. Chunk types that are not known here are the peer's own business.
+    pub(crate) fn insert_listed(&mut self, chunk_types: &[u8]) {
+        for (extension, kind) in Self::BY_CHUNK {
+            if chunk_types.contains(&kind.0) {
+                self.insert(extension);
+            }
+        }
+    }
+
+    /// Writes the parameters of an INIT or INIT ACK that announce the set. RFC 3758 is older than the list of
+    /// extensions and has a parameter of its own, which older peers look for.
+    pub(crate) fn write_params(self, w: &mut Writer<'_>) {
+        let listed: Vec<u8> = Self::BY_CHUNK
+            .into_iter()
+            .filter(|(extension, _)| self.contains(*extension))
+            .map(|(_, kind)| kind.0)
+            .collect();
+        if !listed.is_empty() {
+            Param::SupportedExtensions(&listed).write(w);
+        }
+        if self.contains(Self::FORWARD_TSN) {
+            Param::ForwardTsnSupported.write(w);
+        }
+    }
+
+    /// The set as a number, for a State Cookie.
+    pub(crate) const fn bits(self) -> u16 {
+        self.0
+    }
+
+    /// What [`bits`](Self::bits) gave.
+    pub(crate) const fn from_bits(bits: u16) -> Self {
+        Self(bits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params_of(set: Extensions) -> Vec<u8> {
+        let mut buf = Vec::new();
+        set.write_params(&mut Writer::new(&mut buf));
+        buf
+    }
+
+    #[test]
+    fn rfc5061_4_2_7_the_list_names_extensions_by_their_chunk_types() {
+        let forward_tsn = [0x80, 0x08, 0, 5, 0xc0, 0, 0, 0, 0xc0, 0x00, 0, 4];
+        assert_eq!(params_of(Extensions::FORWARD_TSN), forward_tsn);
+        assert!(params_of(Extensions::NONE).is_empty());
+    }
+
+    #[test]
+    fn rfc5061_4_2_7_unknown_chunk_types_in_the_list_mean_nothing() {
+        let mut set = Extensions::NONE;
+        set.insert_listed(&[0x40, 0x77]);
+        assert_eq!(set, Extensions::NONE);
+        set.insert_listed(&[0x77, ChunkType::FORWARD_TSN.0]);
+        assert_eq!(set, Extensions::FORWARD_TSN);
+        assert_eq!(Extensions::from_bits(set.bits()), set);
+    }
+
+    #[test]
+    fn rfc3758_3_3_1_only_what_both_sides_support_is_used() {
+        let mut config = AssociationConfig::default();
+        let with = Extensions::offered(&config);
+        config.set_partial_reliability(false);
+        let without = Extensions::offered(&config);
+        assert!(with.and(with).contains(Extensions::FORWARD_TSN));
+        assert!(!with.and(without).contains(Extensions::FORWARD_TSN));
+    }
+}

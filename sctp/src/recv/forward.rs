@@ -1,0 +1,59 @@
+//! What a FORWARD-TSN does to the receiver (RFC 3758 §3.6).
+
+use super::Inbound;
+use crate::serial::{Ssn, StreamId, Tsn};
+
+/// What became of a FORWARD-TSN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ForwardOutcome {
+    /// It says nothing new; the peer gets a SACK that tells it.
+    OutOfDate,
+    /// The Cumulative TSN Ack moved.
+    Moved {
+        /// The user has a part of a message whose rest will not come.
+        cut: bool,
+    },
+}
+
+impl Inbound {
+    /// Takes a FORWARD-TSN; [`on_packet_end`](Self::on_packet_end) follows, as after DATA. The streams are whatever the
+    /// peer makes up. However far it jumps, the work is bounded by the list and by what is held.
+    pub(crate) fn on_forward_tsn(
+        &mut self,
+        new_cumulative: Tsn,
+        streams: impl Iterator<Item = (StreamId, Ssn)>,
+    ) -> ForwardOutcome {
+        let had_gap = self.map.has_gap();
+        let Some(through) = self.map.forward(new_cumulative) else {
+            // §3.6: the last SACK may have been lost.
+            self.sack.on_dropped();
+            return ForwardOutcome::OutOfDate;
+        };
+        self.sack.on_new(had_gap || self.map.has_gap());
+        let dropped = self.reassembly.drop_through(through);
+        self.window.release_all(dropped.charged, dropped.len);
+        let cut = dropped.partial && self.cut_partial();
+        let known = self.config.streams;
+        for (stream, ssn) in streams.filter(|(stream, _)| stream.0 < known) {
+            while let Some(message) = self.ordering.release_through(stream, ssn) {
+                self.inbox.push(message.received);
+            }
+            self.release_ordered(stream);
+        }
+        if self.window.update_is_due() {
+            self.sack.want();
+        }
+        self.start_partial_if_needed();
+        ForwardOutcome::Moved { cut }
+    }
+
+    /// The message that is delivered in pieces has no end. What the user has not seen of it is dropped; false if that
+    /// is all of it, and there is nothing to tell.
+    fn cut_partial(&mut self) -> bool {
+        let unseen = self.inbox.cut_unseen_partial();
+        if let Some(first_piece) = &unseen {
+            self.window.release(first_piece.payload.len());
+        }
+        unseen.is_none()
+    }
+}

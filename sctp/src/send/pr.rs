@@ -1,0 +1,315 @@
+//! Partial reliability of the sender (RFC 3758 §3.5, RFC 7496 §3): when a message is given up, and how the peer learns
+//! that it need not wait for it.
+
+use std::collections::BTreeMap;
+
+use super::chunk::Index;
+use super::{Outbound, SackResult};
+use crate::Instant;
+use crate::event::SendFailure;
+use crate::message::{OutMessage, Reliability};
+use crate::path::{PathId, PathSet};
+use crate::serial::{Ssn, StreamId, Tsn};
+
+/// When a message is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Policy {
+    Reliable,
+    /// After this instant.
+    Until(Instant),
+    /// When a chunk would be sent again more often than this.
+    Retransmissions(u16),
+    /// When something more important needs its room; the greater, the less important.
+    Priority(u32),
+}
+
+impl Policy {
+    pub(super) fn new(now: Instant, reliability: Reliability) -> Self {
+        match reliability {
+            Reliability::Reliable => Self::Reliable,
+            Reliability::Timed(lifetime) => Self::Until(now + lifetime),
+            Reliability::Retransmissions(limit) => Self::Retransmissions(limit),
+            Reliability::Priority(priority) => Self::Priority(priority),
+        }
+    }
+
+    /// Whether nothing of the message may be sent for the first time (RFC 3758 §4.1 TR3).
+    fn is_over(self, now: Instant) -> bool {
+        matches!(self, Self::Until(end) if end < now)
+    }
+
+    /// Whether a chunk that was sent again so often may not be sent once more (RFC 3758 §4.1 TR4, RFC 7496 §3.1).
+    pub(super) fn gives_up(self, now: Instant, sent_again: u16) -> bool {
+        match self {
+            Self::Retransmissions(limit) => sent_again >= limit,
+            _ => self.is_over(now),
+        }
+    }
+
+    /// What [`SendQueue`](super::queue::SendQueue) compares: `None` never gives way.
+    const fn priority(self) -> Option<u32> {
+        match self {
+            Self::Priority(priority) => Some(priority),
+            _ => None,
+        }
+    }
+}
+
+/// How far the peer is told to move on, and what was given up.
+#[derive(Debug, Default)]
+pub(super) struct Forward {
+    /// Both sides know FORWARD-TSN.
+    enabled: bool,
+    /// There was a message that is not reliable. Until then policies cost one look at this.
+    used: bool,
+    /// There was a message with a priority.
+    prioritized: bool,
+    /// Advanced.Peer.Ack.Point (RFC 3758 §3.5 A1): the first chunk that it does not cover.
+    point: Index,
+    /// A FORWARD-TSN is to be sent.
+    due: bool,
+    /// Where and when the last one went, while the peer has not caught up with it.
+    sent: Option<(PathId, Instant)>,
+    /// The last acknowledgement answered it.
+    answered: Option<PathId>,
+    /// What was given up since the user was last told.
+    failed: Vec<SendFailure>,
+}
+
+impl Forward {
+    pub(super) const fn set_enabled(&mut self, enabled: bool) {
+        self.enabled = enabled;
+    }
+
+    pub(super) fn note(&mut self, policy: Policy) {
+        self.used |= policy != Policy::Reliable;
+        self.prioritized |= policy.priority().is_some();
+    }
+
+    pub(super) const fn is_active(&self) -> bool {
+        self.enabled && self.used
+    }
+
+    /// TSNs begin anew.
+    pub(super) fn restart(&mut self) {
+        *self = Self {
+            used: self.used,
+            prioritized: self.prioritized,
+            failed: std::mem::take(&mut self.failed),
+            ..Self::default()
+        };
+    }
+}
+
+impl Outbound {
+    /// Gives up what must not be sent (again) now, as far as it is next.
+    pub(super) fn give_up_due(&mut self, now: Instant) {
+        if !self.forward.is_active() {
+            return;
+        }
+        while let Some(number) = self.outstanding.marked_to_give_up(now) {
+            self.abandon(number, now);
+        }
+        if self.cutting.is_some() {
+            let last = self.outstanding.last_message();
+            if last.is_some_and(|sent| sent.policy.is_over(now)) {
+                self.abandon(self.outstanding.last_message_number(), now);
+            }
+        }
+        while self.cutting.is_none() && self.queue.front().is_some_and(|queued| queued.policy.is_over(now)) {
+            if let Some(queued) = self.queue.pop_unsent() {
+                self.give_up_unsent(queued.message);
+            }
+        }
+    }
+
+    fn give_up_unsent(&mut self, message: OutMessage) {
+        let failure = self.fail(message, false);
+        self.forward.failed.push(failure);
+    }
+
+    /// Gives up a message of which a part was sent.
+    fn abandon(&mut self, number: u64, now: Instant) {
+        let last = self.outstanding.last_message_number();
+        let cut = self.cutting.take_if(|_| number == last).map(|cutting| cutting.offset);
+        let Some(abandoned) = self.outstanding.abandon(number, cut, now) else {
+            return;
+        };
+        self.buffered = self.buffered.saturating_sub(abandoned.freed);
+        let failure = SendFailure::new(abandoned.message, true);
+        self.forward.failed.push(failure);
+        self.advance_point();
+    }
+
+    /// Makes room for `len` bytes by giving up what is less important (RFC 7496 §3.2): what was not sent first, and
+    /// nothing unless it is enough.
+    pub(super) fn give_way(&mut self, now: Instant, len: usize, policy: Policy) -> bool {
+        self.give_up_due(now);
+        let missing = |buffered: usize| (buffered + len).saturating_sub(self.send_buffer);
+        let needed = missing(self.buffered);
+        if needed == 0 {
+            return true;
+        }
+        if !self.forward.is_active() || !self.forward.prioritized {
+            return false;
+        }
+        let than = policy.priority();
+        let unsent = self.queue.bytes_less_important(than, needed);
+        let mut sent = Vec::new();
+        if unsent < needed {
+            sent = self
+                .outstanding
+                .less_important(than, self.cutting.map(|cutting| cutting.offset));
+            sent.sort_by_key(|&(priority, number, _)| (std::cmp::Reverse(priority), number));
+            let bytes: usize = sent.iter().map(|(_, _, bytes)| bytes).sum();
+            if unsent + bytes < needed {
+                return false;
+            }
+        }
+        let limit = self.send_buffer.saturating_sub(len);
+        while self.buffered > limit
+            && let Some(message) = self.queue.take_least_important(than)
+        {
+            self.give_up_unsent(message);
+        }
+        for (_, number, _) in sent {
+            if self.buffered <= limit {
+                break;
+            }
+            self.abandon(number, now);
+        }
+        self.buffered <= limit
+    }
+
+    /// Moves Advanced.Peer.Ack.Point over what was given up (RFC 3758 §3.5 C1, C2).
+    fn advance_point(&mut self) {
+        let first = self.outstanding.first();
+        let before = self.forward.point.max(first);
+        let mut point = before;
+        while self.outstanding.is_abandoned(point) {
+            point += 1;
+        }
+        self.forward.point = point;
+        self.forward.due |= point > before;
+    }
+
+    /// After an acknowledgement that moved the cumulative point by `steps` (RFC 3758 §3.5 C1 to C3).
+    pub(super) fn forward_after_sack(
+        &mut self,
+        now: Instant,
+        steps: u64,
+        result: SackResult,
+        paths: &mut PathSet,
+    ) -> SackResult {
+        self.forward.answered = None;
+        if !self.forward.is_active() {
+            return result;
+        }
+        if steps > 0 {
+            self.forward.answered = self.forward.sent.map(|(path, _)| path);
+        }
+        self.advance_point();
+        if self.forward.point <= self.outstanding.first() {
+            self.forward.due = false;
+            self.forward.sent = None;
+        } else if let Some((id, at)) = self.forward.sent {
+            // C3, but at most once a round trip (§3.5 F2): the peer may not have had time to answer.
+            let round_trip = paths.get(id).map(|path| path.srtt().unwrap_or_else(|| path.rto()));
+            self.forward.due |= round_trip.is_none_or(|rtt| now.saturating_since(at) >= rtt);
+        }
+        self.settle_timers(now, paths);
+        match result {
+            // What was given up leaves without having been acknowledged by itself.
+            SackResult::Taken { progress } => SackResult::Taken {
+                progress: progress || steps > 0,
+            },
+            other => other,
+        }
+    }
+
+    /// T3-rtx runs for what is in flight, and for a FORWARD-TSN (RFC 3758 §3.5 C5).
+    fn settle_timers(&mut self, now: Instant, paths: &mut PathSet) {
+        let waiting = self.forward.sent.map(|(id, _)| id);
+        for id in paths.ids() {
+            let restart = self.outstanding.earliest_left(id);
+            let Some(path) = paths.get_mut(id) else { continue };
+            if self.outstanding.flight(id) == 0 && waiting != Some(id) {
+                path.t3_rtx = None;
+            } else if waiting == Some(id) {
+                path.start_t3(now);
+            } else if restart {
+                path.restart_t3(now);
+            }
+        }
+    }
+
+    /// T3-rtx of `id` expired. Whether that was for a FORWARD-TSN, which is sent again then (RFC 3758 §3.5 A5).
+    pub(super) fn forward_on_t3_expiry(&mut self, id: PathId) -> bool {
+        let lost = self.forward.sent.is_some_and(|(path, _)| path == id);
+        self.forward.due |= lost;
+        lost
+    }
+
+    /// Whether a FORWARD-TSN is to be sent now.
+    pub(crate) const fn forward_is_due(&self) -> bool {
+        self.forward.due
+    }
+
+    /// What the FORWARD-TSN says that is sent now to `id`: the new cumulative TSN, and in `skipped`, which takes at
+    /// most `max_streams`, the greatest SSN given up on each stream (RFC 3758 §3.5 C4). What does not fit comes with a
+    /// later one. `None` if not even the first message fits.
+    pub(crate) fn take_forward(
+        &mut self,
+        now: Instant,
+        id: PathId,
+        max_streams: usize,
+        skipped: &mut Vec<(StreamId, Ssn)>,
+        paths: &mut PathSet,
+    ) -> Option<Tsn> {
+        let mut streams: BTreeMap<StreamId, Ssn> = BTreeMap::new();
+        let mut covered = self.outstanding.first();
+        let mut last = None;
+        while covered < self.forward.point {
+            let number = self.outstanding.chunk(covered)?.message;
+            if last != Some(number) {
+                last = Some(number);
+                let sent = self.outstanding.message(number)?;
+                let stream = sent.message.stream;
+                if !sent.message.unordered {
+                    if streams.len() >= max_streams && !streams.contains_key(&stream) {
+                        break;
+                    }
+                    streams.insert(stream, sent.ssn);
+                }
+            }
+            covered += 1;
+        }
+        if covered == self.outstanding.first() {
+            return None;
+        }
+        skipped.clear();
+        skipped.extend(streams);
+        self.forward.due = false;
+        self.forward.sent = Some((id, now));
+        self.settle_timers(now, paths);
+        if let Some(path) = paths.get_mut(id) {
+            path.touch(now);
+        }
+        Some(self.outstanding.tsn(covered).minus(1))
+    }
+
+    /// The path whose FORWARD-TSN the last acknowledgement answered.
+    pub(super) const fn forward_answered(&self) -> Option<PathId> {
+        self.forward.answered
+    }
+
+    /// Whether something was given up of which the user does not know.
+    pub(crate) const fn has_abandoned(&self) -> bool {
+        !self.forward.failed.is_empty()
+    }
+
+    /// What was given up since the last call.
+    pub(crate) fn take_abandoned(&mut self) -> Vec<SendFailure> {
+        std::mem::take(&mut self.forward.failed)
+    }
+}
