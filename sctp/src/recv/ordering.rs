@@ -111,6 +111,11 @@ impl Ordering {
     }
 
     #[cfg(test)]
+    pub(super) fn streams(&self) -> usize {
+        self.next.len()
+    }
+
+    #[cfg(test)]
     pub(super) fn held(&self) -> impl Iterator<Item = &Message> {
         assert_eq!(self.held.len(), self.places.len());
         self.held.values()

@@ -2,6 +2,7 @@
 
 mod acknowledgement;
 mod delivery;
+mod forward;
 mod model;
 mod window;
 
@@ -11,7 +12,7 @@ use super::*;
 const CONFIG: InboundConfig = InboundConfig {
     receive_buffer: 65_536,
     streams: 10,
-    forward_tsn: true,
+    forward_tsn: false,
     sack_delay: Duration::from_millis(200),
     sack_frequency: 2,
 };

@@ -29,6 +29,8 @@ struct Scenario {
     reading: f64,
     /// Whether the sender heeds the window.
     polite: bool,
+    /// How likely the sender gives a message up rather than sending it again.
+    abandoning: f64,
 }
 
 fn scenario() -> impl Strategy<Value = Scenario> {
@@ -48,10 +50,11 @@ fn scenario() -> impl Strategy<Value = Scenario> {
             prop::sample::select(vec![1u64, 3, 1000]),
             prop::sample::select(vec![0.02, 0.3, 1.0]),
             any::<bool>(),
+            prop::sample::select(vec![0.0, 0.3]),
         ),
     )
         .prop_map(|((seed, initial_tsn, receive_buffer, streams, messages), rest)| {
-            let (longest, chunk, loss, duplication, reordering, reading, polite) = rest;
+            let (longest, chunk, loss, duplication, reordering, reading, polite, abandoning) = rest;
             Scenario {
                 seed,
                 initial_tsn,
@@ -66,6 +69,7 @@ fn scenario() -> impl Strategy<Value = Scenario> {
                 reordering,
                 reading,
                 polite,
+                abandoning,
             }
         })
 }
@@ -117,21 +121,34 @@ struct Sender<'a> {
     /// How many the Cumulative TSN Ack covers.
     acked: usize,
     gap_acked: BTreeSet<usize>,
+    /// What was given up, with all of its message.
+    abandoned: BTreeSet<usize>,
     a_rwnd: usize,
+}
+
+/// What travels.
+#[derive(Clone, Debug)]
+enum Packet {
+    Data(Vec<usize>),
+    Forward(Tsn, Vec<(StreamId, Ssn)>),
 }
 
 impl Sender<'_> {
     fn outstanding(&self) -> usize {
         (self.acked..self.sent)
-            .filter(|index| !self.gap_acked.contains(index))
+            .filter(|index| !self.gap_acked.contains(index) && !self.abandoned.contains(index))
             .map(|index| self.all[index].payload.len())
             .sum()
     }
 
     /// New packets, as many as the window allows, or a probe of a closed one.
-    fn send_new(&mut self, network: &mut VecDeque<Vec<usize>>) {
+    fn send_new(&mut self, network: &mut VecDeque<Packet>) {
         let mut outstanding = self.outstanding();
         while let Some(next) = self.all.get(self.sent) {
+            if self.abandoned.contains(&self.sent) {
+                self.sent += 1;
+                continue;
+            }
             let len = next.payload.len();
             let fits = outstanding + len <= self.a_rwnd || outstanding == 0;
             let limit = if self.scenario.polite {
@@ -143,20 +160,40 @@ impl Sender<'_> {
                 break;
             }
             match network.back_mut() {
-                Some(packet) if packet.len() < 3 => packet.push(self.sent),
-                _ => network.push_back(vec![self.sent]),
+                Some(Packet::Data(packet)) if packet.len() < 3 => packet.push(self.sent),
+                _ => network.push_back(Packet::Data(vec![self.sent])),
             }
             outstanding += len;
             self.sent += 1;
         }
     }
 
-    fn retransmit(&self, random: &mut Random, network: &mut VecDeque<Vec<usize>>) {
+    fn retransmit(&mut self, random: &mut Random, network: &mut VecDeque<Packet>) {
         for index in self.acked..self.sent {
-            if !self.gap_acked.contains(&index) && (index == self.acked || random.chance(0.5)) {
-                network.push_back(vec![index]);
+            if self.gap_acked.contains(&index) || self.abandoned.contains(&index) {
+                continue;
+            }
+            if random.chance(self.scenario.abandoning) {
+                let message = self.all[index].ppid;
+                let same = |index: &usize| self.all[*index].ppid == message;
+                self.abandoned.extend((0..self.all.len()).filter(same));
+            } else if index == self.acked || random.chance(0.5) {
+                network.push_back(Packet::Data(vec![index]));
             }
         }
+        self.send_forward(network);
+    }
+
+    /// A FORWARD-TSN over what was given up and is next, if there is something.
+    fn send_forward(&mut self, network: &mut VecDeque<Packet>) {
+        let end = (self.acked..).find(|index| !self.abandoned.contains(index)).unwrap();
+        if end == self.acked {
+            return;
+        }
+        let ordered = self.all[self.acked..end].iter().filter(|skipped| !skipped.unordered);
+        let streams: BTreeMap<StreamId, Ssn> = ordered.map(|skipped| (skipped.stream, skipped.ssn)).collect();
+        self.sent = self.sent.max(end);
+        network.push_back(Packet::Forward(self.all[end - 1].tsn, streams.into_iter().collect()));
     }
 
     fn on_sack(&mut self, numbers: SackNumbers, gaps: &[(u16, u16)]) {
@@ -186,6 +223,8 @@ struct User {
     unordered: Vec<Sent>,
     ordered: BTreeMap<StreamId, VecDeque<Sent>>,
     partial: Option<Received>,
+    /// What was passed over.
+    skipped: Vec<Ppid>,
 }
 
 impl User {
@@ -194,6 +233,7 @@ impl User {
             unordered: Vec::new(),
             ordered: BTreeMap::new(),
             partial: None,
+            skipped: Vec::new(),
         };
         for sent in messages {
             if sent.ssn.is_some() {
@@ -231,6 +271,9 @@ impl User {
             self.unordered.swap_remove(at)
         } else {
             let queue = self.ordered.get_mut(&whole.stream).expect("a stream that was used");
+            // What comes before it was given up; `has_all` will see whether it was.
+            let skipped = std::iter::from_fn(|| queue.pop_front_if(|sent| sent.tsn.is_before(whole.tsn)));
+            self.skipped.extend(skipped.map(|sent| sent.ppid));
             queue.pop_front().expect("a message that was not yet delivered")
         };
         assert_eq!((sent.tsn, sent.ppid), (whole.tsn, whole.ppid));
@@ -238,8 +281,20 @@ impl User {
         assert_eq!(sent.payload, whole.payload);
     }
 
-    fn has_all(&self) -> bool {
-        self.partial.is_none() && self.unordered.is_empty() && self.ordered.values().all(VecDeque::is_empty)
+    /// Whether everything was delivered but for some of what was given up.
+    fn has_all_but(&self, abandoned: &BTreeSet<Ppid>) -> bool {
+        let left = self.unordered.iter().chain(self.ordered.values().flatten());
+        let mut missing = left.map(|sent| &sent.ppid).chain(&self.skipped);
+        self.partial.is_none() && missing.all(|message| abandoned.contains(message))
+    }
+
+    /// The rest of a message will not come.
+    fn cut(&mut self, cut: CutMessage) {
+        let begun = self.partial.take().expect("a piece of it");
+        assert_eq!(
+            (begun.stream, begun.tsn, begun.unordered),
+            (cut.stream, cut.tsn, cut.unordered)
+        );
     }
 }
 
@@ -248,7 +303,7 @@ fn run(scenario: &Scenario) {
     let config = InboundConfig {
         receive_buffer: scenario.receive_buffer,
         streams: scenario.streams,
-        forward_tsn: true,
+        forward_tsn: scenario.abandoning > 0.0,
         sack_delay: Duration::from_millis(200),
         sack_frequency: 2,
     };
@@ -261,10 +316,11 @@ fn run(scenario: &Scenario) {
         sent: 0,
         acked: 0,
         gap_acked: BTreeSet::new(),
+        abandoned: BTreeSet::new(),
         a_rwnd: scenario.receive_buffer as usize,
     };
     let mut user = User::expecting(messages);
-    let mut network: VecDeque<Vec<usize>> = VecDeque::new();
+    let mut network: VecDeque<Packet> = VecDeque::new();
     let mut now = Instant::ZERO;
     let mut rounds = 0;
     while sender.acked < total || inbound.readable() {
@@ -292,9 +348,21 @@ fn run(scenario: &Scenario) {
             if random.chance(scenario.duplication) {
                 network.push_back(packet.clone());
             }
-            for index in packet {
-                inbound.on_data(sender.all[index].clone()).expect("an honest sender");
-                check_invariants(&inbound);
+            match packet {
+                Packet::Data(indexes) => {
+                    for index in indexes {
+                        inbound.on_data(sender.all[index].clone()).expect("an honest sender");
+                        check_invariants(&inbound);
+                    }
+                }
+                Packet::Forward(tsn, streams) => {
+                    let outcome = inbound.on_forward_tsn(tsn, streams.into_iter());
+                    check_invariants(&inbound);
+                    assert!(inbound.cumulative_tsn_ack().is_at_or_after(tsn));
+                    if let ForwardOutcome::Moved { cut: Some(cut) } = outcome {
+                        user.cut(cut);
+                    }
+                }
             }
             inbound.on_packet_end(now);
             assert!(inbound.sack_wanted() || inbound.sack_timeout().is_some() == inbound.sack_pending());
@@ -308,10 +376,12 @@ fn run(scenario: &Scenario) {
             assert!(!inbound.sack_wanted() && !inbound.sack_pending() && inbound.sack_timeout().is_none());
             if !random.chance(scenario.loss / 2.0) {
                 sender.on_sack(numbers, &gaps);
+                sender.send_forward(&mut network);
             }
         }
     }
-    assert!(user.has_all() && !inbound.is_partial());
+    let abandoned = sender.abandoned.iter().map(|index| sender.all[*index].ppid).collect();
+    assert!(user.has_all_but(&abandoned) && !inbound.is_partial());
     assert_eq!((inbound.buffered_bytes(), inbound.pending_messages()), (0, 0));
     assert!(inbound.reassembly.piece_lens().is_empty() && inbound.ordering.held().next().is_none());
     assert_eq!(inbound.window.free(), scenario.receive_buffer as usize);
@@ -323,7 +393,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 
     #[test]
-    fn everything_arrives_once_and_in_order(scenario in scenario()) {
+    fn everything_arrives_once_and_in_order_but_for_what_was_given_up(scenario in scenario()) {
         run(&scenario);
     }
 
@@ -338,13 +408,20 @@ proptest! {
                 (any::<bool>(), prop::bool::weighted(0.7), prop::bool::weighted(0.7)),
                 prop_oneof![Just(1usize), Just(100), Just(1400), Just(60_000)],
                 prop::bool::weighted(0.3),
+                prop::bool::weighted(0.1),
             ),
             1..300,
         ),
+        forward_tsn: bool,
     ) {
-        let config = InboundConfig { receive_buffer: 4000, streams: 2, ..super::CONFIG };
+        let config = InboundConfig { receive_buffer: 4000, streams: 2, forward_tsn, ..super::CONFIG };
         let mut inbound = Inbound::new(Tsn(0), config);
-        for (tsn, stream, ssn, (unordered, beginning, ending), len, read) in chunks {
+        for (tsn, stream, ssn, (unordered, beginning, ending), len, read, forward) in chunks {
+            if forward && forward_tsn {
+                inbound.on_forward_tsn(Tsn(tsn), [(StreamId(stream), Ssn(ssn)), (StreamId(0), Ssn(ssn))].into_iter());
+                check_invariants(&inbound);
+                continue;
+            }
             let fragment = DataFragment {
                 unordered,
                 beginning,
@@ -386,6 +463,7 @@ fn rfc9260_6_9_a_message_of_ten_mebibytes_comes_through_a_buffer_of_64_kib() {
             reordering: 3,
             reading: 0.5,
             polite: true,
+            abandoning: 0.0,
         });
     }
 }

@@ -1,0 +1,700 @@
+//! Partial reliability: messages that are given up (RFC 3758, RFC 7496).
+
+mod common;
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use common::{A, Answer, B, ChunkBytes, Pair, Peer, PeerSetup, Setup, data_chunks, ms, sack_of, secs};
+use sctp::error::SendError;
+use sctp::serial::{Ppid, Ssn, StreamId, Tsn};
+use sctp::sim::{LinkConfig, Verdict};
+use sctp::wire::{CauseCode, ChunkType, DataHeader, ForwardTsn, Param, write_data, write_forward_tsn};
+use sctp::{Event, OutMessage, Received, Reliability, SendFailure};
+
+fn message(stream: u16, payload: &'static [u8], reliability: Reliability) -> OutMessage {
+    OutMessage {
+        reliability,
+        ..OutMessage::new(StreamId(stream), Ppid(0), Bytes::from_static(payload))
+    }
+}
+
+/// A pair that has been up for a second, and whose first link is captured from then on.
+fn connected(setup: Setup) -> Pair {
+    let mut pair = setup.build();
+    pair.connect();
+    pair.run(secs(1));
+    let link = pair.links[0];
+    pair.world.capture(link);
+    pair
+}
+
+/// The messages that a side was told it had given up.
+fn failures(pair: &Pair, side: usize) -> Vec<SendFailure> {
+    let events = pair.log[side].iter();
+    events
+        .filter_map(|(_, event)| match event {
+            Event::SendFailed(failure) => Some(failure.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// New cumulative TSN and streams of each FORWARD-TSN in the packets.
+fn forwards(packets: &[Answer]) -> Vec<(Tsn, Vec<(u16, u16)>)> {
+    let chunks = packets.iter().flat_map(|packet| &packet.chunks);
+    chunks
+        .filter(|chunk| chunk.kind == ChunkType::FORWARD_TSN)
+        .map(|chunk| {
+            let forward = ForwardTsn::parse(&chunk.value).unwrap();
+            let streams = forward.streams.map(|(stream, ssn)| (stream.0, ssn.0));
+            (forward.new_cumulative_tsn, streams.collect())
+        })
+        .collect()
+}
+
+/// Nothing is left to be sent or acknowledged on either side.
+#[track_caller]
+fn assert_idle(pair: &mut Pair) {
+    for side in [A, B] {
+        let status = pair.status(side).unwrap();
+        let left = (
+            status.buffered_bytes,
+            status.unacknowledged_messages,
+            status.pending_messages,
+        );
+        assert_eq!(left, (0, 0, 0), "side {side}");
+        let flights: usize = status.paths.iter().map(|path| path.flight_size).sum();
+        assert_eq!(flights, 0, "side {side}");
+    }
+}
+
+/// Loses the packets with DATA of A's from now on, while the cell says so.
+fn lose_data(pair: &mut Pair) -> Rc<Cell<bool>> {
+    let losing = Rc::new(Cell::new(true));
+    let (lose, from, link) = (Rc::clone(&losing), pair.address(A, 0), pair.links[0]);
+    pair.world.set_filter(link, move |_, packet| {
+        if lose.get() && packet.src == from && packet.has(ChunkType::DATA) {
+            Verdict::Drop
+        } else {
+            Verdict::Pass
+        }
+    });
+    losing
+}
+
+/// A scripted peer that knows FORWARD-TSN, after the set-up.
+fn peer_with(association: impl FnOnce(&mut sctp::config::AssociationConfig)) -> Peer {
+    let mut setup = PeerSetup::default();
+    association(&mut setup.association);
+    let mut peer = Peer::with(setup);
+    peer.establish_with(|w| Param::ForwardTsnSupported.write(w));
+    peer
+}
+
+fn params_of(chunk: &ChunkBytes) -> (bool, Vec<u8>) {
+    let mut found = (false, Vec::new());
+    for param in chunk.init().params.flatten() {
+        match param {
+            Param::ForwardTsnSupported => found.0 = true,
+            Param::SupportedExtensions(listed) => found.1 = listed.to_vec(),
+            _ => {}
+        }
+    }
+    found
+}
+
+// Negotiation.
+
+#[test]
+fn rfc3758_3_3_1_init_and_init_ack_announce_it_unless_it_is_switched_off() {
+    for on in [true, false] {
+        let setup = || PeerSetup {
+            association: {
+                let mut config = sctp::config::AssociationConfig::default();
+                config.set_partial_reliability(on);
+                config
+            },
+            ..PeerSetup::default()
+        };
+        let expected = (on, if on { vec![ChunkType::FORWARD_TSN.0] } else { Vec::new() });
+        let mut peer = Peer::with(setup());
+        peer.send_init();
+        assert_eq!(params_of(peer.answer().get(ChunkType::INIT_ACK)), expected);
+        let mut peer = Peer::with(setup());
+        peer.connect();
+        assert_eq!(params_of(peer.answer().get(ChunkType::INIT)), expected);
+    }
+}
+
+#[test]
+fn rfc5061_4_2_7_either_parameter_announces_it() {
+    let either: [&dyn Fn(&mut sctp::tlv::Writer<'_>); 3] = [
+        &|w| Param::ForwardTsnSupported.write(w),
+        &|w| Param::SupportedExtensions(&[0x82, ChunkType::FORWARD_TSN.0]).write(w),
+        &|w| Param::SupportedExtensions(&[0x82]).write(w),
+    ];
+    for (params, known) in either.into_iter().zip([true, true, false]) {
+        let mut peer = Peer::new();
+        peer.establish_with(params);
+        assert_eq!(peer.status().unwrap().partial_reliability, known);
+    }
+}
+
+#[test]
+fn rfc3758_3_3_2_a_peer_without_it_gets_everything() {
+    for without in [A, B] {
+        let setup = Setup::single().config_of(without, |config| config.set_partial_reliability(false));
+        let mut pair = connected(setup);
+        assert!(!pair.status(A).unwrap().partial_reliability && !pair.status(B).unwrap().partial_reliability);
+        let losing = lose_data(&mut pair);
+        for reliability in [Reliability::Timed(ms(10)), Reliability::Retransmissions(0)] {
+            pair.send(A, message(0, b"anyway", reliability)).unwrap();
+        }
+        pair.run(secs(2));
+        losing.set(false);
+        pair.run(secs(20));
+        assert_eq!(pair.hear_payloads(B), [&b"anyway"[..], b"anyway"]);
+        assert!(failures(&pair, A).is_empty() && forwards(&pair.sent(A)).is_empty());
+        assert_idle(&mut pair);
+    }
+}
+
+#[test]
+fn rfc3758_3_3_1_without_negotiation_a_forward_tsn_is_an_unknown_chunk() {
+    let mut peer = Peer::established();
+    let ahead = peer.tsn.plus(5);
+    peer.send(|buf| write_forward_tsn(buf, ahead, &[]));
+    let answer = peer.answer();
+    assert_eq!(
+        answer.get(ChunkType::ERROR).cause_codes(),
+        [CauseCode::UNRECOGNIZED_CHUNK_TYPE.0]
+    );
+    let acked = peer.tsn.plus(0);
+    peer.say(b"second");
+    let answers = peer.run(secs(1));
+    let sack = answers.iter().find(|answer| answer.has(ChunkType::SACK)).unwrap();
+    assert_eq!(sack_of(sack).0, acked);
+}
+
+// The sender.
+
+#[test]
+fn rfc3758_4_1_tr3_a_message_that_expires_in_the_queue_is_not_sent() {
+    let mut pair = connected(Setup::single());
+    let losing = lose_data(&mut pair);
+    // More than the initial window, so that the rest waits.
+    for _ in 0..20 {
+        pair.say(A, 0, &[1; 1000]);
+    }
+    pair.send(A, message(0, b"stale", Reliability::Timed(ms(500)))).unwrap();
+    pair.say(A, 0, b"last");
+    pair.run(secs(2));
+    losing.set(false);
+    pair.run(secs(20));
+    let heard = pair.hear(B);
+    assert_eq!(heard.len(), 21);
+    // Neither TSN nor SSN was used up.
+    assert!(
+        heard
+            .windows(2)
+            .all(|pair| pair[1].tsn == pair[0].tsn.next() && pair[1].ssn == pair[0].ssn.next())
+    );
+    let failed = failures(&pair, A);
+    assert_eq!(
+        (failed.len(), failed[0].sent, &failed[0].payload[..]),
+        (1, false, &b"stale"[..])
+    );
+    let stats = pair.status(A).unwrap().stats;
+    assert_eq!((stats.messages_abandoned_unsent, stats.messages_abandoned_sent), (1, 0));
+    assert!(forwards(&pair.sent(A)).is_empty());
+    assert_idle(&mut pair);
+}
+
+#[test]
+fn rfc3758_4_1_tr4_a_message_that_expires_in_flight_is_not_sent_again() {
+    let mut pair = connected(Setup::single());
+    let losing = lose_data(&mut pair);
+    pair.send(A, message(7, b"stale", Reliability::Timed(ms(500)))).unwrap();
+    pair.run(ms(50));
+    losing.set(false);
+    pair.say(A, 7, b"next");
+    // The gap holds the next message up until T3 expires.
+    pair.run(ms(100));
+    assert!(pair.hear(B).is_empty());
+    pair.run(secs(3));
+    assert_eq!(pair.hear_payloads(B), [&b"next"[..]]);
+    let sent = pair.sent(A);
+    let stale = data_chunks(&sent).into_iter().filter(|chunk| chunk.payload == b"stale");
+    let tsns: Vec<Tsn> = stale.map(|chunk| chunk.tsn).collect();
+    assert_eq!(tsns.len(), 1, "sent once");
+    assert_eq!(forwards(&sent), [(tsns[0], vec![(7, 0)])]);
+    let failed = failures(&pair, A);
+    assert_eq!((failed.len(), failed[0].sent, failed[0].stream), (1, true, StreamId(7)));
+    assert_eq!(pair.status(A).unwrap().stats.messages_abandoned_sent, 1);
+    assert_eq!(pair.status(B).unwrap().stats.forward_tsns_received, 1);
+    assert_idle(&mut pair);
+}
+
+#[test]
+fn rfc7496_3_1_a_message_is_sent_again_as_often_as_its_limit_says() {
+    for limit in [0, 1, 3] {
+        let mut pair = connected(Setup::single());
+        let losing = lose_data(&mut pair);
+        pair.send(A, message(0, b"limited", Reliability::Retransmissions(limit)))
+            .unwrap();
+        pair.must("it is given up", secs(60), |pair| !failures(pair, A).is_empty());
+        losing.set(false);
+        pair.run(secs(1));
+        assert_eq!(data_chunks(&pair.sent(A)).len(), 1 + usize::from(limit));
+        assert_eq!(
+            pair.status(A).unwrap().paths[0].error_count,
+            0,
+            "the peer answered the FORWARD-TSN"
+        );
+        pair.say(A, 0, b"next");
+        pair.run(secs(1));
+        let heard = pair.hear(B);
+        assert_eq!((heard.len(), heard[0].ssn), (1, Ssn(1)));
+        assert_idle(&mut pair);
+    }
+}
+
+#[test]
+fn rfc7496_3_2_less_important_messages_give_way_when_the_buffer_is_full() {
+    let setup = Setup::single().config(|config| config.set_send_buffer(20_000).unwrap());
+    let mut pair = connected(setup);
+    let losing = lose_data(&mut pair);
+    let with = |priority| message(0, &[7; 1000], Reliability::Priority(priority));
+    for n in 0..20 {
+        pair.send(A, with(10 + n % 2)).unwrap();
+    }
+    pair.run(ms(10));
+    assert_eq!(pair.send(A, with(11)), Err(SendError::WouldBlock));
+    for _ in 0..5 {
+        pair.send(A, with(3)).unwrap();
+    }
+    pair.say(A, 0, &[8; 1000]);
+    losing.set(false);
+    pair.run(secs(20));
+    let heard = pair.hear(B);
+    let failed = failures(&pair, A);
+    assert_eq!((heard.len(), failed.len()), (20, 6));
+    assert!(heard.iter().any(|received| received.payload[0] == 8));
+    assert!(failed.iter().all(|failure| !failure.sent));
+    assert!(pair.reported(A, |event| *event == Event::Writable));
+    assert_idle(&mut pair);
+}
+
+#[test]
+fn rfc3758_3_5_a5_a_lost_forward_tsn_is_repeated() {
+    let mut pair = connected(Setup::single());
+    let losing = lose_data(&mut pair);
+    pair.send(A, message(0, b"stale", Reliability::Retransmissions(0)))
+        .unwrap();
+    pair.run(ms(5));
+    losing.set(false);
+    let link = pair.links[0];
+    pair.world.set_filter(link, common::lose(ChunkType::FORWARD_TSN, 3));
+    pair.run(secs(30));
+    assert_eq!(forwards(&pair.sent(A)).len(), 4);
+    pair.say(A, 0, b"next");
+    pair.run(secs(1));
+    assert_eq!(pair.hear_payloads(B), [&b"next"[..]]);
+    assert_idle(&mut pair);
+    pair.shutdown(A);
+    pair.must("both ends close", secs(5), |pair| pair.ends(A) + pair.ends(B) == 2);
+}
+
+#[test]
+fn rfc3758_3_5_a3_a_fragmented_message_is_given_up_as_a_whole() {
+    for unordered in [false, true] {
+        let mut pair = connected(Setup::single());
+        // The window lets some fragments out, of which a middle one is lost whenever it is sent.
+        let (from, link) = (pair.address(A, 0), pair.links[0]);
+        let lost = Rc::new(Cell::new(None));
+        pair.world.set_filter(link, move |_, packet| {
+            let data = packet.chunks().filter(|chunk| chunk.kind == ChunkType::DATA);
+            for chunk in data {
+                let data = sctp::wire::DataChunk::parse(chunk.flags, chunk.value).unwrap();
+                if packet.src == from && !data.beginning && !data.ending {
+                    if lost.get().is_none_or(|tsn| tsn == data.tsn) {
+                        lost.set(Some(data.tsn));
+                        return Verdict::Drop;
+                    }
+                }
+            }
+            Verdict::Pass
+        });
+        let big = OutMessage {
+            reliability: Reliability::Retransmissions(1),
+            unordered,
+            ..OutMessage::new(StreamId(2), Ppid(0), vec![5; 300_000].into())
+        };
+        pair.send(A, big).unwrap();
+        pair.say(A, 2, b"next");
+        pair.say(A, 3, b"other");
+        pair.run(secs(20));
+        let failed = failures(&pair, A);
+        assert_eq!(
+            (failed.len(), failed[0].sent, failed[0].payload.len()),
+            (1, true, 300_000)
+        );
+        assert_eq!(pair.hear_payloads(B), [&b"next"[..], b"other"]);
+        let (_, streams) = forwards(&pair.sent(A)).pop().unwrap();
+        // C4: unordered messages are not listed.
+        assert_eq!(streams, if unordered { vec![] } else { vec![(2, 0)] });
+        assert_idle(&mut pair);
+    }
+}
+
+#[test]
+fn rfc3758_3_5_c4_each_stream_is_listed_once_with_its_greatest_number() {
+    let mut pair = connected(Setup::single());
+    let losing = lose_data(&mut pair);
+    for stream in [1, 4, 1, 1, 4] {
+        pair.send(A, message(stream, b"x", Reliability::Retransmissions(0)))
+            .unwrap();
+    }
+    pair.run(ms(5));
+    losing.set(false);
+    pair.run(secs(3));
+    let (_, streams) = forwards(&pair.sent(A)).pop().unwrap();
+    assert_eq!(streams, [(1, 2), (4, 1)]);
+    assert_idle(&mut pair);
+}
+
+#[test]
+fn rfc3758_3_5_c4_more_streams_than_a_packet_takes_come_one_after_the_other() {
+    let setup = Setup::single().config(|config| config.set_outbound_streams(2000).unwrap());
+    let mut pair = connected(setup);
+    let losing = lose_data(&mut pair);
+    for stream in 0..1000 {
+        let payload = Bytes::from_static(b"x");
+        let small = OutMessage {
+            reliability: Reliability::Timed(secs(30)),
+            ..OutMessage::new(StreamId(stream), Ppid(0), payload)
+        };
+        pair.send(A, small).unwrap();
+    }
+    pair.run(secs(40));
+    losing.set(false);
+    pair.run(secs(120));
+    let sent = pair.sent(A);
+    assert!(sent.iter().all(|packet| packet.size <= 1500));
+    let abandoned = failures(&pair, A).len();
+    assert!(abandoned > 0 && pair.hear(B).len() + abandoned >= 1000);
+    for stream in 0..1000 {
+        pair.say(A, stream, b"next");
+    }
+    pair.run(secs(5));
+    assert_eq!(pair.hear(B).len(), 1000, "no stream is held up");
+    assert_idle(&mut pair);
+}
+
+#[test]
+fn rfc3758_3_5_a_shutdown_waits_for_what_was_given_up() {
+    let mut pair = connected(Setup::single());
+    let losing = lose_data(&mut pair);
+    pair.send(A, message(0, b"stale", Reliability::Retransmissions(0)))
+        .unwrap();
+    pair.run(ms(5));
+    pair.shutdown(A);
+    pair.run(ms(5));
+    losing.set(false);
+    pair.must("both ends close", secs(10), |pair| pair.ends(A) + pair.ends(B) == 2);
+    assert!(
+        [A, B]
+            .iter()
+            .all(|&side| pair.reported(side, |event| *event == Event::ShutdownComplete))
+    );
+    assert_eq!(failures(&pair, A).len(), 1);
+}
+
+#[test]
+fn rfc3758_4_1_a_shutdown_does_not_wait_for_what_expired_unsent() {
+    let mut peer = peer_with(|_| {});
+    // The window is closed by one message.
+    peer.z_says(b"first");
+    peer.answers();
+    peer.send_sack(0, 0, &[]);
+    peer.answers();
+    let (now, assoc) = (peer.world.now(), peer.assoc.unwrap());
+    let stale = message(0, b"stale", Reliability::Timed(ms(100)));
+    peer.world.stack(peer.z).send(now, assoc, stale).unwrap();
+    peer.z_shuts_down();
+    let answers = peer.run(secs(5));
+    assert!(data_chunks(&answers).is_empty());
+    assert!(answers.iter().any(|answer| answer.has(ChunkType::SHUTDOWN)));
+    assert!(
+        peer.log
+            .iter()
+            .any(|event| matches!(event, Event::SendFailed(failure) if !failure.sent))
+    );
+    assert!(peer.log.contains(&Event::SenderDry));
+}
+
+// The receiver.
+
+#[test]
+fn rfc3758_3_6_a_forward_tsn_moves_the_cumulative_tsn_and_releases_what_waits() {
+    let mut peer = peer_with(|_| {});
+    let first = peer.tsn;
+    for ssn in [1, 3] {
+        peer.send_data(&Peer::header(first.plus(ssn.into()), 0, ssn), b"waits");
+    }
+    peer.answers();
+    assert!(peer.z_hears().is_empty());
+    peer.send(|buf| write_forward_tsn(buf, first.plus(2), &[(StreamId(0), Ssn(2))]));
+    assert_eq!(sack_of(&peer.answer()), (first.plus(3), vec![], vec![]));
+    let ssns: Vec<u16> = peer.z_hears().iter().map(|received| received.ssn.0).collect();
+    assert_eq!(ssns, [1, 3]);
+    // Once more: out of date, and answered at once.
+    peer.send(|buf| write_forward_tsn(buf, first.plus(2), &[(StreamId(0), Ssn(2))]));
+    assert_eq!(sack_of(&peer.answer()).0, first.plus(3));
+    // What was skipped comes after all.
+    peer.send_data(&Peer::header(first, 0, 0), b"late");
+    assert_eq!(sack_of(&peer.answer()).2, [first]);
+    assert!(peer.z_hears().is_empty());
+}
+
+#[test]
+fn rfc3758_3_6_the_user_is_told_of_a_partial_delivery_that_ends() {
+    let mut peer = peer_with(|config| config.set_receive_buffer(8000).unwrap());
+    let first = peer.tsn;
+    for n in 0..5u32 {
+        let header = DataHeader {
+            beginning: n == 0,
+            ending: false,
+            ..Peer::header(first.plus(n), 3, 0)
+        };
+        peer.send_data(&header, &[7; 1000]);
+        peer.run(ms(300));
+    }
+    let pieces = peer.z_hears();
+    assert!(!pieces.is_empty() && pieces.iter().all(|piece| !piece.end_of_message && piece.tsn == first));
+    peer.send(|buf| {
+        write_forward_tsn(buf, first.plus(5), &[(StreamId(3), Ssn(0))]);
+        write_data(buf, &Peer::header(first.plus(6), 3, 1), b"next");
+    });
+    peer.run(ms(300));
+    let told = Event::PartialDeliveryAborted {
+        stream: StreamId(3),
+        ssn: Ssn(0),
+        unordered: false,
+        tsn: first,
+    };
+    assert_eq!(peer.log.iter().filter(|event| **event == told).count(), 1);
+    assert_eq!(peer.z_hears_payloads(), [&b"next"[..]]);
+}
+
+#[test]
+fn a_hostile_forward_tsn_does_no_harm() {
+    let mut peer = peer_with(|_| {});
+    let first = peer.tsn;
+    let streams: Vec<(StreamId, Ssn)> = (0..10_000).map(|n| (StreamId(n), Ssn(n.wrapping_mul(31)))).collect();
+    for part in streams.chunks(300) {
+        for jump in [0x7fff_ffff, 0x8000_0000, 65_536, 1] {
+            let ahead = peer.tsn.plus(jump);
+            peer.send(|buf| write_forward_tsn(buf, ahead, part));
+        }
+        peer.answers();
+    }
+    // Cut off in an entry.
+    peer.send(|buf| sctp::wire::write_chunk(buf, ChunkType::FORWARD_TSN, 0, &[0, 0, 0, 9, 1, 2]));
+    peer.answers();
+    assert!(peer.status().is_some_and(|status| status.pending_messages == 0));
+    let tsn = first.plus(0x8000_0000).next();
+    let header = DataHeader {
+        unordered: true,
+        ..Peer::header(tsn, 0, 0)
+    };
+    peer.send_data(&header, b"goes on");
+    peer.answers();
+    assert_eq!(peer.z_hears_payloads(), [&b"goes on"[..]]);
+}
+
+// Both sides, on bad links.
+
+/// Messages of every kind, and what became of them.
+struct Mixture {
+    from: usize,
+    count: u32,
+    longest: usize,
+    sent: u32,
+    /// Messages that were taken, with their streams and reliabilities.
+    taken: BTreeMap<u32, (u16, bool, Reliability)>,
+    heard: BTreeSet<u32>,
+    /// The last ordered message of each stream.
+    last: BTreeMap<u16, u32>,
+    partial: Option<(Tsn, Vec<u8>)>,
+    state: u64,
+}
+
+impl Mixture {
+    fn new(from: usize, seed: u64, count: u32, longest: usize) -> Self {
+        Self {
+            from,
+            count,
+            longest,
+            sent: 0,
+            taken: BTreeMap::new(),
+            heard: BTreeSet::new(),
+            last: BTreeMap::new(),
+            partial: None,
+            state: seed | 1,
+        }
+    }
+
+    fn draw(&mut self, below: u64) -> u64 {
+        self.state = self
+            .state
+            .wrapping_mul(0x5851_f42d_4c95_7f2d)
+            .wrapping_add(0x1405_7b7e_f767_814f);
+        (self.state >> 33) % below
+    }
+
+    fn payload(id: u32, len: usize) -> Vec<u8> {
+        let mut payload = id.to_be_bytes().to_vec();
+        payload.extend((0..len as u32).map(|at| (at.wrapping_mul(id | 1) >> 3) as u8));
+        payload
+    }
+
+    fn pump(&mut self, pair: &mut Pair) {
+        while self.sent < self.count {
+            let id = self.sent;
+            let len = self.draw(self.longest as u64) as usize;
+            let (stream, unordered) = (self.draw(5) as u16, self.draw(4) == 0);
+            let reliability = match self.draw(5) {
+                0 => Reliability::Timed(Duration::from_millis(self.draw(2000))),
+                1 => Reliability::Retransmissions(self.draw(3) as u16),
+                2 => Reliability::Priority(self.draw(100) as u32),
+                _ => Reliability::Reliable,
+            };
+            let message = OutMessage {
+                unordered,
+                reliability,
+                context: id,
+                ..OutMessage::new(StreamId(stream), Ppid(id), Self::payload(id, len).into())
+            };
+            match pair.send(self.from, message) {
+                Ok(()) => {}
+                Err(SendError::WouldBlock) => break,
+                Err(error) => pair.fail(&format!("{error}")),
+            }
+            self.taken.insert(id, (stream, unordered, reliability));
+            self.sent += 1;
+        }
+        for piece in pair.hear(1 - self.from) {
+            self.check(pair, piece);
+        }
+    }
+
+    fn check(&mut self, pair: &mut Pair, piece: Received) {
+        let (tsn, mut payload) = match self.partial.take() {
+            Some((tsn, begun)) if tsn == piece.tsn => (tsn, begun),
+            Some((tsn, _)) => {
+                // The rest of it will not come, as the user was told.
+                let to = 1 - self.from;
+                let told =
+                    |event: &Event| matches!(event, Event::PartialDeliveryAborted { tsn: cut, .. } if *cut == tsn);
+                assert!(pair.reported(to, told), "a message is cut without a word");
+                (piece.tsn, Vec::new())
+            }
+            None => (piece.tsn, Vec::new()),
+        };
+        payload.extend(&piece.payload);
+        if !piece.end_of_message {
+            self.partial = Some((tsn, payload));
+            return;
+        }
+        let id = piece.ppid.0;
+        let (stream, unordered, _) = self.taken[&id];
+        assert_eq!((piece.stream.0, piece.unordered), (stream, unordered));
+        assert!(
+            payload == Self::payload(id, payload.len() - 4),
+            "message {id} is altered"
+        );
+        assert!(self.heard.insert(id), "message {id} is there twice");
+        if !unordered {
+            let last = self.last.insert(stream, id);
+            assert!(last.is_none_or(|last| last < id), "message {id} is out of order");
+        }
+    }
+
+    /// What did not arrive was not reliable, and the sender knows of it.
+    fn finish(&self, pair: &Pair) {
+        let failed: BTreeSet<u32> = failures(pair, self.from)
+            .iter()
+            .map(|failure| failure.context)
+            .collect();
+        assert_eq!(failed.len(), failures(pair, self.from).len(), "each is reported once");
+        for (id, (_, _, reliability)) in &self.taken {
+            assert!(self.heard.contains(id) || failed.contains(id), "message {id} is lost");
+            assert!(*reliability != Reliability::Reliable || !failed.contains(id));
+        }
+        let stats = pair.status(self.from).unwrap().stats;
+        let counted = stats.messages_abandoned_sent + stats.messages_abandoned_unsent;
+        assert_eq!(counted, failed.len() as u64);
+    }
+}
+
+fn soak(setup: Setup, seed: u64, count: u32, longest: usize) {
+    let mut pair = setup.seed(seed).build();
+    pair.connect();
+    let mut mixtures = [
+        Mixture::new(A, seed, count, longest),
+        Mixture::new(B, seed + 1, count, longest),
+    ];
+    pair.must("everything is sent or given up", secs(4000), |pair| {
+        mixtures.iter_mut().for_each(|mixture| mixture.pump(pair));
+        let idle = |side| {
+            pair.status(side)
+                .is_some_and(|status| status.buffered_bytes == 0 && status.unacknowledged_messages == 0)
+        };
+        mixtures.iter().all(|mixture| mixture.sent == count) && idle(A) && idle(B)
+    });
+    pair.run(secs(1));
+    mixtures.iter_mut().for_each(|mixture| mixture.pump(&mut pair));
+    assert_idle(&mut pair);
+    mixtures.iter().for_each(|mixture| mixture.finish(&pair));
+    assert!(mixtures[0].heard.len() < count as usize, "the test tests something");
+    pair.shutdown(A);
+    pair.must("both ends close", secs(500), |pair| pair.ends(A) + pair.ends(B) == 2);
+}
+
+/// A link that loses, repeats and reorders.
+fn bad(loss: f64) -> LinkConfig {
+    common::wire(ms(20))
+        .loss(loss)
+        .duplication(0.02)
+        .reordering(0.1, ms(30))
+}
+
+#[test]
+fn whatever_is_given_up_the_rest_arrives_in_order_and_unaltered() {
+    for seed in 1..6 {
+        soak(Setup::single().link(&bad(0.05)), seed, 300, 3000);
+    }
+}
+
+#[test]
+fn with_heavy_loss_nothing_reliable_is_lost_beside_what_is_given_up() {
+    for seed in 1..4 {
+        soak(Setup::single().link(&bad(0.25)), seed, 120, 3000);
+    }
+}
+
+#[test]
+fn on_two_paths_and_with_small_buffers_nothing_stalls() {
+    for seed in 1..4 {
+        let setup = Setup::dual().link(&bad(0.1)).config(|config| {
+            config.set_receive_buffer(10_000).unwrap();
+            config.set_send_buffer(30_000).unwrap();
+        });
+        soak(setup, seed, 200, 20_000);
+    }
+}
