@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
+use super::DataFragment;
 use super::tsn_map::{Position, tsn_of};
 use super::window::charge;
-use super::DataFragment;
 use crate::error::Violation;
 use crate::message::Received;
 use crate::serial::{Ppid, Ssn, StreamId};
@@ -217,10 +217,13 @@ impl Reassembly {
         if fragment.beginning && fragment.ending && self.is_empty() {
             return Ok(Progress::Complete(whole(position, fragment)));
         }
+        // What goes before may have been given up before its end was sent.
+        let anew = self.gives_up && fragment.beginning;
         if let Some(run) = &mut self.current
             && run.end() == position
             && !run.ends
             && !after
+            && !anew
         {
             // The usual case: the next fragment of the message that is being put together.
             continues(&run.attributes, &fragment)?;
@@ -234,12 +237,12 @@ impl Reassembly {
         }
         if let Some(partial) = self.partial.as_deref_mut()
             && partial.end() == position
-            && !(self.gives_up && fragment.beginning)
+            && !anew
         {
             return self.extend_partial(position, fragment, after);
         }
         let mut run = match self.take_ending_at(position) {
-            Some(mut run) if !run.ends && !(self.gives_up && fragment.beginning) => {
+            Some(mut run) if !run.ends && !anew => {
                 continues(&run.attributes, &fragment)?;
                 run.push(fragment);
                 run

@@ -63,13 +63,11 @@ impl Sockets {
             return Err(Error::ShuttingDown.into());
         }
         let message = OutMessage {
-            stream: info.stream,
-            ppid: info.ppid,
             unordered: info.unordered,
             sack_immediately: info.sack_immediately,
             context: info.context,
             destination: info.to_address,
-            payload: payload.clone(),
+            ..OutMessage::new(info.stream, info.ppid, payload.clone())
         };
         match self.stack.send(now, id, message) {
             Ok(()) => Ok(()),
