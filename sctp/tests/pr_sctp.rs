@@ -590,7 +590,7 @@ impl Mixture {
     fn check(&mut self, pair: &mut Pair, piece: Received) {
         let (tsn, mut payload) = match self.partial.take() {
             Some((tsn, begun)) if tsn == piece.tsn => (tsn, begun),
-            Some((tsn, _)) => {
+            Some(_) => {
                 // The rest of it will not come, as the user was told.
                 let to = 1 - self.from;
                 let told = |event: &Event| *event == Event::PartialDeliveryAborted;
