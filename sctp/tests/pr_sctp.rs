@@ -3,17 +3,15 @@
 mod common;
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use common::{A, Answer, B, ChunkBytes, Pair, Peer, PeerSetup, Setup, data_chunks, ms, sack_of, secs};
 use sctp::error::SendError;
 use sctp::serial::{Ppid, Ssn, StreamId, Tsn};
-use sctp::sim::{LinkConfig, Verdict};
+use sctp::sim::Verdict;
 use sctp::wire::{CauseCode, ChunkType, DataHeader, ForwardTsn, Param, write_data, write_forward_tsn};
-use sctp::{Event, OutMessage, Received, Reliability, SendFailure};
+use sctp::{Event, OutMessage, Reliability};
 
 fn message(stream: u16, payload: &'static [u8], reliability: Reliability) -> OutMessage {
     OutMessage {
@@ -32,17 +30,6 @@ fn connected(setup: Setup) -> Pair {
     pair
 }
 
-/// The messages that a side was told it had given up.
-fn failures(pair: &Pair, side: usize) -> Vec<SendFailure> {
-    let events = pair.log[side].iter();
-    events
-        .filter_map(|(_, event)| match event {
-            Event::SendFailed(failure) => Some(failure.clone()),
-            _ => None,
-        })
-        .collect()
-}
-
 /// New cumulative TSN and streams of each FORWARD-TSN in the packets.
 fn forwards(packets: &[Answer]) -> Vec<(Tsn, Vec<(u16, u16)>)> {
     let chunks = packets.iter().flat_map(|packet| &packet.chunks);
@@ -54,22 +41,6 @@ fn forwards(packets: &[Answer]) -> Vec<(Tsn, Vec<(u16, u16)>)> {
             (forward.new_cumulative_tsn, streams.collect())
         })
         .collect()
-}
-
-/// Nothing is left to be sent or acknowledged on either side.
-#[track_caller]
-fn assert_idle(pair: &mut Pair) {
-    for side in [A, B] {
-        let status = pair.status(side).unwrap();
-        let left = (
-            status.buffered_bytes,
-            status.unacknowledged_messages,
-            status.pending_messages,
-        );
-        assert_eq!(left, (0, 0, 0), "side {side}");
-        let flights: usize = status.paths.iter().map(|path| path.flight_size).sum();
-        assert_eq!(flights, 0, "side {side}");
-    }
 }
 
 /// Loses the packets with DATA of A's from now on, while the cell says so.
@@ -158,8 +129,8 @@ fn rfc3758_3_3_2_a_peer_without_it_gets_everything() {
         losing.set(false);
         pair.run(secs(20));
         assert_eq!(pair.hear_payloads(B), [&b"anyway"[..], b"anyway"]);
-        assert!(failures(&pair, A).is_empty() && forwards(&pair.sent(A)).is_empty());
-        assert_idle(&mut pair);
+        assert!(pair.failures(A).is_empty() && forwards(&pair.sent(A)).is_empty());
+        pair.assert_idle();
     }
 }
 
@@ -203,7 +174,7 @@ fn rfc3758_4_1_tr3_a_message_that_expires_in_the_queue_is_not_sent() {
             .windows(2)
             .all(|pair| pair[1].tsn == pair[0].tsn.next() && pair[1].ssn == pair[0].ssn.next())
     );
-    let failed = failures(&pair, A);
+    let failed = pair.failures(A);
     assert_eq!(
         (failed.len(), failed[0].sent, &failed[0].payload[..]),
         (1, false, &b"stale"[..])
@@ -211,7 +182,7 @@ fn rfc3758_4_1_tr3_a_message_that_expires_in_the_queue_is_not_sent() {
     let stats = pair.status(A).unwrap().stats;
     assert_eq!((stats.messages_abandoned_unsent, stats.messages_abandoned_sent), (1, 0));
     assert!(forwards(&pair.sent(A)).is_empty());
-    assert_idle(&mut pair);
+    pair.assert_idle();
 }
 
 #[test]
@@ -232,11 +203,11 @@ fn rfc3758_4_1_tr4_a_message_that_expires_in_flight_is_not_sent_again() {
     let tsns: Vec<Tsn> = stale.map(|chunk| chunk.tsn).collect();
     assert_eq!(tsns.len(), 1, "sent once");
     assert_eq!(forwards(&sent), [(tsns[0], vec![(7, 0)])]);
-    let failed = failures(&pair, A);
+    let failed = pair.failures(A);
     assert_eq!((failed.len(), failed[0].sent, failed[0].stream), (1, true, StreamId(7)));
     assert_eq!(pair.status(A).unwrap().stats.messages_abandoned_sent, 1);
     assert_eq!(pair.status(B).unwrap().stats.forward_tsns_received, 1);
-    assert_idle(&mut pair);
+    pair.assert_idle();
 }
 
 #[test]
@@ -246,7 +217,7 @@ fn rfc7496_3_1_a_message_is_sent_again_as_often_as_its_limit_says() {
         let losing = lose_data(&mut pair);
         pair.send(A, message(0, b"limited", Reliability::Retransmissions(limit)))
             .unwrap();
-        pair.must("it is given up", secs(60), |pair| !failures(pair, A).is_empty());
+        pair.must("it is given up", secs(60), |pair| !pair.failures(A).is_empty());
         losing.set(false);
         pair.run(secs(1));
         assert_eq!(data_chunks(&pair.sent(A)).len(), 1 + usize::from(limit));
@@ -259,7 +230,7 @@ fn rfc7496_3_1_a_message_is_sent_again_as_often_as_its_limit_says() {
         pair.run(secs(1));
         let heard = pair.hear(B);
         assert_eq!((heard.len(), heard[0].ssn), (1, Ssn(1)));
-        assert_idle(&mut pair);
+        pair.assert_idle();
     }
 }
 
@@ -281,12 +252,12 @@ fn rfc7496_3_2_less_important_messages_give_way_when_the_buffer_is_full() {
     losing.set(false);
     pair.run(secs(20));
     let heard = pair.hear(B);
-    let failed = failures(&pair, A);
+    let failed = pair.failures(A);
     assert_eq!((heard.len(), failed.len()), (20, 6));
     assert!(heard.iter().any(|received| received.payload[0] == 8));
     assert!(failed.iter().all(|failure| !failure.sent));
     assert!(pair.reported(A, |event| *event == Event::Writable));
-    assert_idle(&mut pair);
+    pair.assert_idle();
 }
 
 #[test]
@@ -304,7 +275,7 @@ fn rfc3758_3_5_a5_a_lost_forward_tsn_is_repeated() {
     pair.say(A, 0, b"next");
     pair.run(secs(1));
     assert_eq!(pair.hear_payloads(B), [&b"next"[..]]);
-    assert_idle(&mut pair);
+    pair.assert_idle();
     pair.shutdown(A);
     pair.must("both ends close", secs(5), |pair| pair.ends(A) + pair.ends(B) == 2);
 }
@@ -337,7 +308,7 @@ fn rfc3758_3_5_a3_a_fragmented_message_is_given_up_as_a_whole() {
         pair.say(A, 2, b"next");
         pair.say(A, 3, b"other");
         pair.run(secs(20));
-        let failed = failures(&pair, A);
+        let failed = pair.failures(A);
         assert_eq!(
             (failed.len(), failed[0].sent, failed[0].payload.len()),
             (1, true, 300_000)
@@ -346,7 +317,7 @@ fn rfc3758_3_5_a3_a_fragmented_message_is_given_up_as_a_whole() {
         let (_, streams) = forwards(&pair.sent(A)).pop().unwrap();
         // C4: unordered messages are not listed.
         assert_eq!(streams, if unordered { vec![] } else { vec![(2, 0)] });
-        assert_idle(&mut pair);
+        pair.assert_idle();
     }
 }
 
@@ -363,7 +334,7 @@ fn rfc3758_3_5_c4_each_stream_is_listed_once_with_its_greatest_number() {
     pair.run(secs(3));
     let (_, streams) = forwards(&pair.sent(A)).pop().unwrap();
     assert_eq!(streams, [(1, 2), (4, 1)]);
-    assert_idle(&mut pair);
+    pair.assert_idle();
 }
 
 #[test]
@@ -384,14 +355,14 @@ fn rfc3758_3_5_c4_more_streams_than_a_packet_takes_come_one_after_the_other() {
     pair.run(secs(120));
     let sent = pair.sent(A);
     assert!(sent.iter().all(|packet| packet.size <= 1500));
-    let abandoned = failures(&pair, A).len();
+    let abandoned = pair.failures(A).len();
     assert!(abandoned > 0 && pair.hear(B).len() + abandoned >= 1000);
     for stream in 0..1000 {
         pair.say(A, stream, b"next");
     }
     pair.run(secs(5));
     assert_eq!(pair.hear(B).len(), 1000, "no stream is held up");
-    assert_idle(&mut pair);
+    pair.assert_idle();
 }
 
 #[test]
@@ -410,7 +381,7 @@ fn rfc3758_3_5_a_shutdown_waits_for_what_was_given_up() {
             .iter()
             .all(|&side| pair.reported(side, |event| *event == Event::ShutdownComplete))
     );
-    assert_eq!(failures(&pair, A).len(), 1);
+    assert_eq!(pair.failures(A).len(), 1);
 }
 
 #[test]
@@ -509,185 +480,4 @@ fn a_hostile_forward_tsn_does_no_harm() {
     peer.send_data(&header, b"goes on");
     peer.answers();
     assert_eq!(peer.z_hears_payloads(), [&b"goes on"[..]]);
-}
-
-// Both sides, on bad links.
-
-/// Messages of every kind, and what became of them.
-struct Mixture {
-    from: usize,
-    count: u32,
-    longest: usize,
-    sent: u32,
-    /// Messages that were taken, with their streams and reliabilities.
-    taken: BTreeMap<u32, (u16, bool, Reliability)>,
-    heard: BTreeSet<u32>,
-    /// The last ordered message of each stream.
-    last: BTreeMap<u16, u32>,
-    partial: Option<(Tsn, Vec<u8>)>,
-    state: u64,
-}
-
-impl Mixture {
-    fn new(from: usize, seed: u64, count: u32, longest: usize) -> Self {
-        Self {
-            from,
-            count,
-            longest,
-            sent: 0,
-            taken: BTreeMap::new(),
-            heard: BTreeSet::new(),
-            last: BTreeMap::new(),
-            partial: None,
-            state: seed | 1,
-        }
-    }
-
-    fn draw(&mut self, below: u64) -> u64 {
-        self.state = self
-            .state
-            .wrapping_mul(0x5851_f42d_4c95_7f2d)
-            .wrapping_add(0x1405_7b7e_f767_814f);
-        (self.state >> 33) % below
-    }
-
-    fn payload(id: u32, len: usize) -> Vec<u8> {
-        let mut payload = id.to_be_bytes().to_vec();
-        payload.extend((0..len as u32).map(|at| (at.wrapping_mul(id | 1) >> 3) as u8));
-        payload
-    }
-
-    fn pump(&mut self, pair: &mut Pair) {
-        while self.sent < self.count {
-            let id = self.sent;
-            let len = self.draw(self.longest as u64) as usize;
-            let (stream, unordered) = (self.draw(5) as u16, self.draw(4) == 0);
-            let reliability = match self.draw(5) {
-                0 => Reliability::Timed(Duration::from_millis(self.draw(2000))),
-                1 => Reliability::Retransmissions(self.draw(3) as u16),
-                2 => Reliability::Priority(self.draw(100) as u32),
-                _ => Reliability::Reliable,
-            };
-            let message = OutMessage {
-                unordered,
-                reliability,
-                context: id,
-                ..OutMessage::new(StreamId(stream), Ppid(id), Self::payload(id, len).into())
-            };
-            match pair.send(self.from, message) {
-                Ok(()) => {}
-                Err(SendError::WouldBlock) => break,
-                Err(error) => pair.fail(&format!("{error}")),
-            }
-            self.taken.insert(id, (stream, unordered, reliability));
-            self.sent += 1;
-        }
-        for piece in pair.hear(1 - self.from) {
-            self.check(pair, piece);
-        }
-    }
-
-    fn check(&mut self, pair: &mut Pair, piece: Received) {
-        let (tsn, mut payload) = match self.partial.take() {
-            Some((tsn, begun)) if tsn == piece.tsn => (tsn, begun),
-            Some(_) => {
-                // The rest of it will not come, as the user was told.
-                let to = 1 - self.from;
-                let told = |event: &Event| *event == Event::PartialDeliveryAborted;
-                assert!(pair.reported(to, told), "a message is cut without a word");
-                (piece.tsn, Vec::new())
-            }
-            None => (piece.tsn, Vec::new()),
-        };
-        payload.extend(&piece.payload);
-        if !piece.end_of_message {
-            self.partial = Some((tsn, payload));
-            return;
-        }
-        let id = piece.ppid.0;
-        let (stream, unordered, _) = self.taken[&id];
-        assert_eq!((piece.stream.0, piece.unordered), (stream, unordered));
-        assert!(
-            payload == Self::payload(id, payload.len() - 4),
-            "message {id} is altered"
-        );
-        assert!(self.heard.insert(id), "message {id} is there twice");
-        if !unordered {
-            let last = self.last.insert(stream, id);
-            assert!(last.is_none_or(|last| last < id), "message {id} is out of order");
-        }
-    }
-
-    /// What did not arrive was not reliable, and the sender knows of it.
-    fn finish(&self, pair: &Pair) {
-        let failed: BTreeSet<u32> = failures(pair, self.from)
-            .iter()
-            .map(|failure| failure.context)
-            .collect();
-        assert_eq!(failed.len(), failures(pair, self.from).len(), "each is reported once");
-        for (id, (_, _, reliability)) in &self.taken {
-            assert!(self.heard.contains(id) || failed.contains(id), "message {id} is lost");
-            assert!(*reliability != Reliability::Reliable || !failed.contains(id));
-        }
-        let stats = pair.status(self.from).unwrap().stats;
-        let counted = stats.messages_abandoned_sent + stats.messages_abandoned_unsent;
-        assert_eq!(counted, failed.len() as u64);
-    }
-}
-
-fn soak(setup: Setup, seed: u64, count: u32, longest: usize) {
-    let mut pair = setup.seed(seed).build();
-    pair.connect();
-    let mut mixtures = [
-        Mixture::new(A, seed, count, longest),
-        Mixture::new(B, seed + 1, count, longest),
-    ];
-    pair.must("everything is sent or given up", secs(4000), |pair| {
-        mixtures.iter_mut().for_each(|mixture| mixture.pump(pair));
-        let idle = |side| {
-            pair.status(side)
-                .is_some_and(|status| status.buffered_bytes == 0 && status.unacknowledged_messages == 0)
-        };
-        mixtures.iter().all(|mixture| mixture.sent == count) && idle(A) && idle(B)
-    });
-    pair.run(secs(1));
-    mixtures.iter_mut().for_each(|mixture| mixture.pump(&mut pair));
-    assert_idle(&mut pair);
-    mixtures.iter().for_each(|mixture| mixture.finish(&pair));
-    assert!(mixtures[0].heard.len() < count as usize, "the test tests something");
-    pair.shutdown(A);
-    pair.must("both ends close", secs(500), |pair| pair.ends(A) + pair.ends(B) == 2);
-}
-
-/// A link that loses, repeats and reorders.
-fn bad(loss: f64) -> LinkConfig {
-    common::wire(ms(20))
-        .loss(loss)
-        .duplication(0.02)
-        .reordering(0.1, ms(30))
-}
-
-#[test]
-fn whatever_is_given_up_the_rest_arrives_in_order_and_unaltered() {
-    for seed in 1..6 {
-        soak(Setup::single().link(&bad(0.05)), seed, 300, 3000);
-    }
-}
-
-#[test]
-fn with_heavy_loss_nothing_reliable_is_lost_beside_what_is_given_up() {
-    for seed in 1..4 {
-        soak(Setup::single().link(&bad(0.25)), seed, 120, 3000);
-    }
-}
-
-#[test]
-fn on_two_paths_and_with_small_buffers_nothing_stalls() {
-    for seed in 1..4 {
-        let setup = Setup::dual().link(&bad(0.1)).config(|config| {
-            config.set_receive_buffer(10_000).unwrap();
-            config.set_send_buffer(30_000).unwrap();
-        });
-        soak(setup, seed, 200, 20_000);
-    }
 }

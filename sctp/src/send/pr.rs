@@ -55,6 +55,15 @@ impl Policy {
     }
 }
 
+/// A FORWARD-TSN that was sent.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    path: PathId,
+    at: Instant,
+    /// The first chunk that it did not cover.
+    covered: Index,
+}
+
 /// How far the peer is told to move on, and what was given up.
 #[derive(Debug, Default)]
 pub(super) struct Forward {
@@ -68,8 +77,8 @@ pub(super) struct Forward {
     point: Index,
     /// A FORWARD-TSN is to be sent.
     due: bool,
-    /// Where and when the last one went, while the peer has not caught up with it.
-    sent: Option<(PathId, Instant)>,
+    /// The last one, while the peer has not caught up with the point.
+    sent: Option<Sent>,
     /// The last acknowledgement answered it.
     answered: Option<PathId>,
     /// What was given up since the user was last told.
@@ -206,16 +215,19 @@ impl Outbound {
             return result;
         }
         if steps > 0 {
-            self.forward.answered = self.forward.sent.map(|(path, _)| path);
+            self.forward.answered = self.forward.sent.map(|sent| sent.path);
         }
         self.advance_point();
         if self.forward.point <= self.outstanding.first() {
             self.forward.due = false;
             self.forward.sent = None;
-        } else if let Some((id, at)) = self.forward.sent {
-            // C3, but at most once a round trip (§3.5 F2): the peer may not have had time to answer.
-            let round_trip = paths.get(id).map(|path| path.srtt().unwrap_or_else(|| path.rto()));
-            self.forward.due |= round_trip.is_none_or(|rtt| now.saturating_since(at) >= rtt);
+        } else if let Some(sent) = self.forward.sent {
+            // C3, but the same at most once a round trip (§3.5 F2): the peer may not have had time to answer.
+            let round_trip = paths
+                .get(sent.path)
+                .map(|path| path.srtt().unwrap_or_else(|| path.rto()));
+            let answered = self.outstanding.first() >= sent.covered;
+            self.forward.due |= answered || round_trip.is_none_or(|rtt| now.saturating_since(sent.at) >= rtt);
         }
         self.settle_timers(now, paths);
         match result {
@@ -229,7 +241,7 @@ impl Outbound {
 
     /// T3-rtx runs for what is in flight, and for a FORWARD-TSN (RFC 3758 §3.5 C5).
     fn settle_timers(&mut self, now: Instant, paths: &mut PathSet) {
-        let waiting = self.forward.sent.map(|(id, _)| id);
+        let waiting = self.forward.sent.map(|sent| sent.path);
         for id in paths.ids() {
             let restart = self.outstanding.earliest_left(id);
             let Some(path) = paths.get_mut(id) else { continue };
@@ -245,7 +257,7 @@ impl Outbound {
 
     /// T3-rtx of `id` expired. Whether that was for a FORWARD-TSN, which is sent again then (RFC 3758 §3.5 A5).
     pub(super) fn forward_on_t3_expiry(&mut self, id: PathId) -> bool {
-        let lost = self.forward.sent.is_some_and(|(path, _)| path == id);
+        let lost = self.forward.sent.is_some_and(|sent| sent.path == id);
         self.forward.due |= lost;
         lost
     }
@@ -290,7 +302,11 @@ impl Outbound {
         skipped.clear();
         skipped.extend(streams);
         self.forward.due = false;
-        self.forward.sent = Some((id, now));
+        self.forward.sent = Some(Sent {
+            path: id,
+            at: now,
+            covered,
+        });
         self.settle_timers(now, paths);
         if let Some(path) = paths.get_mut(id) {
             path.touch(now);

@@ -10,7 +10,7 @@ use sctp::serial::{Ppid, StreamId};
 use sctp::sim::{HostConfig, HostId, LinkConfig, LinkId, World};
 use sctp::{
     AssocId, AssociationPhase, AssociationStatus, ConnectOptions, EndpointId, Event, Instant, OutMessage, PathStatus,
-    Received,
+    Received, SendFailure,
 };
 
 use super::{Answer, parse};
@@ -381,6 +381,32 @@ impl Pair {
     /// Whether a side reported an event that `is` recognises.
     pub(crate) fn reported(&self, side: usize, is: impl Fn(&Event) -> bool) -> bool {
         self.log[side].iter().any(|(_, event)| is(event))
+    }
+
+    /// The messages that a side was told had failed.
+    pub(crate) fn failures(&self, side: usize) -> Vec<SendFailure> {
+        let events = self.log[side].iter();
+        let failure = |(_, event): &(Instant, Event)| match event {
+            Event::SendFailed(failure) => Some(failure.clone()),
+            _ => None,
+        };
+        events.filter_map(failure).collect()
+    }
+
+    /// Checks that nothing is left to be sent, acknowledged or received on either side.
+    #[track_caller]
+    pub(crate) fn assert_idle(&self) {
+        for side in [A, B] {
+            let status = self.status(side).expect("an association");
+            let left = (
+                status.buffered_bytes,
+                status.unacknowledged_messages,
+                status.pending_messages,
+            );
+            assert_eq!(left, (0, 0, 0), "side {side}");
+            let flights: usize = status.paths.iter().map(|path| path.flight_size).sum();
+            assert_eq!(flights, 0, "side {side}");
+        }
     }
 
     /// What a side has put on the first link since its capture began.
