@@ -51,7 +51,7 @@ fn finish(pair: &mut Pair, side: usize) {
 
 /// Both algorithms take part.
 fn algorithm(seed: u64) -> CongestionControl {
-    if seed / 6 % 2 == 0 {
+    if (seed / 6).is_multiple_of(2) {
         CongestionControl::Rfc9260
     } else {
         CongestionControl::Cubic
