@@ -8,6 +8,7 @@
     reason = "drivers read the clock, so that engines need not"
 )]
 
+mod backlog;
 pub(crate) mod element;
 mod multicast;
 pub(crate) mod registrar;

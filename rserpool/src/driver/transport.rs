@@ -12,12 +12,10 @@ use socketapi::{
     SctpSocket, SndInfo, SocketBuilder, Subscriptions,
 };
 
+use super::backlog::Backlog;
 use super::multicast::Multicast;
 use crate::net::{ConnId, NetCommand, NetEvent, SctpAddress};
 
-/// How many bytes may wait for a peer beyond what its association buffers. A peer that takes nothing any more while the
-/// node goes on sending is given up.
-const MAX_BACKLOG: usize = 8 << 20;
 /// The largest message that is put together from pieces.
 const MAX_MESSAGE: usize = 1 << 20;
 
@@ -64,9 +62,8 @@ struct Assoc {
     id: AssocId,
     /// Pieces of a message that is not complete yet.
     pieces: BytesMut,
-    /// What waits for room in the association's send buffer, and how many bytes that is.
-    backlog: VecDeque<(Bytes, SndInfo)>,
-    backlog_bytes: usize,
+    /// What waits for room in the association's send buffer.
+    backlog: Backlog,
     /// The first message, being sent as soon as there is room.
     sending: Option<Pending<Result<(), Error>>>,
     /// Whether to shut it down once the backlog is gone.
@@ -376,8 +373,7 @@ impl Transport {
             port,
             id,
             pieces: BytesMut::new(),
-            backlog: VecDeque::new(),
-            backlog_bytes: 0,
+            backlog: Backlog::default(),
             sending: None,
             ending: false,
         };
@@ -414,9 +410,8 @@ impl Transport {
             }
             return;
         }
-        assoc.backlog_bytes = assoc.backlog_bytes.saturating_add(payload.len());
-        assoc.backlog.push_back((payload, info));
-        if assoc.backlog_bytes > MAX_BACKLOG {
+        assoc.backlog.push(payload, info);
+        if assoc.backlog.is_too_long() {
             tracing::warn!(?conn, "the peer takes nothing any more");
             self.fail(conn);
         }
@@ -437,10 +432,8 @@ impl Transport {
                     break;
                 };
                 note(*conn, &outcome);
-                assoc.sending = assoc.backlog.pop_front().map(|(payload, info)| {
-                    assoc.backlog_bytes = assoc.backlog_bytes.saturating_sub(payload.len());
-                    send_when_possible(port.socket.clone(), payload, info)
-                });
+                let next = assoc.backlog.pop();
+                assoc.sending = next.map(|(payload, info)| send_when_possible(port.socket.clone(), payload, info));
                 if assoc.sending.is_none() {
                     relieved.push(*conn);
                 }
