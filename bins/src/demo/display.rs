@@ -29,6 +29,10 @@ pub struct Display<W> {
 
 /// Back to the start of the line, and clear it.
 const CLEAR: &str = "\r\x1b[2K";
+/// Lines that are too long for the terminal are cut, or go on in the next line. The line of the present must not go on:
+/// only one line could be cleared then.
+const CUT: &str = "\x1b[?7l";
+const GO_ON: &str = "\x1b[?7h";
 
 impl<W: Write> Display<W> {
     /// Shows things on `out`.
@@ -72,7 +76,7 @@ impl<W: Write> Display<W> {
         match self.mode {
             Mode::Live => {
                 self.live_line = true;
-                write!(self.out, "{CLEAR}{line}")?;
+                write!(self.out, "{CLEAR}{CUT}{line}{GO_ON}")?;
                 self.out.flush()
             }
             Mode::Plain if at.as_secs() > self.last_second => {
@@ -140,6 +144,27 @@ mod tests {
             "two events and the line that is cleared: {text:?}"
         );
         assert!(text.ends_with(CLEAR));
+    }
+
+    #[test]
+    fn the_line_of_the_present_stays_one_line() {
+        let mut out = Vec::new();
+        let account = Account {
+            requests: 99_999,
+            replies: 99_999,
+            failovers: vec![Duration::ZERO; 99],
+            ..Account::default()
+        };
+        Display::new(Mode::Live, &mut out)
+            .present(Duration::from_secs(999), Some("element 3 (127.0.0.4)"), &account)
+            .unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let line = text
+            .strip_prefix(CLEAR)
+            .and_then(|text| text.strip_prefix(CUT))
+            .unwrap();
+        let line = line.strip_suffix(GO_ON).unwrap();
+        assert!(line.len() <= 80, "{} columns", line.len());
     }
 
     #[test]

@@ -215,7 +215,9 @@ impl<W: Write> Show<W> {
 
     fn show_present(&mut self) -> Result<(), Failure> {
         let server = self.player.server().filter(|_| !self.player.ledger().is_failing_over());
-        let server = server.map(|pe| self.name(pe));
+        // Without its process, so that the line fits a terminal.
+        let server = server.and_then(|pe| self.elements.find(pe));
+        let server = server.map(|named| format!("element {} ({})", named.slot + 1, named.address));
         self.display
             .present(self.player.elapsed(), server.as_deref(), self.player.ledger().account())?;
         Ok(())
