@@ -169,7 +169,7 @@ pub fn explain(reason: &Unavailable) -> String {
         Unavailable::NoRegistrar => "no registrar was found".to_owned(),
         Unavailable::NoAnswer => "the registrar does not answer".to_owned(),
         Unavailable::Refused(error) if error.code() == CauseCode::UNKNOWN_POOL_HANDLE => {
-            "the registrar knows no server of it".to_owned()
+            "the registrar knows no server of the pool".to_owned()
         }
         Unavailable::Refused(error) => format!("the registrar refuses: {error}"),
         Unavailable::NoElement => "the pool has no server".to_owned(),
