@@ -14,7 +14,8 @@ use tracing_subscriber::fmt;
 #[command(next_help_heading = "Logging")]
 pub struct LogArgs {
     /// How much: 0 nothing, 1 errors, 3 warnings, 4 steps, 6 details, 9 all
-    #[arg(long, value_name = "0-9", default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..=9))]
+    #[arg(long, value_name = "0-9", default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..=9),
+          hide_short_help = true)]
     pub loglevel: u8,
     /// Write the log to a new file rather than to standard error
     #[arg(long, value_name = "FILE", hide_short_help = true)]

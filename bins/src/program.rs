@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use rserpool::api::LocalEndpoint;
+use rserpool::config::ConfigError;
 #[cfg(feature = "userland")]
 use socketapi::StackHandle;
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,6 +32,11 @@ impl Failure {
     /// The failure of `what` for a reason.
     pub fn new(what: &str, reason: impl Display) -> Self {
         Self(format!("{what}: {reason}"))
+    }
+
+    /// The failure of an option whose value is out of bounds.
+    pub fn of_option(option: &'static str) -> impl Fn(ConfigError) -> Self {
+        move |error| Self::new(option, error)
     }
 }
 

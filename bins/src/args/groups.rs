@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
-use rserpool::config::{ConfigError, EndpointConfig};
+use rserpool::config::EndpointConfig;
 use rserpool::net::SctpAddress;
 
 use super::values::{AnnounceChoice, Local, announce, local, millis, show, transport};
@@ -16,7 +16,7 @@ pub struct HelpArgs {
     /// Print this
     #[arg(short, long, action = ArgAction::HelpShort)]
     help: Option<bool>,
-    /// Print this with all options, also those for logs and for tuning
+    /// Print all options, also for logs and tuning
     #[arg(long, action = ArgAction::HelpLong)]
     help_all: Option<bool>,
 }
@@ -25,10 +25,14 @@ pub struct HelpArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Network")]
 pub struct NetArgs {
-    /// Own address, or several with commas between [default: all]
+    /// Own address, or several [default: all]
+    ///
+    /// Several are separated by commas. The port is the one of SCTP.
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = local)]
     pub local: Option<Local>,
-    /// UDP port that carries SCTP, here and at all peers
+    /// UDP port that carries SCTP
+    ///
+    /// It must be the same at all peers.
     #[arg(long, value_name = "PORT", default_value_t = 9899, value_parser = clap::value_parser!(u16).range(1..))]
     pub udp_port: u16,
 }
@@ -50,12 +54,14 @@ impl NetArgs {
 
 /// How pool elements and pool users find registrars and deal with them.
 #[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Registrar")]
+#[command(next_help_heading = "Network")]
 pub struct RegistrarArgs {
     /// A registrar; may be given several times
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = transport)]
     pub registrar: Vec<SctpAddress>,
-    /// Announces to listen to: auto, off, or a group
+    /// Announces: off, or a group
+    ///
+    /// The multicast group of the registrars to listen to; auto is 239.0.0.50:3863.
     #[arg(long, value_name = "WHERE", default_value = "auto", value_parser = announce)]
     pub asapannounce: AnnounceChoice,
     /// How long an announce is believed, in ms [default: 5000]
@@ -89,26 +95,42 @@ impl RegistrarArgs {
     }
 
     /// The configuration that the options ask for; an error says which one is out of bounds.
-    pub fn endpoint(&self) -> Result<EndpointConfig, ConfigError> {
+    pub fn endpoint(&self) -> Result<EndpointConfig, Failure> {
         let mut config = EndpointConfig::default();
-        config.set_announce_group(self.asapannounce.0)?;
+        config
+            .set_announce_group(self.asapannounce.0)
+            .map_err(Failure::of_option("--asapannounce"))?;
         for registrar in &self.registrar {
-            config.add_registrar(registrar.clone())?;
+            config
+                .add_registrar(registrar.clone())
+                .map_err(Failure::of_option("--registrar"))?;
         }
         if let Some(time) = self.registrarannouncetimeout {
-            config.set_t7_enrp_outdate(time)?;
+            config
+                .set_t7_enrp_outdate(time)
+                .map_err(Failure::of_option("--registrarannouncetimeout"))?;
         }
         if let Some(time) = self.registrarconnecttimeout {
-            config.set_t5_server_hunt(time)?;
+            config
+                .set_t5_server_hunt(time)
+                .map_err(Failure::of_option("--registrarconnecttimeout"))?;
         }
         if let Some(time) = self.registrarresponsetimeout {
-            config.set_t1_enrp_request(time)?;
-            config.set_t2_registration(time)?;
-            config.set_t3_deregistration(time)?;
+            config
+                .set_t1_enrp_request(time)
+                .map_err(Failure::of_option("--registrarresponsetimeout"))?;
+            config
+                .set_t2_registration(time)
+                .map_err(Failure::of_option("--registrarresponsetimeout"))?;
+            config
+                .set_t3_deregistration(time)
+                .map_err(Failure::of_option("--registrarresponsetimeout"))?;
         }
         if let Some(trials) = self.registrarrequestmaxtrials {
             config.set_max_request_retransmit(trials.saturating_sub(1));
-            config.set_max_reg_attempt(trials)?;
+            config
+                .set_max_reg_attempt(trials)
+                .map_err(Failure::of_option("--registrarrequestmaxtrials"))?;
         }
         Ok(config)
     }

@@ -15,6 +15,9 @@ pub use values::{
     AnnounceChoice, Local, announce, identifier, local, millis, pe_id, policy, pool_handle, show, transport,
 };
 
+/// The width of help texts, in columns: that of the narrowest usual terminal.
+const WIDTH: usize = 80;
+
 /// Parses the command line in either spelling. Ends the program after `--help` and `--version`, and after a mistake
 /// with one line on standard error and exit status 2.
 pub fn parse<T: Parser>() -> T {
@@ -34,17 +37,13 @@ pub fn parse<T: Parser>() -> T {
 
 /// Parses `argv`, the program's name included, in either spelling.
 pub fn try_parse<T: Parser>(argv: impl IntoIterator<Item = OsString>) -> Result<T, clap::Error> {
-    T::try_parse_from(both_spellings(&T::command(), argv))
+    let mut command = T::command().max_term_width(WIDTH);
+    let mut matches = command.try_get_matches_from_mut(both_spellings(argv))?;
+    T::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
 
-/// Doubles the dash of each `-name` and `-name=value` whose name is a long option of `command`.
-fn both_spellings(command: &clap::Command, argv: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    let is_long = |name: &str| {
-        let named = |arg: &clap::Arg| {
-            arg.get_long() == Some(name) || arg.get_all_aliases().is_some_and(|aliases| aliases.contains(&name))
-        };
-        command.get_arguments().any(named) || ["help", "version"].contains(&name)
-    };
+/// Doubles the dash of each `-name` and `-name=value`, known or not: one that is not known is then named as a whole.
+fn both_spellings(argv: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut only_values = false;
     let respell = |arg: OsString| {
         only_values |= arg == "--";
@@ -53,7 +52,7 @@ fn both_spellings(command: &clap::Command, argv: impl IntoIterator<Item = OsStri
             .and_then(|text| text.strip_prefix('-'))
             .is_some_and(|rest| {
                 let name = rest.split_once('=').map_or(rest, |(name, _)| name);
-                name.len() > 1 && is_long(name)
+                name.len() > 1 && name.starts_with(|first: char| first.is_ascii_alphabetic())
             });
         if long && !only_values {
             let mut doubled = OsString::from("-");
@@ -94,7 +93,6 @@ fn one_line(error: &clap::Error) -> String {
 mod tests {
     use std::net::IpAddr;
 
-    use clap::CommandFactory;
     use rserpool::ids::{PeId, PoolHandle};
     use rserpool::net::SctpAddress;
 
@@ -171,7 +169,7 @@ mod tests {
     #[test]
     fn a_mistake_is_told_in_one_line() {
         for (args, says) in [
-            (["-nosuchoption"], "unexpected argument"),
+            (["-nosuchoption=x"], "unexpected argument '--nosuchoption'"),
             (["--poolhandel=x"], "exists: '--poolhandle'"),
             (["-identifier=0"], "1 to 4294967295"),
             (["-poolhandle="], "value"),
@@ -189,8 +187,8 @@ mod tests {
 
     #[test]
     fn what_follows_two_dashes_is_left_alone() {
-        let argv = ["p", "-quiet", "--", "-quiet"].map(OsString::from);
-        let respelled = both_spellings(&Program::command(), argv);
-        assert_eq!(respelled, ["p", "--quiet", "--", "-quiet"]);
+        let argv = ["p", "-quiet", "-h", "-1", "--", "-quiet"].map(OsString::from);
+        let respelled = both_spellings(argv);
+        assert_eq!(respelled, ["p", "--quiet", "-h", "-1", "--", "-quiet"]);
     }
 }

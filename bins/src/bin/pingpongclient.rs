@@ -35,13 +35,15 @@ struct Args {
     /// End after so many pings; 0 for never
     #[arg(long, value_name = "N", default_value_t = 0)]
     count: u64,
-    /// Give a server up that owes an answer for so long, in ms
+    /// Time for an answer, in ms
+    ///
+    /// A server that owes one for so long is given up.
     #[arg(long, value_name = "MS", default_value = "5000", value_parser = args::millis)]
     replytimeout: Duration,
     /// Do not tell of pongs, only of servers and the end
     #[arg(long)]
     quiet: bool,
-    /// Write the report at the end as a JSON object, and nothing else
+    /// Write the report as a JSON object, and nothing else
     #[arg(long)]
     json: bool,
     #[command(flatten)]

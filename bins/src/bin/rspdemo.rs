@@ -38,18 +38,18 @@ use rserpool::net::SctpAddress;
 )]
 struct Args {
     /// How long it plays
-    #[arg(long, value_name = "S", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
-    seconds: u64,
+    #[arg(long, value_name = "S", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    seconds: u32,
     /// How many pool elements there are
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=100))]
     elements: u8,
-    /// Seconds from one kill to the next; 0 for none
+    /// Seconds between kills; 0 for none
     #[arg(long, value_name = "S", default_value_t = 3)]
-    kill_every: u64,
+    kill_every: u32,
     /// Milliseconds from one ping to the next
-    #[arg(long, value_name = "MS", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
-    interval: u64,
-    /// The UDP port that SCTP packets travel in [default: a free one]
+    #[arg(long, value_name = "MS", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    interval: u32,
+    /// The UDP port that carries SCTP [default: a free one]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     udp_port: Option<u16>,
     /// Write the report as a JSON object, and nothing else
@@ -133,9 +133,9 @@ async fn demonstrate(args: Args) -> Result<ExitCode, Failure> {
     let user = PoolUserClient::start(network.endpoint(0), timing::endpoint(registrar.address().clone())?).await?;
     let session = user.open(PoolHandle::new(timing::POOL)?, timing::session()?).await?;
     let plan = Plan {
-        duration: Duration::from_secs(args.seconds),
-        kill_every: (args.kill_every > 0).then(|| Duration::from_secs(args.kill_every)),
-        ping_every: Duration::from_millis(args.interval),
+        duration: Duration::from_secs(args.seconds.into()),
+        kill_every: (args.kill_every > 0).then(|| Duration::from_secs(args.kill_every.into())),
+        ping_every: Duration::from_millis(args.interval.into()),
     };
     let mode = match (args.json, io::stdout().is_terminal()) {
         (true, _) => Mode::Silent,

@@ -9,7 +9,7 @@ use bins::program::{self, Failure, GOODBYE, Network};
 use bins::say;
 use clap::Parser;
 use rserpool::api::{RegistrarServer, StartError};
-use rserpool::config::{ASAP_PORT, Announce, ConfigError, RegistrarConfig};
+use rserpool::config::{ASAP_PORT, Announce, RegistrarConfig};
 use rserpool::ids::RegistrarId;
 use rserpool::registrar::RegistrarEvent;
 use sctp::addr::Scope;
@@ -19,13 +19,15 @@ use serde_json::json;
 #[derive(Parser, Debug)]
 #[command(name = "rspregistrar", version, disable_help_flag = true, after_help = EXAMPLE)]
 struct Args {
-    /// Where elements and users reach it [default: --local, port 3863]
+    /// Where it is [default: --local, port 3863]
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = asap)]
     asap: Option<Asap>,
     /// Its identifier [default: random]
     #[arg(long, value_name = "ID", value_parser = args::identifier)]
     identifier: Option<u32>,
-    /// Announce it by multicast: auto, off, or a group
+    /// Announces: off, or a group
+    ///
+    /// The multicast group to announce it to; auto is 239.0.0.50:3863.
     #[arg(long, value_name = "WHERE", default_value = "auto", value_parser = args::announce)]
     asapannounce: AnnounceChoice,
     /// Time between announces, in ms [default: 1000]
@@ -94,15 +96,19 @@ fn main() -> ExitCode {
     program::run("rspregistrar", serve(args))
 }
 
-fn config(args: &Args) -> Result<RegistrarConfig, ConfigError> {
+fn config(args: &Args) -> Result<RegistrarConfig, Failure> {
     let mut config = RegistrarConfig::default();
     let announce = args.asapannounce.0.map(|group| Announce {
         group,
         ..Announce::default()
     });
-    config.set_announce(announce)?;
+    config
+        .set_announce(announce)
+        .map_err(Failure::of_option("--asapannounce"))?;
     if let Some(cycle) = args.serverannouncecycle {
-        config.set_server_announce_cycle(cycle)?;
+        config
+            .set_server_announce_cycle(cycle)
+            .map_err(Failure::of_option("--serverannouncecycle"))?;
     }
     let interval = args
         .endpointkeepalivetransmissioninterval
@@ -110,15 +116,23 @@ fn config(args: &Args) -> Result<RegistrarConfig, ConfigError> {
     let timeout = args
         .endpointkeepalivetimeoutinterval
         .unwrap_or_else(|| config.keep_alive_timeout());
-    config.set_keep_alive(interval, timeout)?;
+    config.set_keep_alive(interval, timeout).map_err(Failure::of_option(
+        "--endpointkeepalivetransmissioninterval, --endpointkeepalivetimeoutinterval",
+    ))?;
     if let Some(reports) = args.maxbadpereports {
-        config.set_max_bad_pe_reports(reports)?;
+        config
+            .set_max_bad_pe_reports(reports)
+            .map_err(Failure::of_option("--maxbadpereports"))?;
     }
     if let Some(items) = args.maxhresitems {
-        config.set_items(items, items.max(config.max_items()))?;
+        config
+            .set_items(items, items.max(config.max_items()))
+            .map_err(Failure::of_option("--maxhresitems"))?;
     }
     if let Some(increment) = args.maxincrement {
-        config.set_max_increment(increment)?;
+        config
+            .set_max_increment(increment)
+            .map_err(Failure::of_option("--maxincrement"))?;
     }
     config.set_min_address_scope(args.minaddressscope);
     Ok(config)

@@ -28,7 +28,9 @@ struct Args {
     /// Serve echo: what comes goes back (the default)
     #[arg(long, conflicts_with = "pingpong")]
     echo: bool,
-    /// Serve ping-pong: numbered replies, also from server to server
+    /// Serve ping-pong: replies with numbers
+    ///
+    /// The numbers go on from server to server.
     #[arg(long)]
     pingpong: bool,
     /// The pool [default: EchoPool or PingPongPool]
@@ -37,21 +39,23 @@ struct Args {
     /// Its identifier in the pool [default: random]
     #[arg(long, value_name = "ID", value_parser = args::pe_id)]
     identifier: Option<PeId>,
-    /// The pool's policy: RoundRobin, Random, LeastUsed, ..
-    #[arg(long, value_name = "NAME[:N]", default_value = "RoundRobin", value_parser = args::policy)]
+    /// RoundRobin, Random, LeastUsed
+    ///
+    /// The pool's policy. Values follow after colons: WeightedRoundRobin:10.
+    #[arg(long, value_name = "NAME", default_value = "RoundRobin", value_parser = args::policy)]
     policy: PolicyParam,
     /// Time between registrations, in ms
     #[arg(long, value_name = "MS", default_value = "30000", value_parser = args::millis)]
     rereginterval: Duration,
     /// Sessions at a time; so many are the full load
-    #[arg(long, value_name = "N", default_value_t = 1024, alias = "pppmaxthreads",
+    #[arg(long, value_name = "N", default_value_t = 1024, alias = "pppmaxthreads", hide_short_help = true,
           value_parser = clap::value_parser!(u32).range(1..))]
     maxsessions: u32,
     /// Ping-pong: abort each session after so many replies, to try out failovers; 0 for never
     #[arg(long, value_name = "N", default_value_t = 0, hide_short_help = true)]
     pppfailureafter: u64,
     /// End after so long, in ms
-    #[arg(long, value_name = "MS", value_parser = args::millis)]
+    #[arg(long, value_name = "MS", value_parser = args::millis, hide_short_help = true)]
     runtime: Option<Duration>,
     /// Say nothing but errors
     #[arg(long)]
@@ -90,8 +94,12 @@ async fn serve<S: Service + Send + 'static>(args: Args, default_pool: &str, serv
     };
     let mut config = ElementConfig::new(pool.clone(), args.policy.clone());
     config.set_pe_id(args.identifier);
-    config.set_registration_life(Some((args.rereginterval * 3).max(Duration::from_secs(1))))?;
-    config.set_reregistration_interval(Some(args.rereginterval))?;
+    config
+        .set_reregistration_interval(Some(args.rereginterval))
+        .map_err(Failure::of_option("--rereginterval"))?;
+    config
+        .set_registration_life(Some((args.rereginterval * 3).max(Duration::from_secs(1))))
+        .map_err(Failure::of_option("--rereginterval"))?;
     config.set_max_sessions(usize::try_from(args.maxsessions).unwrap_or(usize::MAX));
 
     let network = Network::open(&args.net).await?;

@@ -19,14 +19,16 @@ use sctp::serial::{Ppid, StreamId};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::time::Instant;
 
-/// Terminal of Reliable Server Pooling: lines go to a server of the pool, its messages are shown
+/// Terminal of Reliable Server Pooling: lines go to a pool, its answers are shown
 #[derive(Parser, Debug)]
 #[command(name = "rspterminal", version, disable_help_flag = true, after_help = EXAMPLE)]
 struct Args {
     /// The pool
     #[arg(long, value_name = "TEXT", default_value = DEFAULT_POOL, value_parser = args::pool_handle)]
     poolhandle: PoolHandle,
-    /// At the end of the input, wait for answers until there was none for so long, in ms
+    /// Time to wait for the last answers, in ms
+    ///
+    /// After the end of the input, the program ends once no answer came for so long.
     #[arg(long, value_name = "MS", default_value = "500", value_parser = args::millis)]
     linger: Duration,
     /// Show nothing but what servers say
