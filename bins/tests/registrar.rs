@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Bed, element_in};
-use netns_tests::process::Source;
+use netns_tests::process::{Program, Source};
 
 #[test]
 fn without_a_registrar_programs_end_with_one_line_that_says_what_to_do() {
@@ -82,6 +82,44 @@ fn a_new_registrar_gets_the_elements_again_and_sessions_do_not_notice() {
     client.interrupt();
     assert!(client.wait().success(), "{}", client.text());
     client.wait_for("none left out");
+}
+
+#[test]
+fn a_server_that_another_registrar_refuses_serves_on() {
+    let bed = Bed::new();
+    let registrar = bed.registrar();
+    let args = ["--local", "127.0.0.2", "--pingpong", "--registrar", "127.0.0.4"];
+    let server = bed.node(env!("CARGO_BIN_EXE_rspserver"), &args);
+    server.wait_for("is registered");
+    let client = bed.client(&["--interval", "50"]);
+    client.wait_for("serves");
+
+    // At the other registrar the pool has another policy.
+    let udp_port = bed.udp_port.to_string();
+    let common = ["--asapannounce", "off", "--udp-port", &udp_port];
+    let other = Program::start(
+        env!("CARGO_BIN_EXE_rspregistrar"),
+        [&["--local", "127.0.0.4"][..], &common].concat(),
+    );
+    other.wait_for("registrar 0x");
+    let args = [
+        "--local",
+        "127.0.0.3",
+        "--registrar",
+        "127.0.0.4",
+        "--pingpong",
+        "-policy=LeastUsed",
+    ];
+    let first = Program::start(env!("CARGO_BIN_EXE_rspserver"), [&args[..], &common].concat());
+    first.wait_for("is registered");
+
+    registrar.interrupt();
+    server.wait_for("refuses an element of PingPongPool");
+    let mut seen = client.line_count();
+    for _ in 0..5 {
+        (_, seen) = client.wait_for_from(seen, |line| line.starts_with("pong"));
+    }
+    assert!(!client.text().contains("given up"), "{}", client.text());
 }
 
 #[test]

@@ -136,10 +136,15 @@ async fn serve<S: Service + Send + 'static>(args: Args, default_pool: &str, serv
                 }
                 Some(ElementEvent::RegistrationFailed { reason: RegistrationFailure::Refused(error) }) => {
                     let reason = error.map_or_else(|| "no reason given".to_owned(), |error| error.to_string());
-                    return Err(Failure(format!(
+                    let refusal = Failure(format!(
                         "the registrar refuses an element of {pool} with policy {}: {reason}",
                         args.policy.number()
-                    )));
+                    ));
+                    if give_up.is_some() {
+                        return Err(refusal);
+                    }
+                    // Another registrar had taken it: sessions must not suffer from a change of registrars.
+                    eprintln!("rspserver: {refusal}; sessions go on");
                 }
                 Some(ElementEvent::RegistrarLost) if !args.quiet => say!("the registrar is lost, looking for one"),
                 Some(_) => {}
