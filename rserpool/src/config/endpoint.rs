@@ -60,9 +60,10 @@ impl Default for EndpointConfig {
 }
 
 impl EndpointConfig {
-    /// Association parameters under which a dead peer is noticed in about 3 s: RTO.Initial 500 ms, RTO.Min 250 ms
-    /// (above the 200 ms by which peers delay acknowledgements), RTO.Max 1 s, Association.Max.Retrans 3,
-    /// Path.Max.Retrans 2, Max.Init.Retransmits 4, HB.interval 2 s. RFC 9260's own would take minutes.
+    /// Association parameters under which a dead peer is noticed in about 3 s while something is sent to it, and in
+    /// about 12 s by heartbeats alone: RTO.Initial 500 ms, RTO.Min 250 ms (above the 200 ms by which peers delay
+    /// acknowledgements), RTO.Max 1 s, Association.Max.Retrans 3, Path.Max.Retrans 2, Max.Init.Retransmits 4,
+    /// HB.interval 2 s. RFC 9260's own would take minutes.
     pub fn default_association() -> AssociationConfig {
         let mut association = AssociationConfig::default();
         let millis = Duration::from_millis;
