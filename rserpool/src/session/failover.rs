@@ -46,6 +46,15 @@ impl Session {
         }
     }
 
+    /// The registrar that was asked is lost. Now as well, an old answer is better than none: it may take long to find
+    /// another registrar, and to be answered there.
+    pub(crate) fn registrar_lost(&mut self, around: &mut Surroundings<'_>) {
+        if matches!(self.state, State::Resolving(_)) {
+            self.take_candidates(around);
+            self.try_next(around);
+        }
+    }
+
     fn take_candidates(&mut self, around: &mut Surroundings<'_>) {
         let pause = self.config.retry();
         let mut candidates = around.cache.candidates(around.now, &self.pool, pause, around.random);

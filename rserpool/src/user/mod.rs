@@ -311,11 +311,21 @@ impl PoolUser {
         while let Some(event) = self.link.poll_event() {
             match event {
                 LinkEvent::Up => self.events.push_back(UserEvent::RegistrarFound),
-                LinkEvent::Down(_) => self.events.push_back(UserEvent::RegistrarLost),
+                LinkEvent::Down(_) => self.registrar_lost(now),
                 LinkEvent::Answered { request, answer } => self.answered(now, request, answer),
                 // A pool user is no element that could be asked for or removed.
                 LinkEvent::KeepAlive(_) | LinkEvent::Removed { .. } => {}
             }
+        }
+    }
+
+    fn registrar_lost(&mut self, now: Instant) {
+        self.events.push_back(UserEvent::RegistrarLost);
+        let waiting = self.sessions.iter().filter(|(_, session)| session.request().is_some());
+        let waiting: Vec<SessionId> = waiting.map(|(id, _)| *id).collect();
+        for session in waiting {
+            // They are there.
+            let _ = self.with(now, session, |session, around| session.registrar_lost(around));
         }
     }
 

@@ -256,6 +256,31 @@ fn without_a_registrar_an_old_answer_is_better_than_none() {
 }
 
 #[test]
+fn a_failover_does_not_wait_for_a_registrar_that_is_lost_too() {
+    let mut bench = Bench::new();
+    bench.open();
+    let (conn, 1) = bench.resolve(&[1, 2]) else { panic!() };
+    bench.handle(connected(conn, 1));
+    bench.pass(ms(10_000));
+    bench.did();
+    bench.handle(closed(conn));
+    assert_eq!(bench.did(), [bench.unreachable(1), resolution(bench.home)]);
+    bench.handle(closed(bench.home));
+    match &bench.did()[..] {
+        [Did::Connect(_, registrar), Did::Connect(conn, other)] => {
+            assert_eq!((number(registrar), number(other)), (REGISTRAR, 2));
+            let conn = *conn;
+            bench.handle(connected(conn, 2));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(
+        bench.events()[..],
+        [.., SessionEvent::FailoverCompleted { .. }]
+    ));
+}
+
+#[test]
 fn rfc5352_3_9_bc2_a_business_card_says_whom_to_turn_to() {
     let (mut bench, _, conn) = Bench::served();
     let card = AsapMessage::BusinessCard {
