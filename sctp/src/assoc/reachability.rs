@@ -108,10 +108,15 @@ impl Association {
     }
 
     /// Messages may have been given up: tells the user (RFC 3758 §3.5, RFC 7496 §3).
+    #[inline]
     pub(super) fn after_abandonment(&mut self, now: Instant) {
-        if !self.outbound.has_abandoned() {
-            return;
+        if self.outbound.has_abandoned() {
+            self.tell_abandoned(now);
         }
+    }
+
+    #[cold]
+    fn tell_abandoned(&mut self, now: Instant) {
         for failure in self.outbound.take_abandoned() {
             if failure.sent {
                 self.stats.messages_abandoned_sent += 1;

@@ -112,10 +112,15 @@ impl Forward {
 
 impl Outbound {
     /// Gives up what must not be sent (again) now, as far as it is next.
+    #[inline]
     pub(super) fn give_up_due(&mut self, now: Instant) {
-        if !self.forward.is_active() {
-            return;
+        if self.forward.is_active() {
+            self.give_up_next(now);
         }
+    }
+
+    #[inline(never)]
+    fn give_up_next(&mut self, now: Instant) {
         while let Some(number) = self.outstanding.marked_to_give_up(now) {
             self.abandon(number, now);
         }

@@ -35,14 +35,25 @@ pub(crate) struct SendQueue {
 /// How many empty places the queue may have beyond the taken ones.
 const SPARE_PLACES: usize = 64;
 
+// Every message passes `push` and `pop`: out of line, moving it in and out would cost more than all the rest.
 impl SendQueue {
+    #[inline(always)]
     pub(crate) fn push(&mut self, message: QueuedMessage) {
         if let Policy::Priority(priority) = message.policy {
-            let number = self.first + self.waiting.len() as u64;
-            self.prioritized.insert((Reverse(priority), number));
+            self.note_priority(priority, self.first + self.waiting.len() as u64);
         }
         self.waiting.push_back(Some(message));
         self.live += 1;
+    }
+
+    #[cold]
+    fn note_priority(&mut self, priority: u32, number: u64) {
+        self.prioritized.insert((Reverse(priority), number));
+    }
+
+    #[cold]
+    fn forget_priority(&mut self, priority: u32, number: u64) {
+        self.prioritized.remove(&(Reverse(priority), number));
     }
 
     pub(crate) fn front(&self) -> Option<&QueuedMessage> {
@@ -50,6 +61,7 @@ impl SendQueue {
     }
 
     /// Takes the next message, with its SSN. An unordered one has none of its own (RFC 9260 §6.6) and gets zero.
+    #[inline(always)]
     pub(crate) fn pop(&mut self) -> Option<(QueuedMessage, Ssn)> {
         let queued = self.pop_unsent()?;
         let ssn = if queued.message.unordered {
@@ -61,10 +73,11 @@ impl SendQueue {
     }
 
     /// Takes the next message, which is not to be sent, and so uses up no SSN.
+    #[inline(always)]
     pub(super) fn pop_unsent(&mut self) -> Option<QueuedMessage> {
         let queued = self.waiting.pop_front()??;
         if let Policy::Priority(priority) = queued.policy {
-            self.prioritized.remove(&(Reverse(priority), self.first));
+            self.forget_priority(priority, self.first);
         }
         self.first += 1;
         self.live -= 1;
@@ -72,6 +85,7 @@ impl SendQueue {
         Some(queued)
     }
 
+    #[inline(always)]
     fn skip_empty_places(&mut self) {
         while let Some(None) = self.waiting.front() {
             self.waiting.pop_front();
@@ -110,7 +124,7 @@ impl SendQueue {
         let place = self.place(number)?;
         let queued = self.waiting.get_mut(place)?.take()?;
         if let Policy::Priority(priority) = queued.policy {
-            self.prioritized.remove(&(Reverse(priority), number));
+            self.forget_priority(priority, number);
         }
         self.live -= 1;
         self.skip_empty_places();
