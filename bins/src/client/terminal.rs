@@ -19,9 +19,7 @@ pub fn line(pool: &str, event: &SessionEvent) -> Option<Line> {
     let notice = match event {
         SessionEvent::Message { payload, .. } => {
             let text = String::from_utf8_lossy(payload);
-            return Some(Line::Reply(
-                text.trim_end_matches(['\n', '\r', '\0']).escape_debug().to_string(),
-            ));
+            return Some(Line::Reply(harmless(text.trim_end_matches(['\n', '\r', '\0']))));
         }
         SessionEvent::CookieReceived { .. } => return None,
         SessionEvent::Connected { pe } => format!("element {pe} serves"),
@@ -31,6 +29,19 @@ pub fn line(pool: &str, event: &SessionEvent) -> Option<Line> {
         SessionEvent::Ended { .. } => "the session is over".to_owned(),
     };
     Some(Line::Notice(notice))
+}
+
+/// `text` with control characters, and those that change the direction of writing, as escapes.
+fn harmless(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -57,6 +68,12 @@ mod tests {
     #[test]
     fn replies_are_shown_without_their_line_end() {
         assert_eq!(reply(b"hello\r\n"), Some(Line::Reply("hello".to_owned())));
+    }
+
+    #[test]
+    fn text_is_shown_as_it_is() {
+        let text = "it's a \"C:\\\" \u{fc}ber";
+        assert_eq!(reply(text.as_bytes()), Some(Line::Reply(text.to_owned())));
     }
 
     #[test]
