@@ -22,8 +22,10 @@
 //!
 //! A module imports from below only; `tests/layering.rs` checks it.
 //!
-//! # Where elements and users deviate from the RFCs
+//! # Where the roles deviate from the RFCs
 //!
+//! - A registrar removes an element when MAX-BAD-PE-REPORT is reached, as deployed ones do, and without another
+//!   keep-alive (RFC 5352 §3.5: when it is exceeded). Earlier reports probe the element, whose answer clears them.
 //! - A registrar that does not answer a handle resolution is given up at once for another one, which gets the request
 //!   again (RFC 5352 §3.7.2 would go on asking it beside the search): its association proves nothing any more.
 //! - After MAX-REG-ATTEMPT registrations without answer the application is told, but attempts go on (RFC 5352 §3.1
