@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::pr::Policy;
+use super::policy::Policy;
 use crate::Instant;
 use crate::message::OutMessage;
 use crate::path::PathId;

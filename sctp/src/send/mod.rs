@@ -4,6 +4,7 @@
 mod chunk;
 mod outstanding;
 mod peer_window;
+mod policy;
 mod pr;
 mod queue;
 mod sack_in;
@@ -26,7 +27,8 @@ pub(crate) use sack_in::{SackIn, SackResult};
 use chunk::{SentChunk, chunk_len};
 use outstanding::Outstanding;
 use peer_window::{Admission, PeerWindow};
-use pr::{Forward, Policy};
+use policy::Policy;
+use pr::Forward;
 use queue::{QueuedMessage, SendQueue};
 use sack_in::SackProcessor;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::chunk::{Abandoned, Acknowledged, ChunkState, ChunkToSend, Index, Popped, SentChunk, SentMessage};
-use super::pr::Policy;
+use super::policy::Policy;
 use crate::Instant;
 use crate::message::OutMessage;
 use crate::path::PathId;

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, VecDeque};
 
-use super::pr::Policy;
+use super::policy::Policy;
 use crate::message::OutMessage;
 use crate::path::PathId;
 use crate::serial::{Ssn, StreamId};

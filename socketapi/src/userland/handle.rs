@@ -7,11 +7,12 @@ use bytes::Bytes;
 use sctp::config::EndpointConfig;
 use sctp::{AssocId as Id, AssociationStatus, ConnectOptions, EndpointId, Instant};
 
+use super::operation::Operation;
 use super::shard::Shard;
 use super::shared::shared;
 use super::sock::{Sockets, Style};
 use super::stack::StackHandle;
-use super::wait::{Attempt, Operation};
+use super::wait::Attempt;
 use crate::info::AssocRepr;
 use crate::resolve::{Local, LocalAddresses};
 use crate::{AssocId, AssociationConfig, Message, Received, Result, SndInfo, Subscriptions};

@@ -5,7 +5,8 @@
 //! | `stack` | [`StackHandle`]: a running stack, and how it is started |
 //! | `shared` | the stacks that sockets of the process share by default |
 //! | `handle` | what the public socket types hold: a socket of a stack |
-//! | `wait` | operations that may have to wait, and those who wait |
+//! | `operation` | attempts made once, awaited, or waited for by a thread |
+//! | `wait` | what they wait for, and who waits |
 //! | `shard` | one engine with its sockets behind a lock, and the way out for its packets |
 //! | `driver` | the task of a shard: datagrams in, time, what callers left to send |
 //! | `clock` | the only reader of the clock |
@@ -22,6 +23,7 @@ mod clock;
 mod device;
 mod driver;
 mod handle;
+mod operation;
 mod shard;
 mod shared;
 mod sock;

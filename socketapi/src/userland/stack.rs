@@ -10,9 +10,9 @@ use sctp::{Stack, StackStats};
 
 use super::device::{Device, DeviceStats, UdpDevice, host_addresses};
 use super::driver;
+use super::operation::Operation;
 use super::shard::Shard;
 use super::sock::Sockets;
-use super::wait::Operation;
 use crate::{Error, Result, blocking};
 
 /// The UDP port of SCTP in UDP (RFC 6951 §5.1).
