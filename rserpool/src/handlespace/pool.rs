@@ -39,8 +39,8 @@ impl Refusal {
     pub fn cause(&self) -> Cause {
         match self {
             Self::UnsupportedPolicy(policy) => Cause::new(CauseCode::INVALID_VALUES, to_bytes(|w| policy.write(w))),
-            Self::InconsistentPolicy(pool) => Cause::inconsistent_policy(pool),
-            Self::InconsistentTransport(pool) => Cause::inconsistent_transport(pool),
+            Self::InconsistentPolicy(pool) => pool.inconsistent_policy(),
+            Self::InconsistentTransport(pool) => pool.inconsistent_transport(),
             Self::InconsistentUse => CauseCode::INCONSISTENT_DATA_CONTROL.into(),
             Self::NoRoom => CauseCode::LACK_OF_RESOURCES.into(),
         }

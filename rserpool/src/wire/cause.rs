@@ -3,12 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use sctp::tlv::{Reader, Writer, padded};
-
-use super::error::{DecodeError, Problem};
-use super::param::{ParamType, to_bytes};
-use super::policy::PolicyParam;
-use super::transport::Transport;
+use sctp::tlv::padded;
 
 /// What kind of error is reported.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -136,16 +131,6 @@ impl Cause {
         Self { code, info }
     }
 
-    /// The refusal of an element whose policy is not `pool`, its pool's (RFC 5354 §3.12.6).
-    pub fn inconsistent_policy(pool: &PolicyParam) -> Self {
-        Self::new(CauseCode::INCONSISTENT_POOLING_POLICY, to_bytes(|w| pool.write(w)))
-    }
-
-    /// The refusal of an element whose transport is not of the type of `pool`, its pool's (RFC 5354 §3.12.8).
-    pub fn inconsistent_transport(pool: &Transport) -> Self {
-        Self::new(CauseCode::INCONSISTENT_TRANSPORT_TYPE, to_bytes(|w| pool.write(w)))
-    }
-
     /// What kind of error it is.
     pub const fn code(&self) -> CauseCode {
         self.code
@@ -205,29 +190,6 @@ impl OperationError {
             self.rest.push(cause);
         }
     }
-
-    pub(crate) fn write(&self, w: &mut Writer<'_>) {
-        w.tlv(ParamType::OPERATION_ERROR.0, |w| {
-            for cause in self.causes() {
-                w.tlv(cause.code.0, |w| w.bytes(&cause.info));
-            }
-        });
-    }
-
-    pub(crate) fn read(value: &[u8], raw: &[u8]) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(value);
-        let mut error: Option<Self> = None;
-        while !reader.is_empty() {
-            let at = "error cause";
-            let cause = reader.tlv(at).map_err(|e| DecodeError::new(e.into(), raw))?;
-            let cause = Cause::new(CauseCode(cause.kind), Bytes::copy_from_slice(cause.value));
-            match &mut error {
-                None => error = Some(Self::new(cause)),
-                Some(error) => error.push(cause),
-            }
-        }
-        error.ok_or_else(|| DecodeError::new(Problem::Missing("error cause"), raw))
-    }
 }
 
 impl From<Cause> for OperationError {
@@ -251,12 +213,6 @@ impl fmt::Display for OperationError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn rfc5354_3_12_6_a_refused_policy_is_told_the_pools() {
-        let cause = Cause::inconsistent_policy(&PolicyParam::RoundRobin);
-        assert_eq!(cause.info()[..], [0, 8, 0, 8, 0, 0, 0, 1]);
-    }
 
     #[test]
     fn an_error_never_outgrows_a_message() {

@@ -11,6 +11,7 @@ pub mod asap;
 pub mod cause;
 pub mod element;
 pub mod error;
+mod operation_error;
 pub mod param;
 pub mod policy;
 pub mod transport;

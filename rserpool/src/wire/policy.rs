@@ -5,8 +5,9 @@ use std::fmt;
 use bytes::Bytes;
 use sctp::tlv::{ReadError, Reader, Tlv, Writer};
 
+use super::cause::{Cause, CauseCode};
 use super::error::DecodeError;
-use super::param::{ParamType, invalid};
+use super::param::{ParamType, invalid, to_bytes};
 
 /// The number of a policy (RFC 5356 §7.1).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -318,6 +319,11 @@ impl PolicyParam {
         }
     }
 
+    /// The cause that refuses an element of another policy than this, its pool's (RFC 5354 §3.12.6).
+    pub fn inconsistent_policy(&self) -> Cause {
+        Cause::new(CauseCode::INCONSISTENT_POOLING_POLICY, to_bytes(|w| self.write(w)))
+    }
+
     pub(crate) fn write(&self, w: &mut Writer<'_>) {
         w.tlv(ParamType::POLICY.0, |w| {
             w.u32(self.number().0);
@@ -343,5 +349,16 @@ impl PolicyParam {
         }
         let data = Bytes::copy_from_slice(reader.take_rest());
         Ok(Self::Other { number, data })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc5354_3_12_6_a_refused_policy_is_told_the_pools() {
+        let cause = PolicyParam::RoundRobin.inconsistent_policy();
+        assert_eq!(cause.info()[..], [0, 8, 0, 8, 0, 0, 0, 1]);
     }
 }

@@ -5,8 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use bytes::Bytes;
 use sctp::tlv::{Reader, Tlv, Writer};
 
+use super::cause::{Cause, CauseCode};
 use super::error::{DecodeError, Problem};
-use super::param::{ParamType, Reports, for_each_param, invalid};
+use super::param::{ParamType, Reports, for_each_param, invalid, to_bytes};
 use crate::net::SctpAddress;
 
 /// What travels over a transport (RFC 5354 §3.4).
@@ -157,6 +158,11 @@ impl Transport {
             Self::Sctp(sctp) => Some(sctp),
             _ => None,
         }
+    }
+
+    /// The cause that refuses an element with a transport of another type than this, its pool's (RFC 5354 §3.12.8).
+    pub fn inconsistent_transport(&self) -> Cause {
+        Cause::new(CauseCode::INCONSISTENT_TRANSPORT_TYPE, to_bytes(|w| self.write(w)))
     }
 
     pub(crate) fn write(&self, w: &mut Writer<'_>) {

@@ -100,7 +100,7 @@ fn rfc5352_3_6_a_lost_registrar_means_to_register_anew() {
 fn rfc5352_3_1_a_refused_registration_is_not_repeated_without_correction() {
     let mut bench = Bench::new();
     let (conn, _) = bench.find_registrar();
-    let cause = Cause::inconsistent_policy(&PolicyParam::Random);
+    let cause = PolicyParam::Random.inconsistent_policy();
     bench.answer(conn, pe(PE), Some(cause.clone()));
     let failed = ElementEvent::RegistrationFailed {
         reason: RegistrationFailure::Refused(Some(cause.into())),
