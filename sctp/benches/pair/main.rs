@@ -149,6 +149,8 @@ fn report(options: &Options) {
         "\ndcsctp as published prints every packet into a string; without that it took 19300 instructions a message,"
     );
     println!("and usrsctp 23100, when they were measured apart.\n");
+    let scale = scale::measure(options.instructions);
+    scale.describe();
 
     for (index, (name, _)) in IMPLEMENTATIONS.iter().enumerate() {
         println!("figure {name}_{MESSAGE_SIZE}B_ns {:.0} ns", nanoseconds[index]);
@@ -156,7 +158,7 @@ fn report(options: &Options) {
             println!("figure {name}_{MESSAGE_SIZE}B_instructions {count:.0} instructions");
         }
     }
-    scale::report(options.instructions);
+    scale.figures();
 }
 
 /// The median time of a message, for each implementation.

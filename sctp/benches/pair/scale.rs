@@ -48,33 +48,73 @@ pub(crate) fn small_messages(messages: u64) {
     world.transfer(client, server, 64, messages);
 }
 
-/// Measures and prints, readable first, then the figures.
-pub(crate) fn report(count_instructions: bool) {
-    let instructions = count_instructions
+/// What was measured.
+pub(crate) struct Scale {
+    small_instructions: Option<f64>,
+    large_mb: f64,
+    setup_close_us: f64,
+    setup_close_many_us: f64,
+    idle_bytes: f64,
+    packet_ns: f64,
+    packet_many_ns: f64,
+}
+
+/// Measures everything; instructions only if asked for.
+pub(crate) fn measure(count_instructions: bool) -> Scale {
+    let small_instructions = count_instructions
         .then(|| callgrind::instructions("engine_64B"))
         .flatten();
-    let large = large_messages();
+    let large_mb = large_messages();
+    let setup_close_us = World::new(1500).setup_close(2000);
     let mut world = World::new(1500);
-    let few = world.setup_close(2000);
-    let mut world = World::new(1500);
-    let bytes = world.idle_bytes();
-    let many = world.setup_close(2000);
-    let idle = world.packet_cost(MANY + 1);
-    let alone = World::new(1500).packet_cost(1);
-
-    println!("64 KiB messages, MTU 1400: {large:.0} MB in a second of one core, both ends");
-    println!("set-up and close: {few:.1} us, with {MANY} associations held {many:.1} us, both ends");
-    println!("an idle association: {bytes:.0} bytes an end, at 2048 streams");
-    println!("a packet: {alone:.0} ns, with {MANY} idle associations {idle:.0} ns, both ends\n");
-    if let Some(instructions) = instructions {
-        println!("figure engine_64B_instructions {instructions:.0} instructions");
+    let idle_bytes = world.idle_bytes();
+    Scale {
+        small_instructions,
+        large_mb,
+        setup_close_us,
+        setup_close_many_us: world.setup_close(2000),
+        idle_bytes,
+        packet_many_ns: world.packet_cost(MANY + 1),
+        packet_ns: World::new(1500).packet_cost(1),
     }
-    println!("figure engine_64KiB_mb_per_cpu_s {large:.0} MB/s");
-    println!("figure setup_close_us {few:.1} us");
-    println!("figure setup_close_100k_us {many:.1} us");
-    println!("figure idle_association_bytes {bytes:.0} bytes");
-    println!("figure idle_100k_ns_per_packet {idle:.0} ns");
-    println!("figure idle_0_ns_per_packet {alone:.0} ns");
+}
+
+impl Scale {
+    /// For people.
+    pub(crate) fn describe(&self) {
+        if let Some(count) = self.small_instructions {
+            println!("64-byte messages, bundled: {count:.0} instructions each");
+        }
+        println!(
+            "64 KiB messages, MTU 1400: {:.0} MB in a second of one core, both ends",
+            self.large_mb
+        );
+        println!(
+            "set-up and close: {:.1} us, with {MANY} associations held {:.1} us, both ends",
+            self.setup_close_us, self.setup_close_many_us
+        );
+        println!(
+            "an idle association: {:.0} bytes an end, at 2048 streams",
+            self.idle_bytes
+        );
+        println!(
+            "a packet: {:.0} ns, with {MANY} idle associations {:.0} ns, both ends\n",
+            self.packet_ns, self.packet_many_ns
+        );
+    }
+
+    /// For scripts.
+    pub(crate) fn figures(&self) {
+        if let Some(count) = self.small_instructions {
+            println!("figure engine_64B_instructions {count:.0} instructions");
+        }
+        println!("figure engine_64KiB_mb_per_cpu_s {:.0} MB/s", self.large_mb);
+        println!("figure setup_close_us {:.1} us", self.setup_close_us);
+        println!("figure setup_close_100k_us {:.1} us", self.setup_close_many_us);
+        println!("figure idle_association_bytes {:.0} bytes", self.idle_bytes);
+        println!("figure idle_100k_ns_per_packet {:.0} ns", self.packet_many_ns);
+        println!("figure idle_0_ns_per_packet {:.0} ns", self.packet_ns);
+    }
 }
 
 /// Megabytes of user data a second, the median of some rounds.
