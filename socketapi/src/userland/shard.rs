@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use sctp::{Instant, RxMeta, StackStats, Transmit};
@@ -15,6 +16,10 @@ use crate::{Error, Result};
 
 /// How many batches of packets a caller sends itself before it leaves the rest to the driver.
 const INLINE_BATCHES: usize = 4;
+
+/// Packets of a caller that follow those of another call sooner than this are left to the driver: what several calls
+/// cause then leaves together.
+const GATHER: Duration = Duration::from_micros(20);
 
 /// An engine, its sockets and its device.
 #[derive(Debug)]
@@ -36,6 +41,8 @@ struct Core {
     now: Instant,
     /// When the driver will look at the time by itself.
     armed: Option<Instant>,
+    /// When a caller last sent packets itself.
+    sent_inline: Instant,
     /// How many handles and sockets need the stack.
     users: usize,
     stopped: bool,
@@ -80,6 +87,7 @@ impl Shard {
             sockets,
             now: Instant::ZERO,
             armed: None,
+            sent_inline: Instant::ZERO,
             users: 1,
             stopped: false,
         };
@@ -105,9 +113,20 @@ impl Shard {
         let now = core.read(&self.clock);
         let outcome = command(&mut core.sockets, now);
         core.sockets.settle(now);
+        if now.saturating_since(core.sent_inline) < GATHER && core.sockets.stack.wants_transmit() {
+            let woken = core.sockets.take_woken();
+            drop(core);
+            drop(outbox);
+            self.alarm.ring();
+            wake(woken);
+            return Ok(outcome);
+        }
         let mut filled = false;
         if let Some(outbox) = outbox.as_deref_mut().filter(|outbox| outbox.waiting.is_none()) {
             filled = outbox.fill(&mut core.sockets, now, self.device.max_segments());
+        }
+        if filled {
+            core.sent_inline = now;
         }
         let early = core.is_due_before_armed();
         let woken = core.sockets.take_woken();
