@@ -4,6 +4,7 @@
 //! 9260: `handshake` §5.1, `collision` §5.2, `data_in` §6.2, `output` §6.1 and §6.10, `reachability` §8, `shutdown`
 //! §9. The mechanisms are in `path`, `cc`, `send` and `recv`.
 
+mod adopt;
 mod capabilities;
 mod collision;
 mod control_out;
@@ -18,6 +19,7 @@ mod shutdown;
 mod state;
 mod status;
 mod tell;
+mod user;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -25,14 +27,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::addr::{self, Scope};
+use crate::addr;
 use crate::config::AssociationConfig;
-use crate::error::{FailureReason, SendError, Violation};
-use crate::event::{Event, PathChange};
-use crate::message::{OutMessage, Received};
+use crate::error::{FailureReason, Violation};
+use crate::event::Event;
 use crate::path::{Path, PathId, PathSet, PathState};
 use crate::random::Random;
-use crate::recv::{Inbound, InboundConfig};
+use crate::recv::Inbound;
 use crate::send::Outbound;
 use crate::serial::{Tsn, VerificationTag};
 use crate::stats::AssociationStats;
@@ -49,6 +50,7 @@ pub(crate) use peer_init::{ParsedInit, PeerInit};
 pub use state::AssociationPhase;
 pub use status::{AssociationStatus, PathStatus};
 
+use adopt::{inbound_config, set_route};
 use control_out::{ControlOut, Farewell};
 use state::State;
 
@@ -262,68 +264,6 @@ impl Association {
         self.state = next;
     }
 
-    // What the user asks.
-
-    /// Queues a message (§11.1.5).
-    pub(crate) fn send(&mut self, now: Instant, message: OutMessage) -> Result<(), SendError> {
-        match self.phase() {
-            AssociationPhase::Closed => return Err(SendError::NoSuchAssociation),
-            AssociationPhase::CookieWait | AssociationPhase::CookieEchoed if self.shutdown_wanted() => {
-                return Err(SendError::ShuttingDown);
-            }
-            AssociationPhase::CookieWait | AssociationPhase::CookieEchoed | AssociationPhase::Established => {}
-            _ => return Err(SendError::ShuttingDown),
-        }
-        let wanted = message.destination.and_then(|address| self.paths.find(address));
-        let result = self.outbound.push(now, message, wanted);
-        match result {
-            Ok(()) => {
-                self.stats.messages_sent += 1;
-                for (_, path) in self.paths.iter_mut() {
-                    path.cc.on_occasion();
-                }
-            }
-            Err(SendError::WouldBlock) => self.sender_blocked = true,
-            Err(_) => {}
-        }
-        self.after_abandonment(now);
-        result
-    }
-
-    /// Takes the next received message (§11.1.6).
-    pub(crate) fn recv(&mut self) -> Option<Received> {
-        let received = self.inbound.recv();
-        if received.as_ref().is_some_and(|piece| piece.end_of_message) {
-            self.stats.messages_received += 1;
-        }
-        received
-    }
-
-    /// Taking messages opened the window far enough that the peer should know (§6.2).
-    pub(crate) const fn wants_window_update(&self) -> bool {
-        self.inbound.sack_wanted()
-    }
-
-    pub(crate) fn readable(&self) -> bool {
-        self.inbound.readable()
-    }
-
-    /// Makes a confirmed path the primary one; false if it is not confirmed.
-    pub(crate) fn set_primary(&mut self, id: PathId) -> bool {
-        let done = self.paths.set_primary(id);
-        if done {
-            self.path_event(id, PathChange::Primary);
-        }
-        done
-    }
-
-    /// Probes a path now (§11.1.11).
-    pub(crate) fn request_heartbeat(&mut self, id: PathId) {
-        if let Some(path) = self.paths.get_mut(id) {
-            path.request_probe();
-        }
-    }
-
     /// Ends the association at once (§9.1).
     pub(crate) fn abort(&mut self, causes: Bytes, reason: FailureReason) {
         // Before an INIT ACK came the peer has no association, and there is no tag to send.
@@ -406,103 +346,5 @@ impl Association {
             AssociationPhase::ShutdownSent | AssociationPhase::ShutdownAckSent => self.on_shutdown_timer(now),
             _ => {}
         }
-    }
-
-    /// Takes in what the peer told of itself: tag, window, streams, initial TSN and addresses.
-    fn adopt_peer(&mut self, now: Instant, peer: &PeerInit) {
-        self.peer_tag = peer.initiate_tag;
-        let inbound_streams = peer.outbound_streams.min(self.config.max_inbound_streams());
-        self.extensions = Extensions::offered(&self.config).and(peer.extensions);
-        let config = inbound_config(&self.config, self.extensions, inbound_streams);
-        self.inbound = Inbound::new(peer.initial_tsn, config);
-        let outbound_streams = self.config.outbound_streams().min(peer.inbound_streams);
-        let forward_tsn = self.extensions.contains(Extensions::FORWARD_TSN);
-        let failures = self.outbound.set_peer(peer.a_rwnd, outbound_streams, forward_tsn);
-        self.events.extend(failures.into_iter().map(Event::SendFailed));
-        self.tell_room();
-        self.add_peer_addresses(now, &peer.addresses);
-    }
-
-    /// Adds the peer's addresses that can be used from here. One that reaches less far than the address in use is
-    /// none of the peer's: it would be one of ours.
-    ///
-    /// The peer's UDP port is the same on all of them until its packets show otherwise (RFC 6951 §5.4): the one that
-    /// set-up has seen.
-    fn add_peer_addresses(&mut self, now: Instant, addresses: &[IpAddr]) {
-        let first = self.paths.get(PathId(0));
-        let scope = first.map_or(Scope::Global, |path| addr::scope(path.address));
-        let encap = first.and_then(|path| path.encap);
-        // Only who is on this host itself can have one of its addresses.
-        let here = first.is_some_and(|path| self.local.addresses.contains(&path.address));
-        for &address in addresses {
-            let ours = !here && self.local.addresses.contains(&address);
-            if addr::scope(address) >= scope.min(Scope::Private) && self.local.reaches(address) && !ours {
-                let mut path = Path::new(address, &self.config, now);
-                set_route(&mut path, &self.local, &self.config);
-                path.encap = encap;
-                self.paths.add(path);
-            }
-        }
-    }
-
-    /// Forgets the peer's addresses that are not in `keep`, while nothing is outstanding. Set-up goes on at `control`.
-    fn keep_paths(&mut self, keep: &[IpAddr], control: Option<IpAddr>) {
-        let renamed = self.paths.retain(keep);
-        self.outbound.rename_paths(&renamed);
-        self.control_path = control
-            .and_then(|address| self.paths.find(address))
-            .unwrap_or(PathId(0));
-        self.sack_path = self.control_path;
-    }
-
-    /// The path that carried the set-up is confirmed by it (§5.4); those that nobody vouches for are probed, one a
-    /// round trip (HB.Max.Burst).
-    fn confirm_paths(&mut self, now: Instant, confirmed: PathId, random: &mut Random) {
-        self.paths.confirm_setup_path(confirmed);
-        let mut unconfirmed = 0;
-        for (_, path) in self.paths.iter_mut() {
-            if path.state == PathState::Unconfirmed {
-                path.arm_first_probe(now, path.rto() * unconfirmed);
-                unconfirmed += 1;
-            } else {
-                path.arm_probe(now, random);
-            }
-        }
-    }
-
-    /// Enters ESTABLISHED.
-    fn establish(&mut self, now: Instant, confirmed: PathId, random: &mut Random) {
-        let shutdown_wanted = self.shutdown_wanted();
-        self.transition(State::Established);
-        self.error_count = 0;
-        self.confirm_paths(now, confirmed, random);
-        self.events.push_back(Event::CommunicationUp {
-            initiated_here: self.initiated_here,
-            outbound_streams: self.outbound.streams(),
-            inbound_streams: self.inbound.streams(),
-        });
-        if shutdown_wanted {
-            self.shutdown(now);
-        }
-    }
-}
-
-/// Where packets on a path leave from, and the UDP ports around them.
-fn set_route(path: &mut Path, local: &LocalSide, config: &AssociationConfig) {
-    path.local = local.source_for(path.address);
-    path.encap = local.encapsulation_port.map(|source| UdpPorts {
-        source,
-        destination: path.config.remote_encapsulation_port().unwrap_or(source),
-    });
-    path.reset_cc(config);
-}
-
-fn inbound_config(config: &AssociationConfig, extensions: Extensions, streams: u16) -> InboundConfig {
-    InboundConfig {
-        receive_buffer: config.receive_buffer(),
-        streams,
-        forward_tsn: extensions.contains(Extensions::FORWARD_TSN),
-        sack_delay: config.sack_delay(),
-        sack_frequency: config.sack_frequency(),
     }
 }

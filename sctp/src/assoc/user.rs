@@ -1,0 +1,70 @@
+//! What the user asks of an association (RFC 9260 §11.1).
+
+use super::{Association, AssociationPhase};
+use crate::error::SendError;
+use crate::event::PathChange;
+use crate::message::{OutMessage, Received};
+use crate::path::PathId;
+use crate::time::Instant;
+
+impl Association {
+    /// Queues a message (§11.1.5).
+    pub(crate) fn send(&mut self, now: Instant, message: OutMessage) -> Result<(), SendError> {
+        match self.phase() {
+            AssociationPhase::Closed => return Err(SendError::NoSuchAssociation),
+            AssociationPhase::CookieWait | AssociationPhase::CookieEchoed if self.shutdown_wanted() => {
+                return Err(SendError::ShuttingDown);
+            }
+            AssociationPhase::CookieWait | AssociationPhase::CookieEchoed | AssociationPhase::Established => {}
+            _ => return Err(SendError::ShuttingDown),
+        }
+        let wanted = message.destination.and_then(|address| self.paths.find(address));
+        let result = self.outbound.push(now, message, wanted);
+        match result {
+            Ok(()) => {
+                self.stats.messages_sent += 1;
+                for (_, path) in self.paths.iter_mut() {
+                    path.cc.on_occasion();
+                }
+            }
+            Err(SendError::WouldBlock) => self.sender_blocked = true,
+            Err(_) => {}
+        }
+        self.after_abandonment(now);
+        result
+    }
+
+    /// Takes the next received message (§11.1.6).
+    pub(crate) fn recv(&mut self) -> Option<Received> {
+        let received = self.inbound.recv();
+        if received.as_ref().is_some_and(|piece| piece.end_of_message) {
+            self.stats.messages_received += 1;
+        }
+        received
+    }
+
+    /// Taking messages opened the window far enough that the peer should know (§6.2).
+    pub(crate) const fn wants_window_update(&self) -> bool {
+        self.inbound.sack_wanted()
+    }
+
+    pub(crate) fn readable(&self) -> bool {
+        self.inbound.readable()
+    }
+
+    /// Makes a confirmed path the primary one; false if it is not confirmed.
+    pub(crate) fn set_primary(&mut self, id: PathId) -> bool {
+        let done = self.paths.set_primary(id);
+        if done {
+            self.path_event(id, PathChange::Primary);
+        }
+        done
+    }
+
+    /// Probes a path now (§11.1.11).
+    pub(crate) fn request_heartbeat(&mut self, id: PathId) {
+        if let Some(path) = self.paths.get_mut(id) {
+            path.request_probe();
+        }
+    }
+}
