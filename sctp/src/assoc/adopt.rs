@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use super::checksum::common_extensions;
 use super::state::State;
 use super::{Association, Extensions, LocalSide, PeerInit};
 use crate::addr::{self, Scope};
@@ -19,7 +20,7 @@ impl Association {
     pub(super) fn adopt_peer(&mut self, now: Instant, peer: &PeerInit) {
         self.peer_tag = peer.initiate_tag;
         let inbound_streams = peer.outbound_streams.min(self.config.max_inbound_streams());
-        self.extensions = Extensions::offered(&self.config).and(peer.extensions);
+        self.extensions = common_extensions(&self.config, peer);
         let config = inbound_config(&self.config, self.extensions, inbound_streams);
         self.inbound = Inbound::new(peer.initial_tsn, config);
         let outbound_streams = self.config.outbound_streams().min(peer.inbound_streams);

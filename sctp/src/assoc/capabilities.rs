@@ -14,6 +14,9 @@ impl Extensions {
     /// Partial reliability (RFC 3758).
     pub(crate) const FORWARD_TSN: Self = Self(1);
 
+    /// Packets without a checksum (RFC 9653). It has no chunk: a parameter of its own names the method.
+    pub(crate) const ZERO_CHECKSUM: Self = Self(32);
+
     /// Each extension with the chunk type by which the Supported Extensions parameter names it.
     const BY_CHUNK: [(Self, ChunkType); 1] = [(Self::FORWARD_TSN, ChunkType::FORWARD_TSN)];
 

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::capabilities::Extensions;
+use super::checksum::common_extensions;
 use super::cookie::{StateCookie, TieTags};
 use super::handshake::causes;
 use super::peer_init::PeerInit;
@@ -204,7 +205,7 @@ impl Association {
         self.error_count = 0;
         self.control.clear();
         let streams = cookie.peer.outbound_streams.min(self.config.max_inbound_streams());
-        self.extensions = Extensions::offered(&self.config).and(cookie.peer.extensions);
+        self.extensions = common_extensions(&self.config, &cookie.peer);
         let forward_tsn = self.extensions.contains(Extensions::FORWARD_TSN);
         if self.inbound.restart(cookie.peer.initial_tsn, streams, forward_tsn) {
             self.events.push_back(Event::PartialDeliveryAborted);
@@ -269,6 +270,7 @@ mod tests {
                 inbound_streams: 1,
                 initial_tsn: Tsn(6),
                 extensions: Extensions::NONE,
+                zero_checksum: None,
                 addresses: addresses.iter().map(|text| ip(text)).collect(),
             },
         }

@@ -196,6 +196,7 @@ mod tests {
                 inbound_streams: 15,
                 initial_tsn: Tsn(16),
                 extensions: Extensions::FORWARD_TSN,
+                zero_checksum: None,
                 addresses: vec!["10.0.0.2".parse().unwrap(), "::1".parse().unwrap()],
             },
         }

@@ -113,7 +113,7 @@ impl Association {
             _ => 0,
         };
         wire::write_init(buf, ChunkType::INIT, &self.own_init(), |w| {
-            write_own_params(w, &self.local, Extensions::offered(&self.config), to);
+            write_own_params(w, &self.local, &self.config, to);
             if preservative > 0 {
                 Param::CookiePreservative(preservative).write(w);
             }
@@ -311,11 +311,14 @@ pub(crate) fn own_init(config: &AssociationConfig, identity: Identity) -> InitFi
 
 /// The parameters that an own INIT and INIT ACK have in common: the addresses that the peer may use (§5.1.2), and the
 /// extensions that are offered.
-pub(crate) fn write_own_params(w: &mut Writer<'_>, local: &LocalSide, offered: Extensions, peer: IpAddr) {
+pub(crate) fn write_own_params(w: &mut Writer<'_>, local: &LocalSide, config: &AssociationConfig, peer: IpAddr) {
     for address in local.listed_to(peer) {
         Param::address(address).write(w);
     }
-    offered.write_params(w);
+    Extensions::offered(config).write_params(w);
+    if let Some(method) = config.zero_checksum() {
+        Param::ZeroChecksumAcceptable(method).write(w);
+    }
 }
 
 /// The error causes that `write` writes, for an ABORT or ERROR chunk.

@@ -6,6 +6,7 @@
 
 mod adopt;
 mod capabilities;
+mod checksum;
 mod collision;
 mod control_out;
 mod cookie;
@@ -202,8 +203,8 @@ impl Association {
         &self.local
     }
 
-    pub(crate) fn config(&self) -> &AssociationConfig {
-        &self.config
+    pub(crate) fn config(&self) -> Arc<AssociationConfig> {
+        Arc::clone(&self.config)
     }
 
     /// The UDP ports that a packet from `address` would bear.

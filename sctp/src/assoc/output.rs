@@ -78,7 +78,7 @@ impl Association {
             }
             Farewell::ShutdownComplete(_) => wire::write_shutdown_complete(buf, false),
         }
-        wire::finish_packet(buf, start);
+        self.finish_packet(buf, start);
         Some(path)
     }
 
@@ -91,7 +91,7 @@ impl Association {
         let to = self.paths.get(id)?.address;
         let start = wire::begin_packet(buf, &self.header(VerificationTag::ZERO));
         self.write_init(buf, to);
-        wire::finish_packet(buf, start);
+        self.finish_packet(buf, start);
         self.touch(id, now);
         Some(id)
     }
@@ -119,7 +119,7 @@ impl Association {
         info.write(&mut Writer::new(&mut bytes));
         let start = wire::begin_packet(buf, &header);
         wire::write_heartbeat(buf, &bytes);
-        wire::finish_packet(buf, start);
+        self.finish_packet(buf, start);
         Some(id)
     }
 
@@ -143,7 +143,7 @@ impl Association {
         if self.reply_path(id) == id && !self.phase().is_setup() {
             self.write_errors(buf, limit);
         }
-        wire::finish_packet(buf, start);
+        self.finish_packet(buf, start);
     }
 
     /// Control chunks, a SACK, and DATA; then as many more packets with DATA to the same path as may follow.
@@ -188,7 +188,7 @@ impl Association {
             buf.truncate(start);
             return None;
         }
-        wire::finish_packet(buf, start);
+        self.finish_packet(buf, start);
         let segment_size = buf.len() - start;
 
         // Further packets must be as long, but for the last one.
@@ -209,7 +209,7 @@ impl Association {
                 buf.truncate(start);
                 break;
             }
-            wire::finish_packet(buf, start);
+            self.finish_packet(buf, start);
             segments += 1;
         }
         self.transmit(id, buf.len(), segment_size)

@@ -8,7 +8,7 @@ use crate::error::Violation;
 use crate::path::PathSet;
 use crate::serial::{Tsn, VerificationTag};
 use crate::tlv::{Reader, Writer};
-use crate::wire::{Init, Param};
+use crate::wire::{ErrorDetectionMethod, Init, Param};
 
 /// The peer's side of an association, as it announced it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub(crate) struct PeerInit {
     pub(crate) initial_tsn: Tsn,
     /// The extensions that it supports.
     pub(crate) extensions: Extensions,
+    /// How it lets packets without a checksum be guarded, if it takes them (RFC 9653).
+    pub(crate) zero_checksum: Option<ErrorDetectionMethod>,
     /// Addresses that it listed, usable ones only. The packet's source address belongs to the peer as well (§5.1.2).
     pub(crate) addresses: Vec<IpAddr>,
 }
@@ -74,6 +76,7 @@ impl PeerInit {
                 inbound_streams: fixed.inbound_streams,
                 initial_tsn: fixed.initial_tsn,
                 extensions: Extensions::NONE,
+                zero_checksum: None,
                 addresses: Vec::new(),
             },
             cookie: None,
@@ -107,11 +110,15 @@ impl PeerInit {
                 }
                 Param::SupportedExtensions(listed) => parsed.peer.extensions.insert_listed(listed),
                 Param::ForwardTsnSupported => parsed.peer.extensions.insert(Extensions::FORWARD_TSN),
+                // RFC 9653 §4: there should be but one.
+                Param::ZeroChecksumAcceptable(method) => {
+                    parsed.peer.extensions.insert(Extensions::ZERO_CHECKSUM);
+                    parsed.peer.zero_checksum.get_or_insert(method);
+                }
                 // Our own addresses are of both families wherever the host has both; ECN is reserved (§3.3.2 note 2);
                 // what the peer did not recognize we can do without.
                 Param::SupportedAddressTypes(_)
                 | Param::EcnCapable
-                | Param::ZeroChecksumAcceptable(_)
                 | Param::Random(_)
                 | Param::ChunkList(_)
                 | Param::HmacAlgorithms(_)
@@ -137,6 +144,9 @@ impl PeerInit {
         w.u16(self.inbound_streams);
         w.u32(self.initial_tsn.0);
         w.u16(self.extensions.bits());
+        if let Some(method) = self.zero_checksum {
+            w.u32(method.0);
+        }
         w.u16(u16::try_from(self.addresses.len()).unwrap_or(u16::MAX));
         for &address in &self.addresses {
             write_address(w, address);
@@ -152,8 +162,12 @@ impl PeerInit {
             inbound_streams: r.u16("streams").ok()?,
             initial_tsn: Tsn(r.u32("TSN").ok()?),
             extensions: Extensions::from_bits(r.u16("extensions").ok()?),
+            zero_checksum: None,
             addresses: Vec::new(),
         };
+        if peer.extensions.contains(Extensions::ZERO_CHECKSUM) {
+            peer.zero_checksum = Some(ErrorDetectionMethod(r.u32("error detection method").ok()?));
+        }
         for _ in 0..r.u16("addresses").ok()? {
             peer.addresses.push(read_address(r)?);
         }
@@ -266,6 +280,8 @@ mod tests {
     fn a_peer_is_read_back_from_a_cookie() {
         let bytes = init(good(), |w| {
             Param::ForwardTsnSupported.write(w);
+            Param::ZeroChecksumAcceptable(ErrorDetectionMethod::DTLS).write(w);
+            Param::ZeroChecksumAcceptable(ErrorDetectionMethod(7)).write(w);
             for text in ["10.0.0.1", "fd00::1", "224.0.0.1", "10.0.0.1"] {
                 Param::address(text.parse().unwrap()).write(w);
             }
@@ -277,7 +293,12 @@ mod tests {
             2,
             "neither the multicast address nor the repeated one"
         );
-        assert_eq!(peer.extensions, Extensions::FORWARD_TSN);
+        assert!(peer.extensions.contains(Extensions::FORWARD_TSN));
+        assert_eq!(
+            peer.zero_checksum,
+            Some(ErrorDetectionMethod::DTLS),
+            "the first one counts"
+        );
         let mut buf = Vec::new();
         peer.write(&mut Writer::new(&mut buf));
         assert_eq!(PeerInit::read(&mut Reader::new(&buf)), Some(peer));

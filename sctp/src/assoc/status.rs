@@ -52,6 +52,8 @@ pub struct AssociationStatus {
     pub inbound_streams: u16,
     /// Whether both sides support partial reliability (RFC 3758 §4.2): if not, every message is sent reliably.
     pub partial_reliability: bool,
+    /// Whether packets leave without a checksum (RFC 9653): both sides named the same method.
+    pub zero_checksum: bool,
     /// What is left of the peer's receive window, in bytes.
     pub peer_rwnd: usize,
     /// Messages queued or not fully acknowledged.
@@ -90,6 +92,7 @@ impl Association {
             outbound_streams: self.outbound.streams(),
             inbound_streams: self.inbound.streams(),
             partial_reliability: self.extensions.contains(Extensions::FORWARD_TSN),
+            zero_checksum: self.sends_zero_checksum(),
             peer_rwnd: self.outbound.peer_rwnd(),
             unacknowledged_messages: self.outbound.messages(),
             buffered_bytes: self.outbound.buffered(),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{PathConfig, check};
 use crate::error::ConfigError;
+use crate::wire::ErrorDetectionMethod;
 
 /// How the congestion window of a path grows and shrinks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -34,6 +35,7 @@ pub struct AssociationConfig {
     receive_buffer: u32,
     send_buffer: u32,
     partial_reliability: bool,
+    zero_checksum: Option<ErrorDetectionMethod>,
     path: PathConfig,
 }
 
@@ -56,6 +58,7 @@ impl Default for AssociationConfig {
             receive_buffer: 1 << 20,
             send_buffer: 1 << 20,
             partial_reliability: true,
+            zero_checksum: None,
             path: PathConfig::default(),
         }
     }
@@ -213,6 +216,19 @@ impl AssociationConfig {
     /// its [`Reliability`](crate::Reliability), and the peer cannot skip messages either.
     pub const fn set_partial_reliability(&mut self, offered: bool) {
         self.partial_reliability = offered;
+    }
+
+    /// How what carries the packets guards them, so that they may go without a CRC32c (RFC 9653).
+    pub const fn zero_checksum(&self) -> Option<ErrorDetectionMethod> {
+        self.zero_checksum
+    }
+
+    /// Sets how what carries the packets guards them (RFC 9653 §5.1): the method is announced to the peer, whose packets
+    /// then may come with a checksum of zero; if the peer announces the same one, packets leave with zero. Only who
+    /// knows that every packet of the association goes over such a carrier ([`ErrorDetectionMethod::DTLS`]: inside of
+    /// DTLS) may set it: what is damaged on the way is not found otherwise. `None`, the default, uses the CRC32c.
+    pub const fn set_zero_checksum(&mut self, method: Option<ErrorDetectionMethod>) {
+        self.zero_checksum = method;
     }
 
     /// What new paths start with.

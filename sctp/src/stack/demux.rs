@@ -15,7 +15,7 @@ impl Stack {
     /// Finds out whose packet it is, and has it processed there.
     pub(super) fn demultiplex(&mut self, now: Instant, meta: &RxMeta, datagram: &Bytes) {
         let rule = match meta.checksum {
-            ChecksumState::Unverified => ChecksumRule::Verify,
+            ChecksumState::Unverified => ChecksumRule::AcceptZero,
             ChecksumState::Verified => ChecksumRule::AcceptUnchecked,
         };
         let packet = match Packet::parse(datagram, rule) {
@@ -34,6 +34,14 @@ impl Stack {
             return;
         };
         let tag = packet.header.verification_tag;
+        if rule == ChecksumRule::AcceptZero
+            && packet.has_zero_checksum()
+            && !self.takes_zero_checksum(&packet, &first)
+            && packet.verify_checksum().is_err()
+        {
+            self.stats.checksum_errors += 1;
+            return;
+        }
         if tag == VerificationTag::ZERO || first.kind == ChunkType::INIT {
             self.on_init_packet(now, meta, &packet, &first);
         } else if first.kind == ChunkType::COOKIE_ECHO {
@@ -43,6 +51,14 @@ impl Stack {
         } else if !self.on_reflected_tag(meta, &packet, &first) {
             self.on_out_of_the_blue(now, meta, &packet);
         }
+    }
+
+    /// Whether a packet with a checksum of zero is of an association that takes it as it is (RFC 9653 §5.3).
+    fn takes_zero_checksum(&self, packet: &Packet<'_>, first: &RawChunk<'_>) -> bool {
+        let checked = matches!(first.kind, ChunkType::INIT | ChunkType::COOKIE_ECHO);
+        let owner = self.owner(packet).filter(|_| !checked);
+        let slot = owner.and_then(|id| self.table.get(id));
+        slot.is_some_and(|slot| slot.assoc.takes_zero_checksum())
     }
 
     /// The association whose own tag and ports the packet bears.

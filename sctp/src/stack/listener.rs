@@ -7,9 +7,10 @@ use bytes::Bytes;
 
 use super::{AssocId, EndpointId, Stack};
 use crate::assoc::{
-    Association, AssociationPhase, CookieAction, Extensions, Identity, InitReply, LocalSide, PacketIn, ParsedInit,
-    PeerInit, StateCookie, TieTags, bounded, causes, own_init, refusal_causes, write_own_params,
+    Association, AssociationPhase, CookieAction, Identity, InitReply, LocalSide, PacketIn, ParsedInit, PeerInit,
+    StateCookie, TieTags, bounded, causes, own_init, refusal_causes, write_own_params,
 };
+use crate::config::AssociationConfig;
 use crate::error::Violation;
 use crate::serial::Tsn;
 use crate::time::Instant;
@@ -90,10 +91,10 @@ impl Stack {
             local_tag: self.table.fresh_tag(&mut self.random),
             local_initial_tsn: Tsn(self.random.u32()),
         };
-        let own = own_init(&listener.association, identity);
-        let offered = Extensions::offered(&listener.association);
+        let config = Arc::clone(&listener.association);
+        let own = own_init(&config, identity);
         let local = listener.local_side(self.config.encapsulation_port());
-        self.answer_init(now, meta, packet, parsed, &own, offered, &local, TieTags::default());
+        self.answer_init(now, meta, packet, parsed, &own, &config, &local, TieTags::default());
     }
 
     /// §5.2.1, §5.2.2.
@@ -109,8 +110,8 @@ impl Stack {
         let Some(slot) = self.table.get_mut(id) else { return };
         match slot.assoc.on_init(&parsed.peer, meta.src, fresh_tag, &mut self.random) {
             InitReply::Answer { identity, tie_tags, to } => {
-                let own = own_init(slot.assoc.config(), identity);
-                let offered = Extensions::offered(slot.assoc.config());
+                let config = slot.assoc.config();
+                let own = own_init(&config, identity);
                 let local = slot.assoc.local().clone();
                 let meta = RxMeta {
                     src: to,
@@ -121,7 +122,7 @@ impl Stack {
                         .or(meta.encap),
                     ..*meta
                 };
-                self.answer_init(now, &meta, packet, parsed, &own, offered, &local, tie_tags);
+                self.answer_init(now, &meta, packet, parsed, &own, &config, &local, tie_tags);
             }
             InitReply::NewAddresses(new) => {
                 let causes = causes(|w| wire::write_restart_with_new_addresses(w, new));
@@ -141,7 +142,7 @@ impl Stack {
         packet: &Packet<'_>,
         parsed: &ParsedInit<'_>,
         own: &InitFixed,
-        offered: Extensions,
+        config: &AssociationConfig,
         local: &LocalSide,
         tie_tags: TieTags,
     ) {
@@ -174,13 +175,18 @@ impl Stack {
         let start = wire::begin_packet(&mut buf, &header);
         wire::write_init(&mut buf, ChunkType::INIT_ACK, own, |w| {
             Param::StateCookie(&sealed).write(w);
-            write_own_params(w, local, offered, meta.src);
+            write_own_params(w, local, config, meta.src);
             // §3.2.2: what must be reported comes back.
             for raw in bounded(parsed.unrecognized.iter().copied()) {
                 Param::UnrecognizedParameter(raw).write(w);
             }
         });
-        wire::finish_packet(&mut buf, start);
+        // RFC 9653 §5.2: the INIT has said whether the peer takes it.
+        if config.zero_checksum().is_some() && config.zero_checksum() == parsed.peer.zero_checksum {
+            wire::finish_packet_zero_checksum(&mut buf, start);
+        } else {
+            wire::finish_packet(&mut buf, start);
+        }
         self.stats.inits_answered += 1;
         self.reply(meta, buf);
     }

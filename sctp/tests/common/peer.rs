@@ -81,6 +81,8 @@ pub(crate) struct Answer {
     pub(crate) header: CommonHeader,
     pub(crate) chunks: Vec<ChunkBytes>,
     pub(crate) size: usize,
+    /// Its checksum is zero in place of the CRC32c (RFC 9653).
+    pub(crate) unchecked: bool,
 }
 
 impl Answer {
@@ -111,8 +113,16 @@ impl Answer {
 /// Takes a packet apart, which must be well-formed to its end.
 #[track_caller]
 pub(crate) fn parse(at: Instant, packet: &Packet) -> Answer {
+    let answer = parse_unchecked(at, packet);
+    assert!(!answer.unchecked, "no checksum: {answer:?}");
+    answer
+}
+
+/// The same for a packet that may have no checksum.
+#[track_caller]
+pub(crate) fn parse_unchecked(at: Instant, packet: &Packet) -> Answer {
     let sctp = packet.sctp().expect("an SCTP packet");
-    let parsed = sctp::wire::Packet::parse(sctp, ChecksumRule::Verify).expect("a well-formed packet");
+    let parsed = sctp::wire::Packet::parse(sctp, ChecksumRule::AcceptZero).expect("a well-formed packet");
     parsed.check_bundling().expect("chunks that stand alone do");
     let chunk = |chunk: Result<sctp::wire::RawChunk<'_>, _>| {
         let chunk = chunk.expect("a well-formed chunk");
@@ -130,6 +140,7 @@ pub(crate) fn parse(at: Instant, packet: &Packet) -> Answer {
         header: parsed.header,
         chunks: parsed.chunks().map(chunk).collect(),
         size: packet.size(),
+        unchecked: parsed.verify_checksum().is_err(),
     }
 }
 
@@ -190,6 +201,8 @@ pub(crate) struct Peer {
     pub(crate) z_tsn: Tsn,
     /// The parameters of the peer's INIT or INIT ACK.
     pub(crate) fixed: InitFixed,
+    /// Z's packets may have no checksum.
+    pub(crate) takes_unchecked: bool,
     /// How the peer's packets travel.
     pub(crate) transport: Transport,
     /// What Z's user was told.
@@ -226,6 +239,7 @@ impl Peer {
             addresses: Vec::new(),
             association: setup.association,
         };
+        let takes_unchecked = config.association.zero_checksum().is_some();
         let stack = world.stack(z);
         let endpoint = stack.bind(config).unwrap();
         if setup.listens {
@@ -250,6 +264,7 @@ impl Peer {
             tsn: fixed.initial_tsn,
             z_tsn: Tsn(0),
             fixed,
+            takes_unchecked,
             transport: Transport::Sctp,
             log: Vec::new(),
         }
@@ -324,6 +339,7 @@ impl Peer {
             self.log.push(event);
         }
         let received = self.world.received(self.host);
+        let parse = if self.takes_unchecked { parse_unchecked } else { parse };
         received.iter().map(|(at, packet)| parse(*at, packet)).collect()
     }
 
