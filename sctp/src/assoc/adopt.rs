@@ -37,7 +37,7 @@ impl Association {
     /// The peer's UDP port is the same on all of them until its packets show otherwise (RFC 6951 §5.4): the one that
     /// set-up has seen.
     pub(super) fn add_peer_addresses(&mut self, now: Instant, addresses: &[IpAddr]) {
-        let first = self.paths.get(PathId(0));
+        let first = self.paths.get(self.paths.first());
         let scope = first.map_or(Scope::Global, |path| addr::scope(path.address));
         let encap = first.and_then(|path| path.encap);
         // Only who is on this host itself can have one of its addresses.
@@ -53,14 +53,39 @@ impl Association {
         }
     }
 
-    /// Forgets the peer's addresses that are not in `keep`, while nothing is outstanding. Set-up goes on at `control`.
+    /// Forgets the peer's addresses that are not in `keep`, unless none is. Set-up goes on at `control`.
     pub(super) fn keep_paths(&mut self, keep: &[IpAddr], control: Option<IpAddr>) {
-        let renamed = self.paths.retain(keep);
-        self.outbound.rename_paths(&renamed);
+        let named = |(_, path): &(PathId, &Path)| keep.contains(&path.address);
+        if self.paths.iter().any(|entry| named(&entry)) {
+            let others: Vec<PathId> = self
+                .paths
+                .iter()
+                .filter(|entry| !named(entry))
+                .map(|(id, _)| id)
+                .collect();
+            for id in others {
+                self.remove_path(id);
+            }
+        }
         self.control_path = control
             .and_then(|address| self.paths.find(address))
-            .unwrap_or(PathId(0));
+            .unwrap_or_else(|| self.paths.first());
         self.sack_path = self.control_path;
+    }
+
+    /// Forgets one of the peer's addresses, unless it is the last one. What is in flight there is sent again elsewhere;
+    /// what was bound to it goes wherever it can.
+    pub(super) fn remove_path(&mut self, id: PathId) -> Option<Path> {
+        let path = self.paths.remove(id)?;
+        let to = self.paths.for_new_data(None);
+        self.outbound.leave_path(id, to);
+        self.control.leave_path(id, to);
+        for holder in [&mut self.control_path, &mut self.sack_path] {
+            if *holder == id {
+                *holder = to;
+            }
+        }
+        Some(path)
     }
 
     /// The path that carried the set-up is confirmed by it (§5.4); those that nobody vouches for are probed, one a

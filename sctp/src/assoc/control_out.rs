@@ -88,6 +88,14 @@ impl ControlOut {
         self.heartbeat_acks.pop_front().map(|(_, info)| info)
     }
 
+    /// The path `gone` is no more. Answers to what came from there are not wanted any more; a COOKIE ACK is, on `to`.
+    pub(crate) fn leave_path(&mut self, gone: PathId, to: PathId) {
+        self.heartbeat_acks.retain(|(path, _)| *path != gone);
+        if let Some(path) = self.cookie_ack.as_mut().filter(|path| **path == gone) {
+            *path = to;
+        }
+    }
+
     /// Whether a chunk for a packet that is not bound to a path waits.
     pub(crate) fn has_chunks(&self) -> bool {
         self.cookie_echo || self.cookie_ack.is_some() || self.shutdown || self.shutdown_ack || !self.errors.is_empty()

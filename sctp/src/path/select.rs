@@ -6,7 +6,11 @@ impl PathSet {
     /// The path for new data: the user's choice or the primary one while it works, else an alternate (§6.4, §8.2).
     pub(crate) fn for_new_data(&self, wanted: Option<PathId>) -> PathId {
         let first = wanted.unwrap_or_else(|| self.primary());
-        if self.len() == 1 || self.get(first).is_some_and(Path::is_active) {
+        // Of one path there is nothing to choose; it may have any name.
+        if self.len() == 1 {
+            return self.primary();
+        }
+        if self.get(first).is_some_and(Path::is_active) {
             return first;
         }
         self.best(|id| id != first).unwrap_or(first)
@@ -16,9 +20,9 @@ impl PathSet {
     /// one (§6.4.1).
     pub(crate) fn for_retransmission(&self, last: PathId) -> PathId {
         if self.len() == 1 {
-            return last;
+            return self.primary();
         }
-        self.best(|id| id != last).unwrap_or(last)
+        self.best(|id| id != last).unwrap_or_else(|| self.primary())
     }
 
     /// The confirmed path among `eligible` that promises most: active ones first, then those with the fewest errors,

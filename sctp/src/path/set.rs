@@ -7,9 +7,14 @@ use crate::Instant;
 use crate::time::earliest;
 
 /// All destination addresses of a peer. There is at least one, and one is the primary.
+///
+/// A path keeps its name for life. The name of one that was removed is given to the next one that is added: whoever
+/// holds names forgets them when a path goes.
 #[derive(Debug)]
 pub(crate) struct PathSet {
-    paths: Vec<Path>,
+    /// By name; `None` where a path was removed.
+    paths: Vec<Option<Path>>,
+    live: usize,
     primary: PathId,
     /// The user chose the primary path.
     chosen: bool,
@@ -23,7 +28,8 @@ impl PathSet {
     /// A set whose first path is the primary one.
     pub(crate) fn new(first: Path) -> Self {
         Self {
-            paths: vec![first],
+            paths: vec![Some(first)],
+            live: 1,
             primary: PathId(0),
             chosen: false,
         }
@@ -31,40 +37,76 @@ impl PathSet {
 
     /// Adds a path unless its address is there already or the set is full.
     pub(crate) fn add(&mut self, path: Path) -> Option<PathId> {
-        if self.paths.len() >= Self::MAX_PATHS || self.find(path.address).is_some() {
+        if self.is_full() || self.find(path.address).is_some() {
             return None;
         }
-        let id = PathId(u8::try_from(self.paths.len()).ok()?);
-        self.paths.push(path);
+        let free = self.paths.iter().position(Option::is_none);
+        let index = free.unwrap_or(self.paths.len());
+        let id = PathId(u8::try_from(index).ok()?);
+        match self.paths.get_mut(index) {
+            Some(place) => *place = Some(path),
+            None => self.paths.push(Some(path)),
+        }
+        self.live += 1;
         Some(id)
+    }
+
+    /// Whether no path can be added.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.live >= Self::MAX_PATHS
+    }
+
+    /// Takes a path out, unless it is the last one. If it was the primary one, the best of the others is.
+    pub(crate) fn remove(&mut self, id: PathId) -> Option<Path> {
+        if self.live == 1 {
+            return None;
+        }
+        let path = self.paths.get_mut(id.index())?.take()?;
+        self.live -= 1;
+        if self.primary == id {
+            let first = self.first();
+            (self.primary, self.chosen) = (first, false);
+            self.primary = self.for_new_data(None);
+        }
+        Some(path)
+    }
+
+    /// The path that is there longest, as far as names tell.
+    pub(crate) fn first(&self) -> PathId {
+        self.ids().next().unwrap_or(PathId(0))
     }
 
     pub(crate) fn find(&self, address: IpAddr) -> Option<PathId> {
         self.iter().find(|(_, path)| path.address == address).map(|(id, _)| id)
     }
 
+    #[inline]
     pub(crate) fn get(&self, id: PathId) -> Option<&Path> {
-        self.paths.get(id.index())
+        self.paths.get(id.index())?.as_ref()
     }
 
+    #[inline]
     pub(crate) fn get_mut(&mut self, id: PathId) -> Option<&mut Path> {
-        self.paths.get_mut(id.index())
+        self.paths.get_mut(id.index())?.as_mut()
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.paths.len()
+    pub(crate) const fn len(&self) -> usize {
+        self.live
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (PathId, &Path)> {
-        self.ids().zip(&self.paths)
+        let places = (0..=u8::MAX).map(PathId).zip(&self.paths);
+        places.filter_map(|(id, path)| Some((id, path.as_ref()?)))
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (PathId, &mut Path)> {
-        self.ids().zip(&mut self.paths)
+        let places = (0..=u8::MAX).map(PathId).zip(&mut self.paths);
+        places.filter_map(|(id, path)| Some((id, path.as_mut()?)))
     }
 
     pub(crate) fn ids(&self) -> impl Iterator<Item = PathId> + use<> {
-        (0..=u8::MAX).map(PathId).take(self.paths.len())
+        let live = self.iter().fold(0u64, |live, (id, _)| live | 1 << id.0.min(63));
+        (0..64).filter(move |bit| live >> bit & 1 == 1).map(PathId)
     }
 
     pub(crate) fn primary(&self) -> PathId {
@@ -93,37 +135,63 @@ impl PathSet {
         }
     }
 
-    /// Forgets the paths whose addresses are not in `keep`, unless none is. Returns the new name of each path that was
-    /// there, by its old one.
-    pub(crate) fn retain(&mut self, keep: &[IpAddr]) -> Vec<Option<PathId>> {
-        let stays = |path: &Path| keep.contains(&path.address);
-        if !self.paths.iter().any(stays) {
-            return self.ids().map(Some).collect();
-        }
-        let mut next = 0;
-        let renamed: Vec<Option<PathId>> = self
-            .paths
-            .iter()
-            .map(|path| {
-                let id = PathId(next);
-                next += u8::from(stays(path));
-                stays(path).then_some(id)
-            })
-            .collect();
-        self.paths.retain(stays);
-        match renamed.get(self.primary.index()).copied().flatten() {
-            Some(id) => self.primary = id,
-            None => (self.primary, self.chosen) = (PathId(0), false),
-        }
-        renamed
-    }
-
     /// The largest packet that every path carries: fragments must fit whichever way they are sent again (§6.9).
     pub(crate) fn smallest_max_packet(&self) -> usize {
-        self.paths.iter().map(Path::max_packet).min().unwrap_or(0)
+        self.iter().map(|(_, path)| path.max_packet()).min().unwrap_or(0)
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.paths.iter().map(Path::poll_timeout).fold(None, earliest)
+        self.iter().map(|(_, path)| path.poll_timeout()).fold(None, earliest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::AssociationConfig;
+
+    fn path(n: u8, state: PathState) -> Path {
+        let address = IpAddr::from([10, 0, n, 1]);
+        let mut path = Path::new(address, &AssociationConfig::default(), Instant::ZERO);
+        path.state = state;
+        path
+    }
+
+    #[test]
+    fn a_path_keeps_its_name_and_leaves_it_to_the_next_one() {
+        let mut set = PathSet::new(path(0, PathState::Active));
+        let one = set.add(path(1, PathState::Active)).unwrap();
+        let two = set.add(path(2, PathState::Active)).unwrap();
+        assert!(set.remove(one).is_some());
+        assert!(set.remove(one).is_none() && set.get(one).is_none());
+        assert_eq!(set.ids().collect::<Vec<_>>(), [PathId(0), two]);
+        assert_eq!((set.len(), set.find(IpAddr::from([10, 0, 2, 1]))), (2, Some(two)));
+        assert_eq!(set.add(path(3, PathState::Active)), Some(one));
+        assert_eq!(set.len(), 3);
+    }
+
+    #[test]
+    fn rfc5061_5_3_f12_a_removed_primary_gives_way_to_the_best_of_the_others() {
+        let mut set = PathSet::new(path(0, PathState::Active));
+        set.add(path(1, PathState::Inactive)).unwrap();
+        let two = set.add(path(2, PathState::Active)).unwrap();
+        assert!(set.remove(PathId(0)).is_some());
+        assert_eq!(set.primary(), two);
+        assert!(set.remove(two).is_some());
+        assert_eq!(set.primary(), PathId(1));
+        assert!(set.remove(PathId(1)).is_none(), "the last one stays");
+    }
+
+    #[test]
+    fn a_set_has_at_most_max_paths() {
+        let mut set = PathSet::new(path(0, PathState::Active));
+        for n in 1..32 {
+            assert!(!set.is_full());
+            assert!(set.add(path(n, PathState::Active)).is_some());
+        }
+        assert!(set.is_full());
+        assert_eq!(set.add(path(40, PathState::Active)), None);
+        assert!(set.remove(PathId(7)).is_some());
+        assert_eq!(set.add(path(40, PathState::Active)), Some(PathId(7)));
     }
 }

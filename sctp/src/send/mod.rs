@@ -18,7 +18,7 @@ use crate::config::CongestionControl;
 use crate::error::SendError;
 use crate::event::SendFailure;
 use crate::message::OutMessage;
-use crate::path::{PathId, PathSet};
+use crate::path::{Path, PathId, PathSet, PathState};
 use crate::serial::Tsn;
 
 pub(crate) use chunk::ChunkToSend;
@@ -136,9 +136,15 @@ impl Outbound {
         failed
     }
 
-    /// The paths have other names now, while nothing is outstanding.
-    pub(crate) fn rename_paths(&mut self, renamed: &[Option<PathId>]) {
-        self.queue.rename_paths(renamed);
+    /// The path `gone` is no more: what is in flight there is sent again on `to`, and what was wanted there goes wherever
+    /// it can.
+    pub(crate) fn leave_path(&mut self, gone: PathId, to: PathId) {
+        self.queue.leave_path(gone);
+        if let Some(cutting) = &mut self.cutting {
+            cutting.wanted.take_if(|wanted| *wanted == gone);
+        }
+        self.outstanding.leave_path(gone, to);
+        self.forward.leave_path(gone);
     }
 
     fn fail(&mut self, message: OutMessage, sent: bool) -> SendFailure {
@@ -470,9 +476,10 @@ impl DataPlan {
 }
 
 /// Where a marked chunk is sent again (§6.4): what was reported missing, on the path where the reports come from; what
-/// timed out, on another.
+/// timed out, on another. An address that was never confirmed is none that works (§5.4).
 fn retransmission_path(chunk: &SentChunk, paths: &PathSet) -> PathId {
-    if chunk.stays_on_path {
+    let confirmed = |path: &Path| path.state != PathState::Unconfirmed;
+    if chunk.stays_on_path && paths.get(chunk.path).is_some_and(confirmed) {
         chunk.path
     } else {
         paths.for_retransmission(chunk.path)

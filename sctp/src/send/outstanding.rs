@@ -311,6 +311,21 @@ impl Outstanding {
         lost.len()
     }
 
+    /// The path `gone` is no more: what is in flight there is marked, to be sent again on `to`, and nothing else remembers
+    /// it. Acknowledgements of it measure nothing.
+    pub(crate) fn leave_path(&mut self, gone: PathId, to: PathId) {
+        self.mark_path(gone);
+        for chunk in self.chunks.iter_mut().filter(|chunk| chunk.path == gone) {
+            chunk.path = to;
+            chunk.retransmitted = true;
+            chunk.stays_on_path = chunk.state == ChunkState::Marked;
+            chunk.missing = 0;
+        }
+        if let Some(flight) = self.flights.get_mut(gone.index()) {
+            *flight = Flight::default();
+        }
+    }
+
     /// Acknowledges a chunk by a Gap Ack Block. `None` if it was acknowledged before.
     pub(crate) fn gap_ack(&mut self, index: Index, now: Instant) -> Option<Acknowledged> {
         let chunk = self.chunk_mut(index)?;

@@ -56,6 +56,12 @@ impl Forward {
         self.enabled && self.used
     }
 
+    /// A path is no more: a FORWARD-TSN that went there is sent again elsewhere.
+    pub(super) fn leave_path(&mut self, gone: PathId) {
+        self.due |= self.sent.take_if(|sent| sent.path == gone).is_some();
+        self.answered.take_if(|path| *path == gone);
+    }
+
     /// TSNs begin anew.
     pub(super) fn restart(&mut self) {
         *self = Self {

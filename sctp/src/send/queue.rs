@@ -165,10 +165,10 @@ impl SendQueue {
         self.next_ssn.clear();
     }
 
-    /// The paths have other names now; a message for one that is gone goes wherever it can.
-    pub(crate) fn rename_paths(&mut self, renamed: &[Option<PathId>]) {
+    /// The path `gone` is no more: a message for it goes wherever it can.
+    pub(crate) fn leave_path(&mut self, gone: PathId) {
         for queued in self.waiting.iter_mut().flatten() {
-            queued.wanted = queued.wanted.and_then(|id| renamed.get(id.index()).copied().flatten());
+            queued.wanted.take_if(|wanted| *wanted == gone);
         }
     }
 
