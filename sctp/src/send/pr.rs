@@ -184,6 +184,10 @@ impl Outbound {
         }
         if steps > 0 {
             self.forward.answered = self.forward.sent.map(|sent| sent.path);
+            // It may cover nothing but what was given up, of which congestion control hears nothing.
+            for (_, path) in paths.iter_mut() {
+                path.cc.on_occasion();
+            }
         }
         self.advance_point();
         if self.forward.point <= self.outstanding.first() {

@@ -135,7 +135,7 @@ impl Sender {
                 packet.push(offset);
             }
             assert!(!packet.is_empty(), "a plan without a chunk");
-            self.out.packet_sent(plan, fill.chunks());
+            self.out.packet_sent(&fill, self.now, &mut self.paths);
             self.collect();
             self.out.outstanding.check_invariants();
             packets.push(packet);
@@ -503,6 +503,26 @@ fn step() -> impl Strategy<Value = Step> {
         (0u32..40, gaps).prop_map(|(cumulative, gaps)| Step::Sack { cumulative, gaps }),
         (0u8..2).prop_map(Step::Timeout),
     ]
+}
+
+#[test]
+fn rfc9260_6_1_d_a_sack_allows_a_burst_even_if_all_it_covers_was_given_up() {
+    let mut sender = Sender::new(1, 0);
+    sender
+        .push_with(20_000, Reliability::Timed(Duration::from_millis(10)))
+        .unwrap();
+    sender.flush(0);
+    sender.now += Duration::from_millis(20);
+    loop {
+        sender.push(1000).unwrap();
+        if sender.flush(0).is_empty() {
+            break;
+        }
+    }
+    sender.collect();
+    let covered = sender.forward(0).unwrap().0;
+    sender.sack(0, covered, &[]);
+    assert!(!sender.flush(0).is_empty());
 }
 
 proptest! {
