@@ -359,6 +359,6 @@ impl Association {
             self.stats.data_chunks_sent += chunks;
             self.stats.zero_window_probes += u64::from(plan.is_probe() && chunks > 0);
         }
-        self.outbound.packet_sent(plan, chunks);
+        self.outbound.packet_sent(&fill, now, &mut self.paths);
     }
 }

@@ -87,24 +87,24 @@ pub(crate) struct ChunkToSend<'a> {
     pub(crate) payload: &'a [u8],
 }
 
-/// A chunk that an acknowledgement covers for the first time.
+/// A chunk that an acknowledgement covers for the first time, or several on one path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Acknowledged {
     pub(crate) path: PathId,
-    /// Bytes of the chunk, header and padding included.
+    /// Bytes of the chunks, headers and padding included.
     pub(crate) bytes: usize,
-    /// The number of the packet that last carried it.
+    /// The number of the packet that last carried the last of them.
     pub(crate) packet: u64,
-    /// Its round trip, if it was sent once.
+    /// The round trip of that, if it was sent once.
     pub(crate) rtt: Option<Duration>,
-    /// It is the chunk that measures the round trip (§6.3.1 C4).
-    pub(crate) measures: bool,
+    /// The round trip to be measured, if the chunk that measures is among them (§6.3.1 C4).
+    pub(crate) measured: Option<Duration>,
 }
 
-/// A chunk that left at the cumulative end.
+/// Chunks that left at the cumulative end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Popped {
-    /// Set unless a Gap Ack Block had acknowledged it before.
+    /// Set unless Gap Ack Blocks had acknowledged them before.
     pub(crate) newly: Option<Acknowledged>,
     /// Bytes of user data that need not be kept any more.
     pub(crate) payload: usize,

@@ -83,11 +83,20 @@ enum PlanKind {
 pub(crate) struct PacketFill {
     plan: DataPlan,
     chunks: u64,
+    /// Bytes of the chunks.
+    bytes: usize,
+    /// Where the user wants the new data of the packet, once there is some.
+    wanted: Option<Option<PathId>>,
 }
 
 impl PacketFill {
     pub(crate) const fn new(plan: DataPlan) -> Self {
-        Self { plan, chunks: 0 }
+        Self {
+            plan,
+            chunks: 0,
+            bytes: 0,
+            wanted: None,
+        }
     }
 
     /// How many chunks went into the packet.
@@ -279,7 +288,6 @@ impl Outbound {
             if !fits || !same_packet || !fill.plan.is_retransmission() {
                 return None;
             }
-            on_sent(paths, id, len, now);
             // §6.1, §7.2.4 rule 4: T3-rtx starts anew when the earliest outstanding chunk is sent again.
             if self.outstanding.becomes_earliest(id, index)
                 && let Some(path) = paths.get_mut(id)
@@ -287,30 +295,28 @@ impl Outbound {
                 path.restart_t3(now);
             }
             fill.chunks += 1;
+            fill.bytes += len;
             return self.outstanding.send_again(now, id, index);
         }
         if !first && (fill.plan.is_probe() || fill.plan.ignores_cwnd()) {
             return None;
         }
-        let chunk = self.next_new_chunk(first, fill.plan, now, room, max_chunks, paths)?;
-        fill.chunks += 1;
-        Some(chunk)
+        self.next_new_chunk(fill, now, room, max_chunks, paths)
     }
 
     fn next_new_chunk(
         &mut self,
-        first: bool,
-        plan: DataPlan,
+        fill: &mut PacketFill,
         now: Instant,
         room: usize,
         max_chunks: usize,
-        paths: &mut PathSet,
+        paths: &PathSet,
     ) -> Option<ChunkToSend<'_>> {
         let (remaining, wanted) = self.next_piece()?;
         let limit = max_payload(max_chunks);
         let len = fragment_len(remaining, limit, max_payload(room))?;
-        if !first {
-            let same_path = paths.for_new_data(wanted) == plan.path;
+        if fill.chunks > 0 {
+            let same_path = fill.wanted == Some(wanted) || paths.for_new_data(wanted) == fill.plan.path;
             // §6.1 B allows one packet to overrun cwnd, so a started packet may be filled.
             let fits = len <= self.peer_window.available(self.outstanding.payload_in_flight());
             if !same_path || !fits || self.outstanding.len() >= MAX_OUTSTANDING {
@@ -331,18 +337,28 @@ impl Outbound {
             offset: offset + len,
             ..cutting
         });
-        if plan.kind == PlanKind::Probe {
+        if fill.plan.is_probe() {
             self.peer_window.on_probe_sent();
         }
-        on_sent(paths, plan.path, chunk_len(len), now);
-        self.outstanding.send_new(now, plan.path, offset, len)
+        fill.chunks += 1;
+        fill.bytes += chunk_len(len);
+        fill.wanted = Some(wanted);
+        self.outstanding.send_new(now, fill.plan.path, offset, len)
     }
 
-    /// A packet of the plan was written, with so many chunks.
-    pub(crate) fn packet_sent(&mut self, plan: DataPlan, chunks: u64) {
+    /// The packet was written.
+    pub(crate) fn packet_sent(&mut self, fill: &PacketFill, now: Instant, paths: &mut PathSet) {
         self.outstanding.end_packet();
-        if plan.ignores_cwnd() && chunks > 0 {
+        if fill.chunks == 0 {
+            return;
+        }
+        if fill.plan.ignores_cwnd() {
             self.sacks.fast_retransmit_due = false;
+        }
+        if let Some(path) = paths.get_mut(fill.plan.path) {
+            path.cc.on_sent(fill.bytes);
+            path.touch_by_data(now);
+            path.start_t3(now);
         }
     }
 
@@ -509,13 +525,5 @@ fn fragment_len(remaining: usize, limit: usize, room: usize) -> Option<usize> {
         Some(room)
     } else {
         None
-    }
-}
-
-fn on_sent(paths: &mut PathSet, id: PathId, bytes: usize, now: Instant) {
-    if let Some(path) = paths.get_mut(id) {
-        path.cc.on_sent(bytes);
-        path.touch_by_data(now);
-        path.start_t3(now);
     }
 }

@@ -351,8 +351,57 @@ impl Outstanding {
         Some(path)
     }
 
-    /// Acknowledges the first chunk cumulatively and forgets it.
-    pub(crate) fn pop_acked(&mut self, now: Instant) -> Option<Popped> {
+    /// Acknowledges chunks below `end` cumulatively and forgets them: those from the first on that went the usual way
+    /// on one path, in flight and sent once, or else just the first one.
+    pub(crate) fn pop_acked(&mut self, end: Index, now: Instant) -> Option<Popped> {
+        let usual = |chunk: &SentChunk| chunk.state == ChunkState::InFlight && !chunk.retransmitted;
+        let path = match self.chunks.front() {
+            Some(chunk) if usual(chunk) => chunk.path,
+            _ => return self.pop_one_acked(now),
+        };
+        let (mut bytes, mut payload) = (0, 0);
+        let mut last = (now, 0);
+        let mut measured = None;
+        let probe = self.flights.get(path.index()).and_then(|flight| flight.rtt_probe);
+        while self.first < end
+            && let Some(chunk) = self.chunks.pop_front_if(|chunk| usual(chunk) && chunk.path == path)
+        {
+            if probe == Some(self.first) {
+                measured = Some(now.saturating_since(chunk.sent_at));
+            }
+            self.first += 1;
+            if chunk.ends_message {
+                self.messages.pop_front();
+                self.first_message += 1;
+            }
+            bytes += chunk.wire_len();
+            payload += chunk.payload_len();
+            last = (chunk.sent_at, chunk.packet);
+        }
+        self.leave_flight(path, bytes, payload);
+        let flight = self.flight_mut(path);
+        if measured.is_some() {
+            flight.rtt_probe = None;
+        }
+        // What was sent last has the shortest round trip.
+        let (sent_at, packet) = last;
+        let rtt = now.saturating_since(sent_at);
+        flight.min_rtt = Some(flight.min_rtt.map_or(rtt, |least| least.min(rtt)));
+        flight.newest_acked = flight.newest_acked.max(packet);
+        let newly = Acknowledged {
+            path,
+            bytes,
+            packet,
+            rtt: Some(rtt),
+            measured,
+        };
+        Some(Popped {
+            newly: Some(newly),
+            payload,
+        })
+    }
+
+    fn pop_one_acked(&mut self, now: Instant) -> Option<Popped> {
         let chunk = self.chunks.pop_front()?;
         let index = self.first;
         self.first += 1;
@@ -398,7 +447,7 @@ impl Outstanding {
             bytes: chunk.wire_len(),
             packet: chunk.packet,
             rtt,
-            measures,
+            measured: rtt.filter(|_| measures),
         })
     }
 

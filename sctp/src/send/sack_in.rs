@@ -192,7 +192,7 @@ impl SackProcessor {
         self.per_path.clear();
         let mut freed = 0;
         while outstanding.first() < cumulative {
-            let Some(popped) = outstanding.pop_acked(now) else {
+            let Some(popped) = outstanding.pop_acked(cumulative, now) else {
                 break;
             };
             freed += popped.payload;
@@ -204,8 +204,7 @@ impl SackProcessor {
     }
 
     fn book(&mut self, acked: &Acknowledged, outstanding: &Outstanding, paths: &mut PathSet) {
-        if acked.measures
-            && let Some(rtt) = acked.rtt
+        if let Some(rtt) = acked.measured
             && let Some(path) = paths.get_mut(acked.path)
         {
             path.rto.measure(rtt);
