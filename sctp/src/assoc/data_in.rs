@@ -7,14 +7,14 @@ use super::input::PacketIn;
 use super::{Association, AssociationPhase};
 use crate::error::Violation;
 use crate::event::Event;
-use crate::recv::{DataFragment, DataOutcome, ForwardOutcome, own_payload};
+use crate::recv::{DataFragment, DataOutcome, ForwardOutcome};
 use crate::send::{SackIn, SackResult};
 use crate::time::Instant;
 use crate::wire::{Cause, DataChunk, ForwardTsn, RawChunk, Sack, payload_range};
 
 impl Association {
     /// A DATA chunk. What arrives in a state that takes no data is discarded (§6).
-    pub(super) fn on_data(&mut self, packet: &PacketIn<'_>, chunk: &RawChunk<'_>) {
+    pub(super) fn on_data(&mut self, packet: &mut PacketIn<'_>, chunk: &RawChunk<'_>) {
         if !self.phase().may_receive_data() {
             return;
         }
@@ -37,7 +37,7 @@ impl Association {
             beginning: data.beginning,
             ending: data.ending,
             immediate: data.immediate,
-            payload: own_payload(packet.datagram, payload_range(chunk), packet.backing),
+            payload: packet.payloads.take(payload_range(chunk)),
         };
         match self.inbound.on_data(fragment) {
             Ok(DataOutcome::Accepted) => {}

@@ -9,6 +9,7 @@ use crate::error::FailureReason;
 use crate::event::Event;
 use crate::path::PathId;
 use crate::random::Random;
+use crate::recv::Payloads;
 use crate::time::Instant;
 use crate::transmit::RxMeta;
 use crate::wire::{Abort, Cause, CauseCode, Causes, ChunkType, Chunks, OperationError, RawChunk};
@@ -19,17 +20,15 @@ pub(crate) struct PacketIn<'a> {
     /// The path it came on.
     pub(crate) path: PathId,
     pub(crate) meta: &'a RxMeta,
-    /// The whole packet.
-    pub(crate) datagram: &'a Bytes,
-    /// Bytes of the buffer that a slice of the packet keeps alive.
-    pub(crate) backing: usize,
+    /// The user data in it.
+    pub(crate) payloads: Payloads<'a>,
     /// The chunks that are still to be processed.
     pub(crate) chunks: Chunks<'a>,
 }
 
 impl Association {
     /// Processes the chunks of a packet in their order.
-    pub(crate) fn handle_packet(&mut self, now: Instant, packet: PacketIn<'_>, random: &mut Random) {
+    pub(crate) fn handle_packet(&mut self, now: Instant, mut packet: PacketIn<'_>, random: &mut Random) {
         self.stats.packets_received += 1;
         self.control.begin_answers();
         self.learn_route(&packet);
@@ -39,7 +38,7 @@ impl Association {
             // What cannot be read ends the packet; what came before it counts (§6.10).
             let Ok(chunk) = chunk else { break };
             had_data |= matches!(chunk.kind, ChunkType::DATA | ChunkType::FORWARD_TSN);
-            if !self.handle_chunk(now, &packet, &chunk, random) || self.phase() == AssociationPhase::Closed {
+            if !self.handle_chunk(now, &mut packet, &chunk, random) || self.phase() == AssociationPhase::Closed {
                 break;
             }
         }
@@ -75,7 +74,13 @@ impl Association {
     }
 
     /// Whether the next chunk is to be looked at.
-    fn handle_chunk(&mut self, now: Instant, packet: &PacketIn<'_>, chunk: &RawChunk<'_>, random: &mut Random) -> bool {
+    fn handle_chunk(
+        &mut self,
+        now: Instant,
+        packet: &mut PacketIn<'_>,
+        chunk: &RawChunk<'_>,
+        random: &mut Random,
+    ) -> bool {
         match chunk.kind {
             ChunkType::DATA => self.on_data(packet, chunk),
             ChunkType::FORWARD_TSN if self.extensions.contains(Extensions::FORWARD_TSN) => {

@@ -8,6 +8,7 @@
 mod forward;
 mod inbox;
 mod ordering;
+mod payload;
 mod reassembly;
 mod sack_out;
 mod tsn_map;
@@ -16,12 +17,12 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 pub(crate) use self::forward::ForwardOutcome;
+pub(crate) use self::payload::Payloads;
 
 use self::inbox::Inbox;
 use self::ordering::Ordering;
@@ -33,9 +34,6 @@ use crate::error::Violation;
 use crate::message::Received;
 use crate::serial::{Ppid, Ssn, StreamId, Tsn};
 use crate::time::Instant;
-
-/// Payloads below this are copied out of their datagram.
-const SMALL_PAYLOAD: usize = 256;
 
 /// What the receiving half is told at its start.
 #[derive(Clone, Copy, Debug)]
@@ -376,21 +374,5 @@ impl Inbound {
             self.ordering.skip(head.stream);
             self.release_ordered(head.stream);
         }
-    }
-}
-
-/// The bytes of `range` in `datagram`, to be kept until the user takes them.
-///
-/// A slice keeps the whole buffer alive that the datagram was cut from, which is `backing` bytes long. So what is less
-/// than a quarter of it, or small, is copied: what the window counts and the memory it takes stay within a constant
-/// factor. An empty result means a range that the datagram does not have.
-pub(crate) fn own_payload(datagram: &Bytes, range: Range<usize>, backing: usize) -> Bytes {
-    let Some(part) = datagram.get(range.clone()) else {
-        return Bytes::new();
-    };
-    if part.len() < SMALL_PAYLOAD || part.len() < backing / 4 {
-        Bytes::copy_from_slice(part)
-    } else {
-        datagram.slice(range)
     }
 }

@@ -6,6 +6,7 @@ use super::{AssocId, Stack};
 use crate::addr;
 use crate::assoc::{AssociationPhase, PacketIn};
 use crate::error::DecodeError;
+use crate::recv::Payloads;
 use crate::serial::VerificationTag;
 use crate::time::Instant;
 use crate::transmit::{ChecksumState, RxMeta};
@@ -98,8 +99,7 @@ impl Stack {
         let input = PacketIn {
             path,
             meta,
-            datagram,
-            backing: meta.buffer_len,
+            payloads: Payloads::new(datagram, meta.buffer_len),
             chunks: packet.chunks(),
         };
         slot.assoc.handle_packet(now, input, &mut self.random);

@@ -12,6 +12,7 @@ use crate::assoc::{
 };
 use crate::config::AssociationConfig;
 use crate::error::Violation;
+use crate::recv::Payloads;
 use crate::serial::Tsn;
 use crate::time::Instant;
 use crate::transmit::{RxMeta, UdpPorts};
@@ -266,8 +267,7 @@ impl Stack {
             let input = PacketIn {
                 path,
                 meta,
-                datagram,
-                backing: meta.buffer_len,
+                payloads: Payloads::new(datagram, meta.buffer_len),
                 chunks,
             };
             slot.assoc.handle_packet(now, input, &mut self.random);

@@ -337,15 +337,36 @@ fn an_idle_association_is_small_whatever_streams_it_has() {
 fn a_payload_is_copied_where_a_slice_would_pin_much_more() {
     let datagram = Bytes::from(vec![7; 1500]);
     let shares = |payload: &Bytes| datagram.as_ptr_range().contains(&payload.as_ptr());
-    let large = own_payload(&datagram, 28..1428, 1500);
+    let take = |datagram: &Bytes, range, backing| Payloads::new(datagram, backing).take(range);
+    let large = take(&datagram, 28..1428, 1500);
     assert!(shares(&large) && large.len() == 1400);
-    let quarter = own_payload(&datagram, 28..403, 1500);
+    let quarter = take(&datagram, 28..403, 1500);
     assert!(shares(&quarter));
-    let less = own_payload(&datagram, 28..402, 1500);
+    let less = take(&datagram, 28..402, 1500);
     assert!(!shares(&less) && less == datagram[28..402]);
     // A datagram cut from a large buffer: the buffer counts.
-    assert!(!shares(&own_payload(&datagram, 28..1428, 65_536)));
+    assert!(!shares(&take(&datagram, 28..1428, 65_536)));
     let small = datagram.slice(..300);
-    assert!(!shares(&own_payload(&small, 28..283, 300)));
-    assert!(own_payload(&datagram, 1400..1600, 1500).is_empty());
+    assert!(!shares(&take(&small, 28..283, 300)));
+    assert!(take(&datagram, 1400..1600, 1500).is_empty());
+}
+
+#[test]
+fn small_payloads_of_a_packet_share_copies_that_pin_little() {
+    let datagram: Bytes = (0..1500_u16).map(|n| n.to_be_bytes()[1]).collect();
+    let mut payloads = Payloads::new(&datagram, 1500);
+    let taken: Vec<Bytes> = (12..1420)
+        .step_by(80)
+        .map(|at| payloads.take(at + 16..at + 80))
+        .collect();
+    for (number, payload) in taken.iter().enumerate() {
+        let at = 28 + 80 * number;
+        assert_eq!(payload, &datagram[at..at + 64]);
+        let far = taken
+            .iter()
+            .filter(|other| payload.as_ptr().addr().abs_diff(other.as_ptr().addr()) < 512)
+            .count();
+        assert!(far >= 2, "payload {number} has a copy of its own");
+    }
+    assert!(!datagram.as_ptr_range().contains(&taken[0].as_ptr()));
 }
