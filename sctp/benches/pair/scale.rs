@@ -284,7 +284,8 @@ fn carry(now: Instant, from: &mut Stack, to: &mut Stack, own: IpAddr, far: IpAdd
             checksum: ChecksumState::Unverified,
             buffer_len: transmit.size,
         };
-        let mut packets = Bytes::copy_from_slice(buf);
+        // A device would have received into a buffer of its own.
+        let mut packets = Bytes::from(std::mem::replace(buf, Vec::with_capacity(SEGMENTS * 1500)));
         while !packets.is_empty() {
             let packet = packets.split_to(transmit.segment_size.min(packets.len()));
             to.handle_datagram(now, &meta, packet);

@@ -115,6 +115,7 @@ impl Association {
         let header = self.header(self.peer_tag);
         let (id, path) = self.paths.iter_mut().find(|(_, path)| path.probe.is_due())?;
         let info = path.send_probe(now, id, random);
+        self.inbound.trim();
         let mut bytes = Vec::with_capacity(32);
         info.write(&mut Writer::new(&mut bytes));
         let start = wire::begin_packet(buf, &header);

@@ -136,6 +136,7 @@ impl Association {
         );
         if answers && Heartbeat::parse(value).is_ok() {
             self.control.push_heartbeat_ack(from, Bytes::copy_from_slice(value));
+            self.inbound.trim();
         }
     }
 

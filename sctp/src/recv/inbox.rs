@@ -55,11 +55,14 @@ impl Inbox {
     }
 
     pub(super) fn pop(&mut self) -> Option<Received> {
-        let message = self.ready.pop_front();
+        self.ready.pop_front()
+    }
+
+    /// Nothing happened for a while: gives back the memory of an empty queue.
+    pub(super) fn trim(&mut self) {
         if self.ready.is_empty() && self.ready.capacity() > IDLE_ENTRIES {
             self.ready = VecDeque::new();
         }
-        message
     }
 
     /// Whether [`pop`](Self::pop) would return nothing.

@@ -26,7 +26,7 @@ pub(crate) use self::payload::Payloads;
 
 use self::inbox::Inbox;
 use self::ordering::Ordering;
-use self::reassembly::{Message, Progress, Reassembly};
+use self::reassembly::{Message, Progress, Reassembly, whole};
 use self::sack_out::SackOut;
 use self::tsn_map::{Lookup, Position, TsnMap};
 use self::window::Window;
@@ -66,6 +66,21 @@ pub(crate) struct DataFragment {
     /// The I bit.
     pub(crate) immediate: bool,
     pub(crate) payload: Bytes,
+}
+
+impl DataFragment {
+    /// The message that it is on its own.
+    pub(super) fn into_received(self) -> Received {
+        Received {
+            stream: self.stream,
+            ssn: self.ssn,
+            ppid: self.ppid,
+            unordered: self.unordered,
+            tsn: self.tsn,
+            end_of_message: true,
+            payload: self.payload,
+        }
+    }
 }
 
 /// What became of a DATA chunk.
@@ -163,6 +178,10 @@ impl Inbound {
         self.window.hold(fragment.payload.len());
         self.sack.on_new(fragment.immediate || had_gap || self.map.has_gap());
 
+        if fragment.beginning && fragment.ending && self.reassembly.is_empty() {
+            self.deliver_whole(position, fragment)?;
+            return Ok(DataOutcome::Accepted);
+        }
         let before = self.map.contains(position - 1);
         let after = self.map.contains(position + 1);
         match self.reassembly.insert(position, fragment, before, after)? {
@@ -237,6 +256,11 @@ impl Inbound {
         }
         self.start_partial_if_needed();
         Some(received)
+    }
+
+    /// Nothing was received for a while: gives back memory that only a busy association needs.
+    pub(crate) fn trim(&mut self) {
+        self.inbox.trim();
     }
 
     /// Whether [`recv`](Self::recv) would return something.
@@ -338,6 +362,20 @@ impl Inbound {
         Ok(())
     }
 
+    /// The same for a message that came in one piece, as most do.
+    fn deliver_whole(&mut self, position: Position, fragment: DataFragment) -> Result<(), Violation> {
+        let (stream, ssn) = (fragment.stream, fragment.ssn);
+        if fragment.unordered {
+            self.inbox.push(fragment.into_received());
+        } else if self.ordering.take_turn(stream, ssn) {
+            self.inbox.push(fragment.into_received());
+            self.release_ordered(stream);
+        } else {
+            return self.deliver(whole(position, fragment));
+        }
+        Ok(())
+    }
+
     /// Hands over the messages of `stream` whose turn has come.
     fn release_ordered(&mut self, stream: StreamId) {
         while let Some(message) = self.ordering.release(stream) {
@@ -353,10 +391,14 @@ impl Inbound {
 
     /// Delivers the message at the Cumulative TSN Ack in pieces if it fills half of the buffer, or if the buffer is full
     /// and the user can do nothing about it (RFC 9260 §6.9).
+    #[inline(always)]
     fn start_partial_if_needed(&mut self) {
-        if self.reassembly.is_empty() {
-            return;
+        if !self.reassembly.is_empty() {
+            self.start_partial();
         }
+    }
+
+    fn start_partial(&mut self) {
         let cumulative = self.map.cumulative();
         let Some(head) = self.reassembly.head(cumulative) else {
             return;

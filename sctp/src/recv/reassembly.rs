@@ -395,6 +395,7 @@ impl Reassembly {
     }
 
     /// Whether no message is incomplete.
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.current.is_none() && self.partial.is_none() && self.others.is_empty()
     }
@@ -468,20 +469,12 @@ fn continues(attributes: &Attributes, fragment: &DataFragment) -> Result<(), Vio
 }
 
 /// A message in one fragment.
-fn whole(position: Position, fragment: DataFragment) -> Message {
+pub(super) fn whole(position: Position, fragment: DataFragment) -> Message {
     Message {
         first: position,
         fragments: 1,
         charged: charge(fragment.payload.len()),
-        received: Received {
-            stream: fragment.stream,
-            ssn: fragment.ssn,
-            ppid: fragment.ppid,
-            unordered: fragment.unordered,
-            tsn: fragment.tsn,
-            end_of_message: true,
-            payload: fragment.payload,
-        },
+        received: fragment.into_received(),
     }
 }
 

@@ -363,21 +363,24 @@ impl Outstanding {
         let mut last = (now, 0);
         let mut measured = None;
         let probe = self.flights.get(path.index()).and_then(|flight| flight.rtt_probe);
-        while self.first < end
-            && let Some(chunk) = self.chunks.pop_front_if(|chunk| usual(chunk) && chunk.path == path)
-        {
-            if probe == Some(self.first) {
+        let (mut chunks, mut messages) = (0, 0);
+        for (index, chunk) in (self.first..end).zip(&self.chunks) {
+            if !usual(chunk) || chunk.path != path {
+                break;
+            }
+            if probe == Some(index) {
                 measured = Some(now.saturating_since(chunk.sent_at));
             }
-            self.first += 1;
-            if chunk.ends_message {
-                self.messages.pop_front();
-                self.first_message += 1;
-            }
+            chunks += 1;
+            messages += usize::from(chunk.ends_message);
             bytes += chunk.wire_len();
             payload += chunk.payload_len();
             last = (chunk.sent_at, chunk.packet);
         }
+        self.chunks.drain(..chunks);
+        self.first += chunks as u64;
+        self.messages.drain(..messages.min(self.messages.len()));
+        self.first_message += messages as u64;
         self.leave_flight(path, bytes, payload);
         let flight = self.flight_mut(path);
         if measured.is_some() {
