@@ -109,8 +109,11 @@ impl SendFailure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PathChange {
-    /// It is reachable again (§8.2).
+    /// It is reachable again (§8.2), or answers again after it was potentially failed.
     Available,
+    /// It has not answered, and data avoids it (RFC 7829 §7.1). It is probed once a retransmission time-out, and soon is
+    /// either [`Available`](Self::Available) again or [`Unreachable`](Self::Unreachable).
+    PotentiallyFailed,
     /// It does not answer: Path.Max.Retrans was exceeded (§8.2).
     Unreachable,
     /// Its nonce came back: it belongs to the peer (§5.4).

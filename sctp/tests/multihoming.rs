@@ -5,7 +5,7 @@ mod common;
 use std::net::IpAddr;
 
 use common::{A, Answer, B, Family, Flow, Pair, Peer, PeerSetup, Setup, data_chunks, lose, ms, secs, transfer};
-use sctp::config::AssociationConfig;
+use sctp::config::{AssociationConfig, PathThresholds};
 use sctp::error::{FailureReason, PathError};
 use sctp::serial::{Ppid, StreamId};
 use sctp::sim::{Script, Verdict};
@@ -366,6 +366,9 @@ fn rfc9260_6_4_answers_go_where_the_request_came_from() {
 fn rfc9260_8_2_an_acknowledgement_clears_the_error_counter_of_its_path() {
     let mut association = AssociationConfig::default();
     association.path_mut().set_heartbeat_interval(None).unwrap();
+    // RFC 7829 §3.2 rule 9 says otherwise.
+    let thresholds = PathThresholds::new(5, None, None).unwrap();
+    association.path_mut().set_thresholds(thresholds);
     let mut peer = Peer::with(PeerSetup {
         links: 2,
         association,
@@ -419,7 +422,7 @@ fn rfc9260_5_4_rule_2_the_source_of_a_cookie_echo_is_not_confirmed_by_it() {
             .all(|kind| kind == ChunkType::HEARTBEAT)
     );
     let states: Vec<PathState> = peer.status().unwrap().paths.iter().map(|path| path.state).collect();
-    assert_eq!(states, [PathState::Active, PathState::Unconfirmed]);
+    assert_eq!(states, [PathState::PotentiallyFailed, PathState::Unconfirmed]);
 }
 
 #[test]

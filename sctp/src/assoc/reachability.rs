@@ -1,4 +1,4 @@
-//! Whether the peer and its addresses can be reached (RFC 9260 §8), and whose they are (§5.4).
+//! Whether the peer and its addresses can be reached (RFC 9260 §8, RFC 7829), and whose they are (§5.4).
 
 use bytes::Bytes;
 
@@ -6,7 +6,7 @@ use super::handshake::causes;
 use super::{Association, AssociationPhase};
 use crate::error::FailureReason;
 use crate::event::{Event, PathChange};
-use crate::path::{HeartbeatInfo, PathId, PathState};
+use crate::path::{Failure, HeartbeatInfo, Path, PathId, PathState, Recovery};
 use crate::random::Random;
 use crate::time::Instant;
 use crate::wire::{Cause, Heartbeat};
@@ -15,22 +15,25 @@ impl Association {
     /// Runs the timers of the paths that are due.
     pub(super) fn on_path_timers(&mut self, now: Instant, random: &mut Random) {
         for id in self.paths.ids() {
-            let Some(path) = self.paths.get_mut(id) else { continue };
+            let Some(path) = self.paths.get(id) else { continue };
+            // As it was when the timers were armed.
+            let busy = self.outbound.flight(id) > 0;
             if path.t3_rtx.is_some_and(|at| at <= now) {
                 self.stats.t3_expiries += 1;
                 if self.outbound.on_t3_expiry(id, &mut self.paths) {
-                    self.on_missing_answer(id, true);
+                    self.on_missing_answer(now, id, true, true);
                 }
             }
-            let busy = self.outbound.flight(id) > 0;
             let Some(path) = self.paths.get_mut(id) else { continue };
             if path
                 .on_probe_timer(now, busy, random)
                 .is_some_and(|expiry| expiry.missed)
             {
-                // §8.1: only heartbeats on the path in use say something about the peer.
-                let counts = id == self.paths.for_new_data(None);
-                self.on_missing_answer(id, counts);
+                // §8.1: only heartbeats on the path in use say something about the peer, and with data outstanding the
+                // path in use is where that is.
+                let in_use = id == self.paths.for_new_data(None);
+                let counts = in_use && (busy || !self.has_data_in_flight());
+                self.on_missing_answer(now, id, counts, false);
             }
             self.take_turns_verifying(now, id);
             if self.phase() == AssociationPhase::Closed {
@@ -54,11 +57,41 @@ impl Association {
         }
     }
 
-    /// An answer is missing on a path (§8.2), and maybe of the peer as a whole (§8.1).
-    fn on_missing_answer(&mut self, id: PathId, counts_for_peer: bool) {
+    fn has_data_in_flight(&self) -> bool {
+        self.paths.iter().any(|(id, _)| self.outbound.flight(id) > 0)
+    }
+
+    /// An answer is missing on a path (§8.2, RFC 7829 §3.2), to data or to a heartbeat, and maybe of the peer as a whole
+    /// (§8.1).
+    pub(super) fn on_missing_answer(&mut self, now: Instant, id: PathId, counts_for_peer: bool, to_data: bool) {
         let Some(path) = self.paths.get_mut(id) else { return };
-        if path.missed() {
-            self.path_event(id, PathChange::Unreachable);
+        let failure = path.missed();
+        // §8.3: heartbeats end with SHUTDOWN and SHUTDOWN ACK.
+        let probing = self.state.phase().may_send_data();
+        match failure {
+            Some(Failure::PotentiallyFailed) => {
+                // RFC 7829 §3.2 rule 6: if the data goes there again, its fate tells as much as a heartbeat's.
+                let used = to_data && self.paths.for_retransmission(id) == id;
+                if let Some(path) = self.paths.get_mut(id).filter(|_| probing) {
+                    path.arm_failure_probe(now, used);
+                }
+                if self.config.expose_potentially_failed() {
+                    self.path_event(id, PathChange::PotentiallyFailed);
+                }
+            }
+            Some(Failure::Inactive) => {
+                if probing {
+                    path.resume_probing(now);
+                }
+                self.path_event(id, PathChange::Unreachable);
+            }
+            None => {}
+        }
+        if id == self.paths.primary()
+            && self.paths.get(id).is_some_and(Path::exceeds_switchover)
+            && let Some(new) = self.paths.switch_primary_over()
+        {
+            self.path_event(new, PathChange::Primary);
         }
         if counts_for_peer {
             self.error_count = self.error_count.saturating_add(1);
@@ -71,9 +104,15 @@ impl Association {
     }
 
     /// What was sent on a path was acknowledged (§8.1, §8.2).
-    fn on_answer(&mut self, id: PathId) {
+    fn on_answer(&mut self, now: Instant, id: PathId) {
         self.error_count = 0;
-        if self.paths.get_mut(id).is_some_and(crate::path::Path::answered) {
+        let Some(path) = self.paths.get_mut(id) else { return };
+        let told = match path.answered(now) {
+            Some(Recovery::FromPotentiallyFailed) => self.config.expose_potentially_failed(),
+            Some(Recovery::FromInactive) => true,
+            None => false,
+        };
+        if told {
             self.path_event(id, PathChange::Available);
         }
     }
@@ -84,15 +123,17 @@ impl Association {
             return;
         }
         self.error_count = 0;
-        let returned: Option<PathId> = {
-            let paths = &self.paths;
-            let gone = |id: &PathId| paths.get(*id).is_some_and(|path| path.state == PathState::Inactive);
-            self.outbound.acked_paths().find(gone)
-        };
         for id in self.paths.ids() {
-            let acked = self.outbound.acked_paths().any(|acked| acked == id);
-            if acked && (returned.is_some() || self.paths.get(id).is_some_and(|path| path.error_count > 0)) {
-                self.on_answer(id);
+            let Some(path) = self.paths.get(id).filter(|path| path.error_count > 0) else {
+                continue;
+            };
+            let ambiguous = path.takes_ambiguous_answers();
+            if self
+                .outbound
+                .acked_paths()
+                .any(|(acked, sure)| acked == id && (sure || ambiguous))
+            {
+                self.on_answer(now, id);
             }
         }
         self.after_release(now);
@@ -155,7 +196,10 @@ impl Association {
             path.state = PathState::Active;
             path.error_count = 0;
             self.path_event(id, PathChange::Confirmed);
+        } else if path.state == PathState::PotentiallyFailed && self.outbound.flight(id) > 0 {
+            // RFC 7829 §3.2 rule 7: heartbeats may get through where data does not.
+            return;
         }
-        self.on_answer(id);
+        self.on_answer(now, id);
     }
 }

@@ -90,7 +90,8 @@ impl Association {
         let backed_off = rto * 2u32.saturating_pow(timers.t2.attempts.into());
         timers.t2.at = now + backed_off.min(rto_max);
         self.repeat_shutdown();
-        // Another path may carry it (§6.4.1).
+        // Another path may carry it (§6.4.1). Nothing else finds out about paths any more.
+        self.on_missing_answer(now, self.control_path, false, true);
         self.control_path = self.paths.for_retransmission(self.control_path);
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::capabilities::Extensions;
 use super::{Association, AssociationPhase};
-use crate::path::PathState;
+use crate::path::{Path, PathState};
 use crate::stats::AssociationStats;
 
 /// One of the peer's addresses (GET SRTT REPORT and STATUS, RFC 9260 §11.1.8, §11.1.13).
@@ -69,11 +69,19 @@ pub struct AssociationStatus {
 }
 
 impl Association {
+    /// RFC 7829 §3.2 rule 12.
+    fn shown_state(&self, path: &Path) -> PathState {
+        match path.state {
+            PathState::PotentiallyFailed if !self.config.expose_potentially_failed() => PathState::Active,
+            state => state,
+        }
+    }
+
     /// A snapshot.
     pub(crate) fn status(&self) -> AssociationStatus {
         let paths = self.paths.iter().map(|(id, path)| PathStatus {
             address: path.address,
-            state: path.state,
+            state: self.shown_state(path),
             primary: id == self.paths.primary(),
             srtt: path.srtt(),
             rto: path.rto(),

@@ -36,6 +36,7 @@ pub struct AssociationConfig {
     send_buffer: u32,
     partial_reliability: bool,
     zero_checksum: Option<ErrorDetectionMethod>,
+    expose_potentially_failed: bool,
     path: PathConfig,
 }
 
@@ -59,6 +60,7 @@ impl Default for AssociationConfig {
             send_buffer: 1 << 20,
             partial_reliability: true,
             zero_checksum: None,
+            expose_potentially_failed: true,
             path: PathConfig::default(),
         }
     }
@@ -229,6 +231,17 @@ impl AssociationConfig {
     /// DTLS) may set it: what is damaged on the way is not found otherwise. `None`, the default, uses the CRC32c.
     pub const fn set_zero_checksum(&mut self, method: Option<ErrorDetectionMethod>) {
         self.zero_checksum = method;
+    }
+
+    /// Whether the user sees that a path is potentially failed (RFC 7829 §3.2 rule 12, §7.3).
+    pub const fn expose_potentially_failed(&self) -> bool {
+        self.expose_potentially_failed
+    }
+
+    /// Sets whether the user sees that a path is potentially failed. Otherwise such a path is shown as active, and no
+    /// event tells that it becomes or ceases to be so.
+    pub const fn set_expose_potentially_failed(&mut self, exposed: bool) {
+        self.expose_potentially_failed = exposed;
     }
 
     /// What new paths start with.

@@ -3,10 +3,12 @@
 mod association;
 mod path;
 mod stack;
+mod thresholds;
 
 pub use association::{AssociationConfig, CongestionControl};
 pub use path::PathConfig;
 pub use stack::{EndpointConfig, OotbPolicy, StackConfig};
+pub use thresholds::PathThresholds;
 
 use crate::error::ConfigError;
 

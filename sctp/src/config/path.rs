@@ -2,25 +2,25 @@
 
 use std::time::Duration;
 
-use super::check;
+use super::{PathThresholds, check};
 use crate::error::ConfigError;
 
 /// How a path behaves. New paths of an association start with the association's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PathConfig {
     heartbeat_interval: Option<Duration>,
-    path_max_retrans: u16,
+    thresholds: PathThresholds,
     mtu: u16,
     remote_encapsulation_port: Option<u16>,
 }
 
 impl Default for PathConfig {
-    /// RFC 9260 §16: HB.interval 30 s, Path.Max.Retrans 5. The MTU is what every IPv6 link carries (1280), so that
+    /// RFC 9260 §16: HB.interval 30 s, Path.Max.Retrans 5; RFC 7829 §6: PotentiallyFailed.Max.Retrans 0. The MTU is what every IPv6 link carries (1280), so that
     /// packets arrive without path MTU discovery.
     fn default() -> Self {
         Self {
             heartbeat_interval: Some(Duration::from_secs(30)),
-            path_max_retrans: 5,
+            thresholds: PathThresholds::default(),
             mtu: Self::MIN_MTU,
             remote_encapsulation_port: None,
         }
@@ -46,12 +46,23 @@ impl PathConfig {
 
     /// Path.Max.Retrans: how many answers in a row may be missing before the path counts as inactive.
     pub const fn path_max_retrans(&self) -> u16 {
-        self.path_max_retrans
+        self.thresholds.path_max_retrans()
     }
 
     /// Sets Path.Max.Retrans. Zero gives a path up at the first loss.
-    pub const fn set_path_max_retrans(&mut self, limit: u16) {
-        self.path_max_retrans = limit;
+    pub fn set_path_max_retrans(&mut self, limit: u16) {
+        self.thresholds = self.thresholds.with_path_max_retrans(limit);
+    }
+
+    /// After how many missing answers the path is treated how.
+    pub const fn thresholds(&self) -> PathThresholds {
+        self.thresholds
+    }
+
+    /// Sets after how many missing answers the path is treated how. Low values leave a path that is only slow, high
+    /// ones lose time on a dead one.
+    pub const fn set_thresholds(&mut self, thresholds: PathThresholds) {
+        self.thresholds = thresholds;
     }
 
     /// The largest IP packet, headers included, that is sent, in bytes.

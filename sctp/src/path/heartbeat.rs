@@ -89,6 +89,27 @@ impl Path {
         self.probe = Probe::default();
     }
 
+    /// The path is potentially failed from now on: it is probed once an RTO (RFC 7829 §3.2 rules 5, 6), beginning now, or
+    /// after an RTO if data goes there all the same (`used`), whose fate tells as much.
+    pub(crate) fn arm_failure_probe(&mut self, now: Instant, used: bool) {
+        if self.config.heartbeat_interval().is_none() {
+            return;
+        }
+        self.probe = Probe {
+            timer: Some(now + self.rto()),
+            outstanding: None,
+            due: !used,
+        };
+    }
+
+    /// Heartbeats go on at their usual pace; the answer to the last one is not waited for. The first one needs no
+    /// jitter: when a path fails or returns is jitter enough.
+    pub(crate) fn resume_probing(&mut self, now: Instant) {
+        self.disarm_probe();
+        let rto = self.rto();
+        self.probe.timer = self.config.heartbeat_interval().map(|interval| now + interval + rto);
+    }
+
     /// Asks for a heartbeat now.
     pub(crate) fn request_probe(&mut self) {
         self.probe.due = true;
@@ -99,6 +120,16 @@ impl Path {
     pub(crate) fn on_probe_timer(&mut self, now: Instant, busy: bool, random: &mut Random) -> Option<ProbeExpiry> {
         self.probe.timer.filter(|&at| at <= now)?;
         let missed = self.probe.outstanding.take().is_some();
+        if self.is_probed_while_failing() {
+            // RFC 7829 §3.2 rule 6: what data tells is not told twice.
+            let missed = missed && !busy;
+            if missed {
+                self.rto.back_off();
+            }
+            self.probe.timer = Some(now + self.rto());
+            self.probe.due = !busy;
+            return Some(ProbeExpiry { missed });
+        }
         self.arm_probe(now, random);
         if missed {
             // §8.3: an unanswered HEARTBEAT backs the RTO off.
@@ -111,6 +142,10 @@ impl Path {
             self.probe.due = self.is_verifying() || !in_use;
         }
         Some(ProbeExpiry { missed })
+    }
+
+    fn is_probed_while_failing(&self) -> bool {
+        self.state == PathState::PotentiallyFailed && self.config.heartbeat_interval().is_some()
     }
 
     fn is_verifying(&self) -> bool {

@@ -1,6 +1,7 @@
 //! Paths: one destination address each, with its round-trip time, congestion control, reachability and timers
-//! (RFC 9260 §6.3, §6.4, §7, §8).
+//! (RFC 9260 §6.3, §6.4, §7, §8; RFC 7829).
 
+mod failure;
 mod heartbeat;
 mod rto;
 mod select;
@@ -16,6 +17,7 @@ use crate::time::earliest;
 use crate::transmit::UdpPorts;
 use crate::wire::CommonHeader;
 
+pub(crate) use failure::{Failure, Recovery};
 pub(crate) use heartbeat::{HeartbeatInfo, Probe};
 pub(crate) use set::PathSet;
 
@@ -31,13 +33,15 @@ impl PathId {
     }
 }
 
-/// Whether a path works (RFC 9260 §8.2, §5.4).
+/// Whether a path works (RFC 9260 §8.2, §5.4, RFC 7829 §3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PathState {
     /// Not yet known to belong to the peer.
     Unconfirmed,
     /// It answers.
     Active,
+    /// It has not answered, which may have been chance: data avoids it, and it is probed (RFC 7829 §3).
+    PotentiallyFailed,
     /// It does not answer.
     Inactive,
 }
@@ -153,26 +157,6 @@ impl Path {
         self.t3_rtx = Some(now + self.rto.get());
     }
 
-    /// The path answered: what it was sent was acknowledged, or its heartbeat (§8.2). True if it was inactive.
-    pub(crate) fn answered(&mut self) -> bool {
-        self.error_count = 0;
-        let came_back = self.state == PathState::Inactive;
-        if came_back {
-            self.state = PathState::Active;
-        }
-        came_back
-    }
-
-    /// An answer is missing (§8.2). True if that makes the path inactive.
-    pub(crate) fn missed(&mut self) -> bool {
-        self.error_count = self.error_count.saturating_add(1);
-        let gone = self.state == PathState::Active && self.error_count > self.config.path_max_retrans();
-        if gone {
-            self.state = PathState::Inactive;
-        }
-        gone
-    }
-
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         earliest(self.t3_rtx, self.probe.timer())
     }
@@ -199,18 +183,6 @@ mod tests {
         );
         path.state = PathState::Active;
         path
-    }
-
-    #[test]
-    fn rfc9260_8_2_a_path_is_inactive_once_path_max_retrans_is_exceeded() {
-        let mut path = path();
-        assert!((0..5).all(|_| !path.missed()));
-        assert!(path.missed());
-        assert_eq!(path.state, PathState::Inactive);
-        assert!(!path.missed(), "it goes inactive once");
-        assert!(path.answered());
-        assert_eq!((path.state, path.error_count), (PathState::Active, 0));
-        assert!(!path.answered());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Where to send what (RFC 9260 §6.4).
+//! Where to send what (RFC 9260 §6.4, RFC 7829 §3.2, §4).
 
 use super::{Path, PathId, PathSet, PathState};
 
@@ -13,7 +13,7 @@ impl PathSet {
         if self.get(first).is_some_and(Path::is_active) {
             return first;
         }
-        self.best(|id| id != first).unwrap_or(first)
+        self.best(|_| true).unwrap_or(first)
     }
 
     /// The path for what was last sent to `last` and not acknowledged: an active one that was not tried, if there is
@@ -25,18 +25,30 @@ impl PathSet {
         self.best(|id| id != last).unwrap_or_else(|| self.primary())
     }
 
-    /// The confirmed path among `eligible` that promises most: active ones first, then those with the fewest errors,
-    /// then the primary one, then the first. While no path is active (§8.2) the choice so moves from path to path
-    /// with each error.
+    /// The confirmed path among `eligible` that promises most: an active one, else, whichever was tried, a potentially
+    /// failed one before an inactive one (RFC 7829 §3.2 rules 3, 4, §4.1). Among those it is the one with the fewest
+    /// errors, then one that is eligible, then the primary one, then the first. While no path is active the choice so
+    /// moves from path to path with each error.
     fn best(&self, eligible: impl Fn(PathId) -> bool) -> Option<PathId> {
-        let worth = |(id, path): &(PathId, &Path)| (!path.is_active(), path.error_count, *id != self.primary(), *id);
+        let worth = |(id, path): &(PathId, &Path)| {
+            let dead = path.state == PathState::Inactive;
+            let active = path.is_active();
+            (
+                !active,
+                dead,
+                path.error_count,
+                !eligible(*id),
+                *id != self.primary(),
+                *id,
+            )
+        };
         let fallback = self
             .iter()
             .filter(|(_, path)| path.state != PathState::Unconfirmed)
             .min_by_key(worth);
         let chosen = self
             .iter()
-            .filter(|(id, path)| path.state == PathState::Active && eligible(*id))
+            .filter(|(id, path)| path.is_active() && eligible(*id))
             .min_by_key(worth)
             .or(fallback);
         chosen.map(|(id, _)| id)
@@ -66,7 +78,7 @@ mod tests {
         set
     }
 
-    use PathState::{Active, Inactive, Unconfirmed};
+    use PathState::{Active, Inactive, PotentiallyFailed, Unconfirmed};
 
     #[test]
     fn rfc9260_6_4_new_data_goes_to_the_primary_while_it_works() {
@@ -95,6 +107,38 @@ mod tests {
         assert_eq!(set.for_new_data(None), PathId(1));
         set.get_mut(PathId(1)).unwrap().error_count = 7;
         assert_eq!(set.for_new_data(None), PathId(0));
+    }
+
+    #[test]
+    fn rfc7829_3_2_rule_3_data_avoids_a_potentially_failed_path() {
+        let set = set(&[PotentiallyFailed, Active, Active]);
+        assert_eq!(set.for_new_data(None), PathId(1));
+        assert_eq!(
+            set.for_new_data(Some(PathId(0))),
+            PathId(1),
+            "even if the user asks for it"
+        );
+        assert_eq!(set.for_retransmission(PathId(0)), PathId(1));
+        assert_eq!(set.for_retransmission(PathId(1)), PathId(2));
+    }
+
+    #[test]
+    fn rfc7829_3_2_rule_4_without_an_active_path_a_potentially_failed_one_with_the_fewest_errors_is_used() {
+        let mut set = set(&[PotentiallyFailed, PotentiallyFailed, Inactive, Unconfirmed]);
+        for (id, errors) in [(0, 2), (1, 3), (2, 1), (3, 0)] {
+            set.get_mut(PathId(id)).unwrap().error_count = errors;
+        }
+        assert_eq!(set.for_new_data(None), PathId(0));
+        set.get_mut(PathId(0)).unwrap().error_count = 4;
+        assert_eq!(set.for_new_data(None), PathId(1));
+        assert_eq!(set.for_retransmission(PathId(1)), PathId(1));
+        set.get_mut(PathId(0)).unwrap().error_count = 3;
+        assert_eq!(
+            set.for_retransmission(PathId(1)),
+            PathId(0),
+            "among equals the other one"
+        );
+        assert_eq!(set.for_retransmission(PathId(0)), PathId(1));
     }
 
     #[test]

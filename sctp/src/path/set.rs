@@ -123,6 +123,15 @@ impl PathSet {
         confirmed
     }
 
+    /// The primary path fails for good: the one that carries the data by now takes its place (RFC 7829 §5). The new
+    /// primary path, if there is a better one.
+    pub(crate) fn switch_primary_over(&mut self) -> Option<PathId> {
+        let id = self.for_new_data(None);
+        let changes = id != self.primary;
+        self.primary = id;
+        changes.then_some(id)
+    }
+
     /// Confirms the path that carried the set-up (RFC 9260 §5.4). It works, so it is the primary one unless the user
     /// chose another.
     pub(crate) fn confirm_setup_path(&mut self, id: PathId) {

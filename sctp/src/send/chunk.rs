@@ -43,6 +43,8 @@ pub(crate) struct SentChunk {
     pub(crate) missing: u8,
     /// It was sent more than once: its acknowledgement measures nothing (§6.3.1 C5).
     pub(crate) retransmitted: bool,
+    /// It was sent to several paths: its acknowledgement may be for any of them (RFC 7829 §3.2 rule 9).
+    pub(crate) ambiguous: bool,
     /// It was fast retransmitted, and will not be again (§7.2.4 rule 5).
     pub(crate) fast_retransmitted: bool,
     /// It is marked because of missing reports, so its path works and takes it again (§6.4).
@@ -99,6 +101,8 @@ pub(crate) struct Acknowledged {
     pub(crate) rtt: Option<Duration>,
     /// The round trip to be measured, if the chunk that measures is among them (§6.3.1 C4).
     pub(crate) measured: Option<Duration>,
+    /// Some of it was sent to this path only.
+    pub(crate) sure: bool,
 }
 
 /// Chunks that left at the cumulative end.

@@ -408,9 +408,10 @@ impl Outbound {
         self.forward_after_sack(now, steps, SackResult::Taken { progress }, paths)
     }
 
-    /// The paths on which the last acknowledgement found something new.
-    pub(crate) fn acked_paths(&self) -> impl Iterator<Item = PathId> {
-        self.sacks.acked_paths().chain(self.forward_answered())
+    /// The paths on which the last acknowledgement found something new, and whether some of it was sent nowhere else.
+    pub(crate) fn acked_paths(&self) -> impl Iterator<Item = (PathId, bool)> {
+        let forward = self.forward_answered().map(|path| (path, true));
+        self.sacks.acked_paths().chain(forward)
     }
 
     /// How many chunks the last SACK had fast retransmitted.

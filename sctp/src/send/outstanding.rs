@@ -172,6 +172,7 @@ impl Outstanding {
             sent_again: 0,
             missing: 0,
             retransmitted: false,
+            ambiguous: false,
             fast_retransmitted: false,
             stays_on_path: false,
             ends_message: offset + len == total,
@@ -194,6 +195,7 @@ impl Outstanding {
         let packet = self.packet;
         let chunk = self.chunk_mut(index)?;
         chunk.state = ChunkState::InFlight;
+        chunk.ambiguous |= chunk.path != path;
         chunk.path = path;
         chunk.sent_at = now;
         chunk.packet = packet;
@@ -397,6 +399,7 @@ impl Outstanding {
             packet,
             rtt: Some(rtt),
             measured,
+            sure: true,
         };
         Some(Popped {
             newly: Some(newly),
@@ -451,6 +454,7 @@ impl Outstanding {
             packet: chunk.packet,
             rtt,
             measured: rtt.filter(|_| measures),
+            sure: !chunk.ambiguous,
         })
     }
 
@@ -539,6 +543,7 @@ impl Outstanding {
                 sent_again: 0,
                 missing: 0,
                 retransmitted: false,
+                ambiguous: false,
                 fast_retransmitted: false,
                 stays_on_path: false,
                 ends_message: true,

@@ -43,6 +43,8 @@ struct PathAck {
     newest_packet: u64,
     /// The round trip of the newest packet.
     rtt: Option<Duration>,
+    /// Some of it was sent to this path only.
+    sure: bool,
 }
 
 /// A range of chunks, `start` up to but not including `end`.
@@ -211,6 +213,7 @@ impl SackProcessor {
         }
         if let Some(entry) = self.per_path.iter_mut().find(|entry| entry.path == acked.path) {
             entry.bytes += acked.bytes;
+            entry.sure |= acked.sure;
             if acked.packet >= entry.newest_packet {
                 entry.newest_packet = acked.packet;
                 entry.rtt = acked.rtt;
@@ -223,6 +226,7 @@ impl SackProcessor {
                 flight_before: outstanding.flight(acked.path) + acked.bytes,
                 newest_packet: acked.packet,
                 rtt: acked.rtt,
+                sure: acked.sure,
             });
         }
     }
@@ -401,9 +405,9 @@ impl SackProcessor {
         }
     }
 
-    /// The paths on which the last SACK acknowledged something.
-    pub(crate) fn acked_paths(&self) -> impl Iterator<Item = PathId> {
-        self.per_path.iter().map(|entry| entry.path)
+    /// The paths on which the last SACK acknowledged something, and whether it was sent nowhere else.
+    pub(crate) fn acked_paths(&self) -> impl Iterator<Item = (PathId, bool)> {
+        self.per_path.iter().map(|entry| (entry.path, entry.sure))
     }
 }
 
