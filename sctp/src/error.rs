@@ -105,6 +105,21 @@ pub enum Violation {
     /// The peer's addresses include none that could be used.
     #[error("no usable address")]
     NoUsableAddress,
+    /// A RANDOM parameter whose number has not 32 bytes (RFC 4895 §6.1).
+    #[error("a random number of a wrong length")]
+    BadRandom,
+    /// A CHUNKS parameter that is too long, or whose sender does not take part in AUTH (RFC 4895 §3.2).
+    #[error("a bad list of authenticated chunks")]
+    BadChunkList,
+    /// An HMAC-ALGO parameter without SHA-1, or with more identifiers than there can be (RFC 4895 §6.1).
+    #[error("a bad list of HMAC identifiers")]
+    BadHmacList,
+    /// A parameter of AUTH that stands twice (RFC 4895 §3).
+    #[error("a repeated parameter of AUTH")]
+    RepeatedAuthParameter,
+    /// A peer that wants to change addresses without authentication (RFC 5061 §6).
+    #[error("address changes without authentication")]
+    AsconfWithoutAuth,
     /// A restart that claims addresses the association does not have (RFC 9260 §5.2.3).
     #[error("a restart with new addresses")]
     RestartWithNewAddresses,
@@ -168,6 +183,10 @@ pub enum SendError {
     /// The association is being shut down (RFC 9260 §9.2).
     #[error("the association is shutting down")]
     ShuttingDown,
+    /// The key that the message asks for does not exist or is deactivated, or the peer does not take part in AUTH
+    /// (RFC 4895).
+    #[error("no such authentication key")]
+    NoSuchKey,
 }
 
 /// A command names an association that does not exist (any more).
@@ -187,6 +206,32 @@ pub enum PathError {
     /// The address has not been confirmed yet (RFC 9260 §5.4).
     #[error("the address is not confirmed")]
     Unconfirmed,
+}
+
+/// Why a command about an endpoint pair shared key was refused (RFC 6458 §8.1.18, §8.3.4, §8.3.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum AuthKeyError {
+    /// There is no such association or end point.
+    #[error("no such association")]
+    NoSuchAssociation,
+    /// The association does not offer AUTH.
+    #[error("the association does not offer authentication")]
+    NotOffered,
+    /// There is no key of this number.
+    #[error("no such key")]
+    NoSuchKey,
+    /// The key is the active one.
+    #[error("the key is active")]
+    Active,
+    /// The key was deactivated.
+    #[error("the key is deactivated")]
+    Deactivated,
+    /// The key must be deactivated first.
+    #[error("the key is not deactivated")]
+    NotDeactivated,
+    /// A message that is not acknowledged yet uses the key.
+    #[error("the key is in use")]
+    InUse,
 }
 
 /// A configuration value outside what makes sense.

@@ -6,13 +6,13 @@ use bytes::Bytes;
 
 use crate::error::FailureReason;
 use crate::message::OutMessage;
-use crate::serial::{Ppid, StreamId};
+use crate::serial::{Ppid, SharedKeyId, StreamId};
 
 /// A notification about one association.
 ///
 /// While many wait to be polled, those that the peer can cause over and over ([`Restarted`](Self::Restarted),
 /// [`PeerShutdown`](Self::PeerShutdown), [`SenderDry`](Self::SenderDry), [`PathChanged`](Self::PathChanged),
-/// [`PeerError`](Self::PeerError)) push out older ones of their kind.
+/// [`Authentication`](Self::Authentication), [`PeerError`](Self::PeerError)) push out older ones of their kind.
 ///
 /// Every association that exists for the user ends with exactly one of [`ConnectFailed`](Self::ConnectFailed),
 /// [`CommunicationLost`](Self::CommunicationLost) and [`ShutdownComplete`](Self::ShutdownComplete).
@@ -68,6 +68,8 @@ pub enum Event {
         /// What it is now.
         change: PathChange,
     },
+    /// Something about authenticated chunks (SCTP_AUTHENTICATION_EVENT, RFC 6458 §6.1.8).
+    Authentication(AuthEvent),
     /// The peer reported an error (COMMUNICATION ERROR, §11.2.6).
     PeerError {
         /// The cause code.
@@ -75,6 +77,19 @@ pub enum Event {
         /// The cause as it was on the wire, header included; its first 1024 bytes if it is longer.
         raw: Bytes,
     },
+}
+
+/// What happened to the authentication of chunks (RFC 6458 §6.1.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AuthEvent {
+    /// The peer authenticates its chunks with this key now, and did with another one before; at the start that is
+    /// key 0 (SCTP_AUTH_NEW_KEY).
+    NewKey(SharedKeyId),
+    /// AUTH was offered, and the peer does not take part (SCTP_AUTH_NO_AUTH). What must come authenticated is dropped.
+    NoAuth,
+    /// No message uses this key any more, which was deactivated (SCTP_AUTH_FREE_KEY). It may be deleted.
+    FreeKey(SharedKeyId),
 }
 
 /// A message that was not delivered, or not known to be.

@@ -18,7 +18,7 @@
 //! | 5 | `sim` `fuzz_bridge` | hosts, links and a virtual clock (feature `sim`); what fuzzers run |
 //! | 4 | `stack` | demultiplexing, listening, out-of-the-blue packets, ports, ready lists |
 //! | 3 | `assoc` | one association: state, input, output |
-//! | 2 | `path` `cc` `send` `recv` | mechanisms that know no chunk bytes |
+//! | 2 | `path` `cc` `send` `recv` `auth` | mechanisms that know no chunk bytes |
 //! | 1 | [`wire`] [`config`] [`error`] `event` `message` `transmit` `stats` | vocabulary |
 //! | 0 | [`time`] [`random`] [`serial`] [`addr`] [`tlv`] [`timer`] `map` | no protocol knowledge |
 //!
@@ -60,6 +60,7 @@ mod stats;
 mod transmit;
 pub mod wire;
 
+mod auth;
 mod cc;
 mod path;
 mod recv;
@@ -76,7 +77,7 @@ pub mod sim;
 pub mod fuzz_bridge;
 
 pub use assoc::{AssociationPhase, AssociationStatus, PathStatus};
-pub use event::{Event, PathChange, SendFailure};
+pub use event::{AuthEvent, Event, PathChange, SendFailure};
 pub use message::{OutMessage, Received, Reliability};
 pub use path::PathState;
 pub use stack::{AssocId, ConnectOptions, EndpointId, Stack};

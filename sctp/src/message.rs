@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::serial::{Ppid, Ssn, StreamId, Tsn};
+use crate::serial::{Ppid, SharedKeyId, Ssn, StreamId, Tsn};
 
 /// How long the sender tries to deliver a message (RFC 3758, RFC 7496). It takes a peer that knows FORWARD-TSN;
 /// without one, every message is reliable.
@@ -44,6 +44,9 @@ pub struct OutMessage {
     pub destination: Option<IpAddr>,
     /// How long to try.
     pub reliability: Reliability,
+    /// The endpoint pair shared key to authenticate it with (SCTP_AUTHINFO, RFC 6458 §5.3.8), even if the peer does not
+    /// ask for that. Without one it is authenticated if the peer asks for it, with the active key.
+    pub auth_key: Option<SharedKeyId>,
     /// The bytes; at least one.
     pub payload: Bytes,
 }
@@ -59,6 +62,7 @@ impl OutMessage {
             context: 0,
             destination: None,
             reliability: Reliability::Reliable,
+            auth_key: None,
             payload,
         }
     }

@@ -33,6 +33,8 @@ pub struct StackStats {
     pub bad_cookies: u64,
     /// State Cookies past their lifetime (RFC 9260 §5.1.5).
     pub stale_cookies: u64,
+    /// COOKIE ECHO chunks that must be authenticated and were not, or wrongly (RFC 4895 §6.3).
+    pub unauthenticated_cookies: u64,
     /// Associations refused for want of room: backlog or the stack's limit.
     pub refused: u64,
 }
@@ -76,6 +78,14 @@ pub struct AssociationStats {
     pub sacks_received: u64,
     /// SACK chunks thrown away because they acknowledge what was never sent, or are older than what is known.
     pub sacks_ignored: u64,
+    /// AUTH chunks sent (RFC 4895).
+    pub auth_chunks_sent: u64,
+    /// Valid AUTH chunks received.
+    pub auth_chunks_received: u64,
+    /// AUTH chunks received whose HMAC is wrong, or of a key or algorithm that is not there.
+    pub auth_failures: u64,
+    /// Chunks dropped because they must be authenticated and were not.
+    pub unauthenticated_chunks_dropped: u64,
     /// Probes of a closed window sent (RFC 9260 §6.1 A).
     pub zero_window_probes: u64,
 }

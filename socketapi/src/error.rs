@@ -57,6 +57,9 @@ pub enum Error {
     /// The stream was not negotiated.
     #[error("no such stream")]
     InvalidStream,
+    /// There is no such authentication key, or it is deactivated (RFC 6458 §5.3.8).
+    #[error("no such authentication key")]
+    NoSuchKey,
     /// The message has no bytes (RFC 9260 §6.2: a DATA chunk must have user data).
     #[error("the message is empty")]
     EmptyMessage,
@@ -127,6 +130,7 @@ impl Error {
             Self::NoSuchAssociation | Self::NoDestination => libc::ENOTCONN,
             Self::InvalidAddress
             | Self::InvalidStream
+            | Self::NoSuchKey
             | Self::EmptyMessage
             | Self::AddressUnconfirmed
             | Self::Config(_) => libc::EINVAL,
@@ -201,6 +205,7 @@ impl From<SendError> for Error {
             SendError::Empty => Self::EmptyMessage,
             SendError::TooLarge => Self::MessageTooLarge,
             SendError::ShuttingDown => Self::ShuttingDown,
+            SendError::NoSuchKey => Self::NoSuchKey,
         }
     }
 }

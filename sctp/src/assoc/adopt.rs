@@ -21,6 +21,7 @@ impl Association {
         self.peer_tag = peer.initiate_tag;
         let inbound_streams = peer.outbound_streams.min(self.config.max_inbound_streams());
         self.extensions = common_extensions(&self.config, peer);
+        self.adopt_auth(peer);
         let config = inbound_config(&self.config, self.extensions, inbound_streams);
         self.inbound = Inbound::new(peer.initial_tsn, config);
         let outbound_streams = self.config.outbound_streams().min(peer.inbound_streams);
@@ -114,6 +115,7 @@ impl Association {
             outbound_streams: self.outbound.streams(),
             inbound_streams: self.inbound.streams(),
         });
+        self.tell_whether_auth();
         if shutdown_wanted {
             self.shutdown(now);
         }

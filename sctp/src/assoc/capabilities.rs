@@ -1,5 +1,6 @@
 //! Which extensions a side supports, and how it says so in INIT and INIT ACK (RFC 5061 §4.2.7, RFC 3758 §3.3).
 
+use super::auth::offers_auth;
 use crate::config::AssociationConfig;
 use crate::tlv::Writer;
 use crate::wire::{ChunkType, Param};
@@ -14,17 +15,26 @@ impl Extensions {
     /// Partial reliability (RFC 3758).
     pub(crate) const FORWARD_TSN: Self = Self(1);
 
+    /// Authenticated chunks (RFC 4895). A peer has it that says so by parameters of its own.
+    pub(crate) const AUTH: Self = Self(2);
+
     /// Packets without a checksum (RFC 9653). It has no chunk: a parameter of its own names the method.
     pub(crate) const ZERO_CHECKSUM: Self = Self(32);
 
     /// Each extension with the chunk type by which the Supported Extensions parameter names it.
-    const BY_CHUNK: [(Self, ChunkType); 1] = [(Self::FORWARD_TSN, ChunkType::FORWARD_TSN)];
+    const BY_CHUNK: [(Self, ChunkType); 2] = [
+        (Self::FORWARD_TSN, ChunkType::FORWARD_TSN),
+        (Self::AUTH, ChunkType::AUTH),
+    ];
 
     /// What an association with this configuration offers.
     pub(crate) fn offered(config: &AssociationConfig) -> Self {
         let mut own = Self::NONE;
         if config.partial_reliability() {
             own.insert(Self::FORWARD_TSN);
+        }
+        if offers_auth(config) {
+            own.insert(Self::AUTH);
         }
         own
     }
@@ -35,6 +45,10 @@ impl Extensions {
 
     pub(crate) const fn insert(&mut self, other: Self) {
         self.0 |= other.0;
+    }
+
+    pub(crate) const fn remove(&mut self, other: Self) {
+        self.0 &= !other.0;
     }
 
     /// What both sides support.

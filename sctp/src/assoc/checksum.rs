@@ -2,6 +2,7 @@
 
 use super::{Association, Extensions, PeerInit};
 use crate::config::AssociationConfig;
+use crate::serial::SharedKeyId;
 use crate::wire::{self, ChunkType, Chunks, CommonHeader};
 
 /// The extensions that an association of this configuration has in common with its peer. Zero checksums are among them
@@ -27,7 +28,16 @@ impl Association {
 
     /// Completes the packet that starts at `start` and reaches to the end of `buf`.
     #[inline]
-    pub(super) fn finish_packet(&self, buf: &mut [u8], start: usize) {
+    pub(super) fn finish_packet(&mut self, buf: &mut Vec<u8>, start: usize) {
+        self.finish_data_packet(buf, start, None);
+    }
+
+    /// The same for a packet whose user data asks for the key `key` (RFC 4895).
+    #[inline]
+    pub(super) fn finish_data_packet(&mut self, buf: &mut Vec<u8>, start: usize, key: Option<SharedKeyId>) {
+        if self.auth.is_some() {
+            self.authenticate(buf, start, key);
+        }
         if self.sends_zero_checksum() {
             finish_without_checksum(buf, start);
         } else {

@@ -157,6 +157,7 @@ impl Association {
             self.establish(now, self.acknowledged_path(cookie), random);
         } else {
             self.peer_tag = cookie.peer.initiate_tag;
+            self.adopt_auth(&cookie.peer);
         }
         self.control.cookie_ack = Some(self.reply_path_to(from));
     }
@@ -206,6 +207,7 @@ impl Association {
         self.control.clear();
         let streams = cookie.peer.outbound_streams.min(self.config.max_inbound_streams());
         self.extensions = common_extensions(&self.config, &cookie.peer);
+        self.restart_auth(cookie);
         let forward_tsn = self.extensions.contains(Extensions::FORWARD_TSN);
         if self.inbound.restart(cookie.peer.initial_tsn, streams, forward_tsn) {
             self.events.push_back(Event::PartialDeliveryAborted);
@@ -228,6 +230,7 @@ impl Association {
             outbound_streams,
             inbound_streams: self.inbound.streams(),
         });
+        self.tell_whether_auth();
         self.tell_room();
         if shutting_down {
             // The user's wish holds for the peer as it is now: a restart does not get it out of it.
@@ -263,6 +266,7 @@ mod tests {
             source: ip(source),
             destination: ip("10.0.0.9"),
             encap: None,
+            auth: None,
             peer: PeerInit {
                 initiate_tag: VerificationTag(5),
                 a_rwnd: 10_000,
@@ -271,6 +275,7 @@ mod tests {
                 initial_tsn: Tsn(6),
                 extensions: Extensions::NONE,
                 zero_checksum: None,
+                auth: None,
                 addresses: addresses.iter().map(|text| ip(text)).collect(),
             },
         }

@@ -7,8 +7,10 @@ use std::time::Duration;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use super::auth::{read_auth_from_cookie, write_auth_to_cookie};
 use super::peer_init::{PeerInit, read_address, write_address};
 use crate::Instant;
+use crate::auth::AuthParams;
 use crate::random::Random;
 use crate::serial::{Tsn, VerificationTag};
 use crate::tlv::{Reader, Writer};
@@ -53,6 +55,8 @@ pub(crate) struct StateCookie {
     pub(crate) destination: IpAddr,
     /// The UDP ports to answer with (RFC 6951).
     pub(crate) encap: Option<UdpPorts>,
+    /// What this side said of AUTH (RFC 4895 §6.3).
+    pub(crate) auth: Option<AuthParams>,
     pub(crate) peer: PeerInit,
 }
 
@@ -72,6 +76,10 @@ impl StateCookie {
         if let Some(encap) = self.encap {
             w.u16(encap.source);
             w.u16(encap.destination);
+        }
+        w.u8(self.auth.is_some().into());
+        if let Some(auth) = &self.auth {
+            write_auth_to_cookie(w, auth);
         }
         self.peer.write(w);
     }
@@ -96,6 +104,10 @@ impl StateCookie {
                     source: r.u16("port").ok()?,
                     destination: r.u16("port").ok()?,
                 }),
+            },
+            auth: match r.u8("authentication").ok()? {
+                0 => None,
+                _ => Some(read_auth_from_cookie(r)?),
             },
             peer: PeerInit::read(r)?,
         };
@@ -189,14 +201,24 @@ mod tests {
                 source: 10,
                 destination: 11,
             }),
+            auth: Some(AuthParams {
+                random: [17; 32],
+                chunks: None,
+                hmacs: vec![1],
+            }),
             peer: PeerInit {
                 initiate_tag: VerificationTag(12),
                 a_rwnd: 13,
                 outbound_streams: 14,
                 inbound_streams: 15,
                 initial_tsn: Tsn(16),
-                extensions: Extensions::FORWARD_TSN,
+                extensions: Extensions::AUTH,
                 zero_checksum: None,
+                auth: Some(AuthParams {
+                    random: [18; 32],
+                    chunks: Some(vec![0, 193]),
+                    hmacs: vec![3, 1],
+                }),
                 addresses: vec!["10.0.0.2".parse().unwrap(), "::1".parse().unwrap()],
             },
         }

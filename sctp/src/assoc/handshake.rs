@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::auth::{own_auth, write_auth_params};
 use super::capabilities::Extensions;
 use super::control_out::Farewell;
 use super::cookie::StateCookie;
@@ -13,6 +14,7 @@ use super::peer_init::{ParsedInit, PeerInit, Refusal};
 use super::state::{Repeat, State};
 use super::{Association, AssociationPhase, Identity, LocalSide};
 use crate::addr;
+use crate::auth::AuthParams;
 use crate::config::AssociationConfig;
 use crate::error::{FailureReason, Violation};
 use crate::path::{Path, PathId, PathState};
@@ -34,6 +36,7 @@ impl Association {
         identity: Identity,
         peers: &[IpAddr],
         peer_port: u16,
+        random: &mut Random,
     ) -> Option<Self> {
         let (&first, others) = peers.split_first()?;
         let t1 = Repeat {
@@ -47,6 +50,8 @@ impl Association {
             shutdown_wanted: false,
         };
         let mut assoc = Self::new(now, config, local, identity, (first, peer_port), state);
+        let auth = own_auth(&assoc.config, random);
+        assoc.begin_auth(auth);
         for &address in others {
             let mut path = Path::new(address, &assoc.config, now);
             super::set_route(&mut path, &assoc.local, &assoc.config);
@@ -83,6 +88,7 @@ impl Association {
         };
         let mut assoc = Self::new(now, config, local, identity, (cookie.source, cookie.peer_port), setup);
         assoc.initiated_here = false;
+        assoc.begin_auth(cookie.auth.clone());
         if let Some(path) = assoc.paths.get_mut(PathId(0)) {
             path.encap = cookie.encap;
             path.local = path.local.or(Some(cookie.destination));
@@ -113,7 +119,7 @@ impl Association {
             _ => 0,
         };
         wire::write_init(buf, ChunkType::INIT, &self.own_init(), |w| {
-            write_own_params(w, &self.local, &self.config, to);
+            write_own_params(w, &self.local, &self.config, self.own_auth(), to);
             if preservative > 0 {
                 Param::CookiePreservative(preservative).write(w);
             }
@@ -165,6 +171,9 @@ impl Association {
             Ok(parsed) => parsed,
             Err(refusal) => return self.refuse_init_ack(init.fixed.initiate_tag, &refusal),
         };
+        if let Some(violation) = parsed.auth_violation.filter(|_| self.auth.is_some()) {
+            return self.refuse_init_ack(init.fixed.initiate_tag, &violation.into());
+        }
         let Some(cookie) = parsed.cookie else {
             // §3.3.10.2: tell the peer which parameter is missing.
             self.peer_tag = parsed.peer.initiate_tag;
@@ -311,13 +320,22 @@ pub(crate) fn own_init(config: &AssociationConfig, identity: Identity) -> InitFi
 
 /// The parameters that an own INIT and INIT ACK have in common: the addresses that the peer may use (§5.1.2), and the
 /// extensions that are offered.
-pub(crate) fn write_own_params(w: &mut Writer<'_>, local: &LocalSide, config: &AssociationConfig, peer: IpAddr) {
+pub(crate) fn write_own_params(
+    w: &mut Writer<'_>,
+    local: &LocalSide,
+    config: &AssociationConfig,
+    auth: Option<&AuthParams>,
+    peer: IpAddr,
+) {
     for address in local.listed_to(peer) {
         Param::address(address).write(w);
     }
     Extensions::offered(config).write_params(w);
     if let Some(method) = config.zero_checksum() {
         Param::ZeroChecksumAcceptable(method).write(w);
+    }
+    if let Some(auth) = auth {
+        write_auth_params(w, auth);
     }
 }
 
@@ -333,6 +351,14 @@ pub(crate) fn refusal_causes(refusal: &Refusal<'_>) -> Bytes {
     causes(|w| match (refusal.violation, refusal.parameter) {
         (Violation::HostName, Some(parameter)) => Cause::UnresolvableAddress(quotable(parameter)).write(w),
         (Violation::MalformedParameter, _) => Cause::ProtocolViolation(b"malformed parameter").write(w),
+        (
+            Violation::BadRandom
+            | Violation::BadChunkList
+            | Violation::BadHmacList
+            | Violation::RepeatedAuthParameter
+            | Violation::AsconfWithoutAuth,
+            _,
+        ) => Cause::ProtocolViolation(refusal.violation.to_string().as_bytes()).write(w),
         _ => Cause::InvalidMandatoryParameter.write(w),
     })
 }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::auth::Gate;
 use super::capabilities::Extensions;
 use super::handshake::{causes, quotable};
 use super::{Association, AssociationPhase};
@@ -22,6 +23,10 @@ pub(crate) struct PacketIn<'a> {
     pub(crate) meta: &'a RxMeta,
     /// The user data in it.
     pub(crate) payloads: Payloads<'a>,
+    /// The whole packet.
+    pub(crate) packet: &'a [u8],
+    /// The chunks that are still to be processed are authenticated.
+    pub(crate) authenticated: bool,
     /// The chunks that are still to be processed.
     pub(crate) chunks: Chunks<'a>,
 }
@@ -34,9 +39,17 @@ impl Association {
         self.learn_route(&packet);
         let was_readable = self.inbound.readable();
         let mut had_data = false;
+        let mut authenticated = packet.authenticated;
         for chunk in packet.chunks.clone() {
             // What cannot be read ends the packet; what came before it counts (§6.10).
             let Ok(chunk) = chunk else { break };
+            if self.auth.is_some() {
+                match self.pass_gate(packet.packet, &chunk, &mut authenticated) {
+                    Gate::Process => {}
+                    Gate::Skip => continue,
+                    Gate::Stop => break,
+                }
+            }
             had_data |= matches!(chunk.kind, ChunkType::DATA | ChunkType::FORWARD_TSN);
             if !self.handle_chunk(now, &mut packet, &chunk, random) || self.phase() == AssociationPhase::Closed {
                 break;

@@ -5,6 +5,7 @@
 //! §9. The mechanisms are in `path`, `cc`, `send` and `recv`.
 
 mod adopt;
+mod auth;
 mod capabilities;
 mod checksum;
 mod collision;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::addr;
+use crate::auth::Authenticator;
 use crate::config::AssociationConfig;
 use crate::error::{FailureReason, Violation};
 use crate::event::Event;
@@ -41,6 +43,7 @@ use crate::stats::AssociationStats;
 use crate::time::{Instant, earliest};
 use crate::transmit::UdpPorts;
 
+pub(crate) use auth::{auth_in, behind_auth, own_auth};
 pub(crate) use capabilities::Extensions;
 pub(crate) use collision::{CookieAction, InitReply};
 pub(crate) use cookie::{CookieKeys, StateCookie, TieTags};
@@ -111,6 +114,8 @@ pub(crate) struct Association {
     tie_tags: TieTags,
     /// What both sides support.
     extensions: Extensions,
+    /// AUTH (RFC 4895), if this side offers it.
+    auth: Option<Box<Authenticator>>,
     state: State,
     initiated_here: bool,
     paths: PathSet,
@@ -156,6 +161,7 @@ impl Association {
             local_initial_tsn: identity.local_initial_tsn,
             tie_tags: TieTags::default(),
             extensions: Extensions::NONE,
+            auth: None,
             initiated_here: matches!(state, State::CookieWait { .. }),
             state,
             paths: PathSet::new(first),

@@ -6,7 +6,7 @@ use super::{Association, AssociationPhase};
 use crate::path::{Path, PathId, PathState};
 use crate::random::Random;
 use crate::send::{DataPlan, PacketFill};
-use crate::serial::{Ssn, StreamId, Tsn, VerificationTag};
+use crate::serial::{SharedKeyId, Ssn, StreamId, Tsn, VerificationTag};
 use crate::time::Instant;
 use crate::tlv::{Writer, padded};
 use crate::transmit::Transmit;
@@ -126,7 +126,7 @@ impl Association {
 
     /// A packet of HEARTBEAT ACKs, with what else answers the same packet: one packet gets one (§12.4).
     fn write_answers(&mut self, id: PathId, buf: &mut Vec<u8>) {
-        let limit = self.paths.smallest_max_packet();
+        let limit = self.paths.smallest_max_packet().saturating_sub(self.control_auth_len());
         let start = wire::begin_packet(buf, &self.header(self.peer_tag));
         if self.control.cookie_ack.take_if(|path| *path == id).is_some() {
             wire::write_cookie_ack(buf);
@@ -157,7 +157,8 @@ impl Association {
     ) -> Option<Transmit> {
         // Chunks are cut for the narrowest path, so that they can be sent again on any (§6.9).
         let max_packet = self.paths.smallest_max_packet();
-        let max_chunks = max_packet.saturating_sub(CommonHeader::LEN);
+        let data_auth = self.data_auth_len();
+        let max_chunks = max_packet.saturating_sub(CommonHeader::LEN + data_auth);
         let plan = self.plan_data(now, max_chunks);
         // §3.2.2, §5.1 C: what is to be reported of the INIT ACK goes along with the COOKIE ECHO, or waits for the
         // COOKIE ACK.
@@ -179,17 +180,22 @@ impl Association {
 
         let start = wire::begin_packet(buf, &self.header(self.peer_tag));
         let limit = start + max_packet;
-        self.write_control(now, buf, limit);
-        self.write_sack(buf, limit, scratch);
-        self.write_forward_tsn(now, id, buf, limit, scratch);
+        let control_auth = self.control_auth_len();
+        let control_limit = limit.saturating_sub(control_auth);
+        self.write_control(now, buf, control_limit);
+        self.write_sack(buf, control_limit, scratch);
+        self.write_forward_tsn(now, id, buf, control_limit, scratch);
+        let mut key = None;
         if let Some(plan) = plan {
-            self.write_data(now, plan, buf, limit, max_chunks);
+            let needs_auth = control_auth > 0 && self.needs_auth(buf.get(start + CommonHeader::LEN..).unwrap_or(&[]));
+            let auth = if needs_auth { control_auth } else { data_auth };
+            key = self.write_data(now, plan, buf, limit.saturating_sub(auth), max_chunks);
         }
         if buf.len() == start + CommonHeader::LEN {
             buf.truncate(start);
             return None;
         }
-        self.finish_packet(buf, start);
+        self.finish_data_packet(buf, start, key);
         let segment_size = buf.len() - start;
 
         // Further packets must be as long, but for the last one.
@@ -198,19 +204,19 @@ impl Association {
         while plan.is_some() && segments < max_segments && last == segment_size {
             let next = self.plan_data(now, max_chunks);
             let bound = self.control.has_chunks() || self.forward_is_due();
-            let Some(next) =
-                next.filter(|next| next.path == id && CommonHeader::LEN + next.first_chunk <= segment_size && !bound)
-            else {
+            let fits = |next: &DataPlan| CommonHeader::LEN + data_auth + next.first_chunk <= segment_size;
+            let Some(next) = next.filter(|next| next.path == id && fits(next) && !bound) else {
                 break;
             };
             let start = wire::begin_packet(buf, &self.header(self.peer_tag));
-            self.write_data(now, next, buf, start + segment_size, max_chunks);
-            last = buf.len() - start;
-            if last == CommonHeader::LEN {
+            let limit = (start + segment_size).saturating_sub(data_auth);
+            let key = self.write_data(now, next, buf, limit, max_chunks);
+            if buf.len() == start + CommonHeader::LEN {
                 buf.truncate(start);
                 break;
             }
-            self.finish_packet(buf, start);
+            self.finish_data_packet(buf, start, key);
+            last = buf.len() - start;
             segments += 1;
         }
         self.transmit(id, buf.len(), segment_size)
@@ -328,8 +334,15 @@ impl Association {
         }
     }
 
-    /// The DATA of one packet, up to `limit`.
-    fn write_data(&mut self, now: Instant, plan: DataPlan, buf: &mut Vec<u8>, limit: usize, max_chunks: usize) {
+    /// The DATA of one packet, up to `limit`; the key that it asks for.
+    fn write_data(
+        &mut self,
+        now: Instant,
+        plan: DataPlan,
+        buf: &mut Vec<u8>,
+        limit: usize,
+        max_chunks: usize,
+    ) -> Option<SharedKeyId> {
         let mut fill = PacketFill::new(plan);
         // §6.1: the I bit asks for a SACK at once where waiting for it would cost time.
         let shutting_down = self.phase() == AssociationPhase::ShutdownPending;
@@ -361,5 +374,6 @@ impl Association {
             self.stats.zero_window_probes += u64::from(plan.is_probe() && chunks > 0);
         }
         self.outbound.packet_sent(&fill, now, &mut self.paths);
+        fill.auth_key()
     }
 }

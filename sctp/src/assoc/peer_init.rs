@@ -2,13 +2,15 @@
 
 use std::net::IpAddr;
 
+use super::auth::{read_auth_from_cookie, write_auth_to_cookie};
 use super::capabilities::Extensions;
 use crate::addr;
+use crate::auth::{AuthParams, AuthParamsReader};
 use crate::error::Violation;
 use crate::path::PathSet;
 use crate::serial::{Tsn, VerificationTag};
 use crate::tlv::{Reader, Writer};
-use crate::wire::{ErrorDetectionMethod, Init, Param};
+use crate::wire::{ChunkType, ErrorDetectionMethod, Init, Param};
 
 /// The peer's side of an association, as it announced it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub(crate) struct PeerInit {
     pub(crate) extensions: Extensions,
     /// How it lets packets without a checksum be guarded, if it takes them (RFC 9653).
     pub(crate) zero_checksum: Option<ErrorDetectionMethod>,
+    /// What it said of AUTH, if it takes part (RFC 4895).
+    pub(crate) auth: Option<AuthParams>,
     /// Addresses that it listed, usable ones only. The packet's source address belongs to the peer as well (§5.1.2).
     pub(crate) addresses: Vec<IpAddr>,
 }
@@ -35,6 +39,8 @@ pub(crate) struct ParsedInit<'a> {
     pub(crate) cookie_preservative: u32,
     /// Parameters to be reported as unrecognized (§3.2.2), header and all.
     pub(crate) unrecognized: Vec<&'a [u8]>,
+    /// Why the association must not come about if this side offers AUTH.
+    pub(crate) auth_violation: Option<Violation>,
 }
 
 /// Why an INIT or INIT ACK is refused.
@@ -50,6 +56,23 @@ impl From<Violation> for Refusal<'_> {
         Self {
             violation,
             parameter: None,
+        }
+    }
+}
+
+impl<'a> ParsedInit<'a> {
+    /// A side takes part in AUTH if its parameters say so, whatever else it lists.
+    fn take_auth(&mut self, auth: AuthParamsReader<'a>, changes_addresses: bool) {
+        self.peer.extensions.remove(Extensions::AUTH);
+        match auth.finish() {
+            Ok(Some(auth)) => {
+                self.peer.extensions.insert(Extensions::AUTH);
+                self.peer.auth = Some(auth);
+            }
+            // RFC 5061 §4.2.7: who changes addresses has AUTH as well.
+            Ok(None) if changes_addresses => self.auth_violation = Some(Violation::AsconfWithoutAuth),
+            Ok(None) => {}
+            Err(violation) => self.auth_violation = Some(violation),
         }
     }
 }
@@ -77,12 +100,16 @@ impl PeerInit {
                 initial_tsn: fixed.initial_tsn,
                 extensions: Extensions::NONE,
                 zero_checksum: None,
+                auth: None,
                 addresses: Vec::new(),
             },
             cookie: None,
             cookie_preservative: 0,
             unrecognized: Vec::new(),
+            auth_violation: None,
         };
+        let mut auth = AuthParamsReader::default();
+        let mut changes_addresses = false;
         for tlv in init.params.tlvs() {
             let tlv = tlv.map_err(|_| Violation::MalformedParameter)?;
             let at_fault = |violation| Refusal {
@@ -108,7 +135,13 @@ impl PeerInit {
                 Param::SetPrimaryAddress { .. } | Param::AdaptationLayerIndication(_) => {
                     parsed.unrecognized.push(tlv.raw);
                 }
-                Param::SupportedExtensions(listed) => parsed.peer.extensions.insert_listed(listed),
+                Param::SupportedExtensions(listed) => {
+                    parsed.peer.extensions.insert_listed(listed);
+                    changes_addresses |= listed.contains(&ChunkType::ASCONF.0);
+                }
+                Param::Random(number) => auth.random(number),
+                Param::ChunkList(chunks) => auth.chunks(chunks),
+                Param::HmacAlgorithms(hmacs) => auth.hmacs(hmacs),
                 Param::ForwardTsnSupported => parsed.peer.extensions.insert(Extensions::FORWARD_TSN),
                 // RFC 9653 §4: there should be but one.
                 Param::ZeroChecksumAcceptable(method) => {
@@ -119,13 +152,11 @@ impl PeerInit {
                 // what the peer did not recognize we can do without.
                 Param::SupportedAddressTypes(_)
                 | Param::EcnCapable
-                | Param::Random(_)
-                | Param::ChunkList(_)
-                | Param::HmacAlgorithms(_)
                 | Param::Padding(_)
                 | Param::UnrecognizedParameter(_) => {}
             }
         }
+        parsed.take_auth(auth, changes_addresses);
         Ok(parsed)
     }
 
@@ -147,6 +178,9 @@ impl PeerInit {
         if let Some(method) = self.zero_checksum {
             w.u32(method.0);
         }
+        if let Some(auth) = &self.auth {
+            write_auth_to_cookie(w, auth);
+        }
         w.u16(u16::try_from(self.addresses.len()).unwrap_or(u16::MAX));
         for &address in &self.addresses {
             write_address(w, address);
@@ -163,10 +197,14 @@ impl PeerInit {
             initial_tsn: Tsn(r.u32("TSN").ok()?),
             extensions: Extensions::from_bits(r.u16("extensions").ok()?),
             zero_checksum: None,
+            auth: None,
             addresses: Vec::new(),
         };
         if peer.extensions.contains(Extensions::ZERO_CHECKSUM) {
             peer.zero_checksum = Some(ErrorDetectionMethod(r.u32("error detection method").ok()?));
+        }
+        if peer.extensions.contains(Extensions::AUTH) {
+            peer.auth = Some(read_auth_from_cookie(r)?);
         }
         for _ in 0..r.u16("addresses").ok()? {
             peer.addresses.push(read_address(r)?);

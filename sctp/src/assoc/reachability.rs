@@ -142,6 +142,9 @@ impl Association {
     /// The send buffer holds less than before.
     fn after_release(&mut self, now: Instant) {
         self.tell_room();
+        if self.auth.is_some() {
+            self.tell_unused_keys();
+        }
         if self.outbound.is_empty() {
             self.tell(Event::SenderDry);
         }

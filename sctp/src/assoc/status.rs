@@ -54,6 +54,8 @@ pub struct AssociationStatus {
     pub partial_reliability: bool,
     /// Whether packets leave without a checksum (RFC 9653): both sides named the same method.
     pub zero_checksum: bool,
+    /// Whether both sides take part in AUTH (RFC 4895).
+    pub authentication: bool,
     /// What is left of the peer's receive window, in bytes.
     pub peer_rwnd: usize,
     /// Messages queued or not fully acknowledged.
@@ -101,6 +103,7 @@ impl Association {
             inbound_streams: self.inbound.streams(),
             partial_reliability: self.extensions.contains(Extensions::FORWARD_TSN),
             zero_checksum: self.sends_zero_checksum(),
+            authentication: self.has_auth(),
             peer_rwnd: self.outbound.peer_rwnd(),
             unacknowledged_messages: self.outbound.messages(),
             buffered_bytes: self.outbound.buffered(),

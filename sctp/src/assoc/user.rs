@@ -18,6 +18,9 @@ impl Association {
             AssociationPhase::CookieWait | AssociationPhase::CookieEchoed | AssociationPhase::Established => {}
             _ => return Err(SendError::ShuttingDown),
         }
+        if message.auth_key.is_some_and(|key| !self.may_send_with(key)) {
+            return Err(SendError::NoSuchKey);
+        }
         let wanted = message.destination.and_then(|address| self.paths.find(address));
         let result = self.outbound.push(now, message, wanted);
         match result {

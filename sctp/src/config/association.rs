@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{PathConfig, check};
+use super::{AuthConfig, PathConfig, check};
 use crate::error::ConfigError;
 use crate::wire::ErrorDetectionMethod;
 
@@ -37,6 +37,7 @@ pub struct AssociationConfig {
     partial_reliability: bool,
     zero_checksum: Option<ErrorDetectionMethod>,
     expose_potentially_failed: bool,
+    auth: AuthConfig,
     path: PathConfig,
 }
 
@@ -61,6 +62,7 @@ impl Default for AssociationConfig {
             partial_reliability: true,
             zero_checksum: None,
             expose_potentially_failed: true,
+            auth: AuthConfig::default(),
             path: PathConfig::default(),
         }
     }
@@ -242,6 +244,16 @@ impl AssociationConfig {
     /// event tells that it becomes or ceases to be so.
     pub const fn set_expose_potentially_failed(&mut self, exposed: bool) {
         self.expose_potentially_failed = exposed;
+    }
+
+    /// Which chunks are authenticated, and how (RFC 4895).
+    pub const fn auth(&self) -> &AuthConfig {
+        &self.auth
+    }
+
+    /// Which chunks are authenticated, and how, to be changed.
+    pub const fn auth_mut(&mut self) -> &mut AuthConfig {
+        &mut self.auth
     }
 
     /// What new paths start with.

@@ -1,14 +1,20 @@
 //! Configuration. Defaults are the RFC's; every setter checks its value, so a configuration is valid at all times.
 
 mod association;
+mod auth;
+mod keys;
 mod path;
 mod stack;
 mod thresholds;
 
 pub use association::{AssociationConfig, CongestionControl};
+pub use auth::AuthConfig;
+pub use keys::SharedKeys;
 pub use path::PathConfig;
 pub use stack::{EndpointConfig, OotbPolicy, StackConfig};
 pub use thresholds::PathThresholds;
+
+pub(crate) use auth::may_be_listed;
 
 use crate::error::ConfigError;
 

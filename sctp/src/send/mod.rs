@@ -19,7 +19,7 @@ use crate::error::SendError;
 use crate::event::SendFailure;
 use crate::message::OutMessage;
 use crate::path::{Path, PathId, PathSet, PathState};
-use crate::serial::Tsn;
+use crate::serial::{SharedKeyId, Tsn};
 
 pub(crate) use chunk::ChunkToSend;
 pub(crate) use sack_in::{SackIn, SackResult};
@@ -59,6 +59,17 @@ struct Cutting {
     wanted: Option<PathId>,
 }
 
+/// What is to be sent next of the messages that wait.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    /// Bytes left of the message.
+    remaining: usize,
+    /// Where the user wants it.
+    wanted: Option<PathId>,
+    /// The key that it asks for (RFC 4895).
+    auth_key: Option<SharedKeyId>,
+}
+
 /// Which DATA the next packet would carry, and where it would go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DataPlan {
@@ -87,6 +98,8 @@ pub(crate) struct PacketFill {
     bytes: usize,
     /// Where the user wants the new data of the packet, once there is some.
     wanted: Option<Option<PathId>>,
+    /// The key that all messages in the packet ask for (RFC 6458 §5.3.8).
+    auth_key: Option<SharedKeyId>,
 }
 
 impl PacketFill {
@@ -96,12 +109,26 @@ impl PacketFill {
             chunks: 0,
             bytes: 0,
             wanted: None,
+            auth_key: None,
         }
     }
 
     /// How many chunks went into the packet.
     pub(crate) const fn chunks(&self) -> u64 {
         self.chunks
+    }
+
+    /// The key that the messages in the packet ask for.
+    pub(crate) const fn auth_key(&self) -> Option<SharedKeyId> {
+        self.auth_key
+    }
+
+    /// Whether a message that asks for `key` may go into the packet: the first one decides.
+    fn takes_key(&mut self, key: Option<SharedKeyId>) -> bool {
+        if self.chunks == 0 {
+            self.auth_key = key;
+        }
+        self.auth_key == key
     }
 }
 
@@ -226,7 +253,7 @@ impl Outbound {
     }
 
     fn plan_new(&mut self, now: Instant, paths: &PathSet, max_chunks: usize) -> Option<DataPlan> {
-        let (remaining, wanted) = self.next_piece()?;
+        let Piece { remaining, wanted, .. } = self.next_piece()?;
         if self.outstanding.len() >= MAX_OUTSTANDING {
             return None;
         }
@@ -258,13 +285,21 @@ impl Outbound {
     }
 
     /// Bytes left of the message to be sent next, and where the user wants it.
-    fn next_piece(&self) -> Option<(usize, Option<PathId>)> {
+    fn next_piece(&self) -> Option<Piece> {
         if let Some(cutting) = self.cutting {
-            let total = self.outstanding.last_message()?.message.payload.len();
-            return Some((total.saturating_sub(cutting.offset), cutting.wanted));
+            let message = &self.outstanding.last_message()?.message;
+            return Some(Piece {
+                remaining: message.payload.len().saturating_sub(cutting.offset),
+                wanted: cutting.wanted,
+                auth_key: message.auth_key,
+            });
         }
         let queued = self.queue.front()?;
-        Some((queued.message.payload.len(), queued.wanted))
+        Some(Piece {
+            remaining: queued.message.payload.len(),
+            wanted: queued.wanted,
+            auth_key: queued.message.auth_key,
+        })
     }
 
     /// The next chunk of the packet that was planned, if one fits into `room` bytes. The first one always comes.
@@ -285,7 +320,9 @@ impl Outbound {
             let fits = len <= room || room >= max_chunks;
             // What is bundled is one packet, for which the plan asked cwnd.
             let same_packet = first || retransmission_path(chunk, paths) == id;
-            if !fits || !same_packet || !fill.plan.is_retransmission() {
+            let sent = self.outstanding.message(chunk.message);
+            let key = sent.and_then(|sent| sent.message.auth_key);
+            if !fits || !same_packet || !fill.plan.is_retransmission() || !fill.takes_key(key) {
                 return None;
             }
             // §6.1, §7.2.4 rule 4: T3-rtx starts anew when the earliest outstanding chunk is sent again.
@@ -312,7 +349,11 @@ impl Outbound {
         max_chunks: usize,
         paths: &PathSet,
     ) -> Option<ChunkToSend<'_>> {
-        let (remaining, wanted) = self.next_piece()?;
+        let Piece {
+            remaining,
+            wanted,
+            auth_key,
+        } = self.next_piece()?;
         let limit = max_payload(max_chunks);
         let len = fragment_len(remaining, limit, max_payload(room))?;
         if fill.chunks > 0 {
@@ -322,6 +363,9 @@ impl Outbound {
             if !same_path || !fits || self.outstanding.len() >= MAX_OUTSTANDING {
                 return None;
             }
+        }
+        if !fill.takes_key(auth_key) {
+            return None;
         }
         if self.cutting.is_none() {
             let (queued, ssn) = self.queue.pop()?;
@@ -444,6 +488,27 @@ impl Outbound {
     /// Time has passed.
     pub(crate) fn on_timeout(&mut self, now: Instant) {
         self.peer_window.on_timeout(now);
+    }
+
+    /// Whether a message that is not fully acknowledged asks for a key.
+    pub(crate) fn uses_key(&self, key: SharedKeyId) -> bool {
+        let asks = |message: &OutMessage| message.auth_key == Some(key);
+        self.outstanding.any_message(asks) || self.queue.any(asks)
+    }
+
+    /// The messages that ask for no key were given while `key` was the active one, and keep it.
+    pub(crate) fn keep_key(&mut self, key: SharedKeyId) {
+        let keep = |message: &mut OutMessage| {
+            message.auth_key.get_or_insert(key);
+        };
+        self.outstanding.for_each_message(keep);
+        self.queue.for_each(keep);
+    }
+
+    /// The peer takes no part in AUTH: the messages that ask for a key fail.
+    pub(crate) fn fail_keyed(&mut self) -> Vec<SendFailure> {
+        let failed = self.queue.take_if(|message| message.auth_key.is_some());
+        failed.into_iter().map(|message| self.fail(message, false)).collect()
     }
 
     /// Whether nothing waits and nothing is unacknowledged.

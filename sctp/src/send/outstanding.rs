@@ -589,6 +589,15 @@ impl Outstanding {
         found
     }
 
+    /// Whether there is a message like this, of those that are not given up.
+    pub(super) fn any_message(&self, like: impl Fn(&OutMessage) -> bool) -> bool {
+        self.messages.iter().any(|sent| !sent.abandoned && like(&sent.message))
+    }
+
+    pub(super) fn for_each_message(&mut self, change: impl Fn(&mut OutMessage)) {
+        self.messages.iter_mut().for_each(|sent| change(&mut sent.message));
+    }
+
     /// Gives up everything that was not acknowledged; the messages it belonged to, oldest first.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = SentMessage> {
         self.chunks.clear();

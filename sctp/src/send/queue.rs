@@ -172,6 +172,18 @@ impl SendQueue {
         }
     }
 
+    /// Whether there is a message like this.
+    pub(super) fn any(&self, like: impl Fn(&OutMessage) -> bool) -> bool {
+        self.waiting.iter().flatten().any(|queued| like(&queued.message))
+    }
+
+    pub(super) fn for_each(&mut self, change: impl Fn(&mut OutMessage)) {
+        self.waiting
+            .iter_mut()
+            .flatten()
+            .for_each(|queued| change(&mut queued.message));
+    }
+
     /// Gives up the messages for which `drop` says so; they come back in order.
     pub(crate) fn take_if(&mut self, drop: impl Fn(&OutMessage) -> bool) -> Vec<OutMessage> {
         let old = std::mem::take(&mut self.waiting);

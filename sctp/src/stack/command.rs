@@ -106,7 +106,7 @@ impl Stack {
             local_tag: self.table.fresh_tag(&mut self.random),
             local_initial_tsn: Tsn(self.random.u32()),
         };
-        let assoc = Association::connect(now, config, local, identity, &reachable, peer_port);
+        let assoc = Association::connect(now, config, local, identity, &reachable, peer_port, &mut self.random);
         let id = assoc.and_then(|assoc| self.table.insert(endpoint, assoc, false));
         let id = id.ok_or(ConnectError::TooManyAssociations)?;
         if let Some(endpoint) = self.endpoints.get_mut(endpoint) {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{AssocId, Stack};
 use crate::addr;
-use crate::assoc::{AssociationPhase, PacketIn};
+use crate::assoc::{Association, AssociationPhase, PacketIn, behind_auth};
 use crate::error::DecodeError;
 use crate::recv::Payloads;
 use crate::serial::VerificationTag;
@@ -46,7 +46,11 @@ impl Stack {
         if tag == VerificationTag::ZERO || first.kind == ChunkType::INIT {
             self.on_init_packet(now, meta, &packet, &first);
         } else if first.kind == ChunkType::COOKIE_ECHO {
-            self.on_cookie_echo(now, meta, datagram, &packet, &first);
+            self.on_cookie_echo(now, meta, datagram, &packet, &first, None);
+        } else if let Some((Some(auth), echo)) =
+            behind_auth(packet.chunks(), &first).filter(|(_, second)| second.kind == ChunkType::COOKIE_ECHO)
+        {
+            self.on_cookie_echo(now, meta, datagram, &packet, &echo, Some(&auth));
         } else if let Some(id) = self.owner(&packet) {
             self.deliver(now, id, meta, datagram, &packet);
         } else if !self.on_reflected_tag(meta, &packet, &first) {
@@ -56,7 +60,8 @@ impl Stack {
 
     /// Whether a packet with a checksum of zero is of an association that takes it as it is (RFC 9653 §5.3).
     fn takes_zero_checksum(&self, packet: &Packet<'_>, first: &RawChunk<'_>) -> bool {
-        let checked = matches!(first.kind, ChunkType::INIT | ChunkType::COOKIE_ECHO);
+        let kind = behind_auth(packet.chunks(), first).map_or(first.kind, |(_, second)| second.kind);
+        let checked = matches!(kind, ChunkType::INIT | ChunkType::COOKIE_ECHO);
         let owner = self.owner(packet).filter(|_| !checked);
         let slot = owner.and_then(|id| self.table.get(id));
         slot.is_some_and(|slot| slot.assoc.takes_zero_checksum())
@@ -100,6 +105,8 @@ impl Stack {
             path,
             meta,
             payloads: Payloads::new(datagram, meta.buffer_len),
+            packet: datagram,
+            authenticated: false,
             chunks: packet.chunks(),
         };
         slot.assoc.handle_packet(now, input, &mut self.random);
@@ -123,10 +130,16 @@ impl Stack {
         let Some(slot) = self.table.get_mut(id) else {
             return false;
         };
+        let Some((auth, first)) = behind_auth(packet.chunks(), first) else {
+            return false;
+        };
         let reflected = first.is_tag_reflected() && packet.header.verification_tag == slot.assoc.peer_tag();
+        let admitted = |assoc: &mut Association| assoc.admit_first(packet.bytes(), auth.as_ref(), first.kind).is_some();
         match first.kind {
-            ChunkType::ABORT if reflected => slot.assoc.on_abort(first),
-            ChunkType::SHUTDOWN_COMPLETE if reflected => slot.assoc.on_shutdown_complete(),
+            ChunkType::ABORT if reflected && admitted(&mut slot.assoc) => slot.assoc.on_abort(&first),
+            ChunkType::SHUTDOWN_COMPLETE if reflected && admitted(&mut slot.assoc) => {
+                slot.assoc.on_shutdown_complete();
+            }
             ChunkType::SHUTDOWN_ACK if slot.assoc.phase().is_setup() => return false,
             _ => {
                 // §8.5: discarded silently.

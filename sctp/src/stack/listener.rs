@@ -8,8 +8,9 @@ use bytes::Bytes;
 use super::{AssocId, EndpointId, Stack};
 use crate::assoc::{
     Association, AssociationPhase, CookieAction, Identity, InitReply, LocalSide, PacketIn, ParsedInit, PeerInit,
-    StateCookie, TieTags, bounded, causes, own_init, refusal_causes, write_own_params,
+    StateCookie, TieTags, bounded, causes, own_auth, own_init, refusal_causes, write_own_params,
 };
+use crate::auth::AuthParams;
 use crate::config::AssociationConfig;
 use crate::error::Violation;
 use crate::recv::Payloads;
@@ -95,7 +96,18 @@ impl Stack {
         let config = Arc::clone(&listener.association);
         let own = own_init(&config, identity);
         let local = listener.local_side(self.config.encapsulation_port());
-        self.answer_init(now, meta, packet, parsed, &own, &config, &local, TieTags::default());
+        let auth = own_auth(&config, &mut self.random);
+        self.answer_init(
+            now,
+            meta,
+            packet,
+            parsed,
+            &own,
+            &config,
+            &local,
+            auth,
+            TieTags::default(),
+        );
     }
 
     /// §5.2.1, §5.2.2.
@@ -113,6 +125,7 @@ impl Stack {
             InitReply::Answer { identity, tie_tags, to } => {
                 let config = slot.assoc.config();
                 let own = own_init(&config, identity);
+                let auth = slot.assoc.auth_for_init_ack(identity.local_tag, &mut self.random);
                 let local = slot.assoc.local().clone();
                 let meta = RxMeta {
                     src: to,
@@ -123,7 +136,7 @@ impl Stack {
                         .or(meta.encap),
                     ..*meta
                 };
-                self.answer_init(now, &meta, packet, parsed, &own, &config, &local, tie_tags);
+                self.answer_init(now, &meta, packet, parsed, &own, &config, &local, auth, tie_tags);
             }
             InitReply::NewAddresses(new) => {
                 let causes = causes(|w| wire::write_restart_with_new_addresses(w, new));
@@ -145,8 +158,13 @@ impl Stack {
         own: &InitFixed,
         config: &AssociationConfig,
         local: &LocalSide,
+        auth: Option<AuthParams>,
         tie_tags: TieTags,
     ) {
+        if let Some(violation) = parsed.auth_violation.filter(|_| auth.is_some()) {
+            self.stats.malformed += 1;
+            return self.refuse_init(now, meta, packet, &parsed.peer, &refusal_causes(&violation.into()));
+        }
         // §5.2.6: a longer life is granted, up to the double.
         let life = self.config.valid_cookie_life();
         let wanted = std::time::Duration::from_millis(parsed.cookie_preservative.into());
@@ -164,6 +182,7 @@ impl Stack {
                 source: ports.destination,
                 destination: ports.source,
             }),
+            auth,
             peer: parsed.peer.clone(),
         };
         let sealed = self.cookie_keys.seal(now, &cookie);
@@ -176,7 +195,7 @@ impl Stack {
         let start = wire::begin_packet(&mut buf, &header);
         wire::write_init(&mut buf, ChunkType::INIT_ACK, own, |w| {
             Param::StateCookie(&sealed).write(w);
-            write_own_params(w, local, config, meta.src);
+            write_own_params(w, local, config, cookie.auth.as_ref(), meta.src);
             // §3.2.2: what must be reported comes back.
             for raw in bounded(parsed.unrecognized.iter().copied()) {
                 Param::UnrecognizedParameter(raw).write(w);
@@ -192,7 +211,7 @@ impl Stack {
         self.reply(meta, buf);
     }
 
-    /// A packet that begins with a COOKIE ECHO (§5.1.5, §5.2.4).
+    /// A packet that begins with a COOKIE ECHO, maybe behind an AUTH (§5.1.5, §5.2.4, RFC 4895 §6.3).
     pub(super) fn on_cookie_echo(
         &mut self,
         now: Instant,
@@ -200,6 +219,7 @@ impl Stack {
         datagram: &Bytes,
         packet: &Packet<'_>,
         first: &RawChunk<'_>,
+        auth: Option<&RawChunk<'_>>,
     ) {
         let Ok(echo) = CookieEcho::parse(first.value) else {
             return;
@@ -230,6 +250,10 @@ impl Stack {
         let existing = by_tag
             .or_else(|| self.find_peer(endpoint, meta, packet, &cookie.peer))
             .or_else(|| self.table.by_peer(endpoint, cookie.source, cookie.peer_port));
+        let Some(authenticated) = self.admit_cookie(datagram, auth, endpoint, existing, &cookie) else {
+            self.stats.unauthenticated_cookies += 1;
+            return;
+        };
         // §8.4 rule 2.
         if existing.is_none() && packet.find(ChunkType::ABORT).is_some() {
             self.stats.out_of_the_blue += 1;
@@ -253,21 +277,31 @@ impl Stack {
         };
         let Some(id) = id else { return };
         self.table.relink(id);
-        self.deliver_rest(now, id, meta, datagram, packet);
+        self.deliver_rest(now, id, meta, datagram, packet, authenticated);
     }
 
     /// What is bundled behind the COOKIE ECHO belongs to the association by now (§5.1 D).
-    fn deliver_rest(&mut self, now: Instant, id: AssocId, meta: &RxMeta, datagram: &Bytes, packet: &Packet<'_>) {
+    fn deliver_rest(
+        &mut self,
+        now: Instant,
+        id: AssocId,
+        meta: &RxMeta,
+        datagram: &Bytes,
+        packet: &Packet<'_>,
+        authenticated: bool,
+    ) {
         if let Some(slot) = self.table.get_mut(id)
             && slot.assoc.phase() != AssociationPhase::Closed
             && let Some(path) = slot.assoc.find_path(meta.src)
         {
             let mut chunks = packet.chunks();
-            chunks.next();
+            chunks.find(|chunk| chunk.as_ref().is_ok_and(|chunk| chunk.kind == ChunkType::COOKIE_ECHO));
             let input = PacketIn {
                 path,
                 meta,
                 payloads: Payloads::new(datagram, meta.buffer_len),
+                packet: datagram,
+                authenticated,
                 chunks,
             };
             slot.assoc.handle_packet(now, input, &mut self.random);

@@ -1,5 +1,6 @@
 //! The stack: inputs and outputs in a fixed order, and the way from a packet to its association.
 
+mod auth;
 mod command;
 mod demux;
 mod endpoint;

@@ -1,0 +1,653 @@
+//! Authenticated chunks (RFC 4895) between two stacks, and between a stack and a scripted peer that makes its own
+//! HMACs.
+
+mod common;
+
+use common::{A, Answer, AuthScript, B, Flow, Pair, Peer, PeerSetup, SHA1, SHA256, Setup, ms, secs, transfer, wire};
+use sctp::config::AssociationConfig;
+use sctp::error::{FailureReason, Violation};
+use sctp::sim::LinkConfig;
+use sctp::wire::{
+    CauseCode, ChunkType, HmacId, Param, write_abort, write_chunk, write_cookie_ack, write_cookie_echo, write_data,
+    write_heartbeat, write_shutdown, write_shutdown_ack,
+};
+use sctp::{AssociationPhase, AuthEvent, Event};
+
+/// A configuration that takes chunks of these types only authenticated.
+fn requiring(kinds: &[ChunkType]) -> AssociationConfig {
+    let mut config = AssociationConfig::default();
+    config.auth_mut().set_enabled(true);
+    for &kind in kinds {
+        config.auth_mut().require(kind).unwrap();
+    }
+    config
+}
+
+/// A peer, and Z which takes chunks of these types only authenticated.
+fn z_requiring(kinds: &[ChunkType]) -> Peer {
+    Peer::with(PeerSetup {
+        association: requiring(kinds),
+        ..PeerSetup::default()
+    })
+}
+
+/// An established association in which Z and the peer require these.
+#[track_caller]
+fn established(by_z: &[ChunkType], by_peer: &[ChunkType]) -> (Peer, AuthScript) {
+    let mut peer = z_requiring(by_z);
+    let mut auth = AuthScript::new(by_peer);
+    peer.establish_with_auth(&mut auth);
+    (peer, auth)
+}
+
+/// The DATA chunk that the peer would send next.
+fn next_data(peer: &mut Peer, payload: &'static [u8]) -> impl FnOnce(&mut Vec<u8>) + use<> {
+    let steps = peer.tsn.steps_from(peer.fixed.initial_tsn);
+    let header = Peer::header(peer.tsn, 0, steps as u16);
+    peer.tsn = peer.tsn.next();
+    move |buf: &mut Vec<u8>| write_data(buf, &header, payload)
+}
+
+fn stats(peer: &Peer) -> sctp::AssociationStats {
+    peer.status().unwrap().stats
+}
+
+#[test]
+fn rfc4895_3_auth_is_offered_only_on_demand() {
+    let mut peer = Peer::new();
+    peer.send_init();
+    let answer = peer.answer();
+    let plain = |param: Result<Param<'_>, _>| {
+        !matches!(
+            param.unwrap(),
+            Param::Random(_) | Param::ChunkList(_) | Param::HmacAlgorithms(_)
+        )
+    };
+    assert!(answer.chunks[0].init().params.all(plain));
+}
+
+#[test]
+fn rfc4895_3_init_and_init_ack_say_what_is_wanted() {
+    for opens in [true, false] {
+        let mut peer = z_requiring(&[ChunkType::DATA, ChunkType::ASCONF]);
+        let answer = if opens {
+            peer.connect();
+            peer.answer()
+        } else {
+            let auth = AuthScript::new(&[]);
+            peer.send_init_with(|w| auth.write_params(w));
+            peer.answer()
+        };
+        let mut seen = Vec::new();
+        for param in answer.chunks[0].init().params {
+            match param.unwrap() {
+                Param::Random(number) => seen.push(("random", number.to_vec())),
+                Param::ChunkList(list) => seen.push(("chunks", list.to_vec())),
+                Param::HmacAlgorithms(list) => seen.push(("hmacs", list.as_bytes().to_vec())),
+                Param::SupportedExtensions(list) => assert!(list.contains(&ChunkType::AUTH.0)),
+                _ => {}
+            }
+        }
+        assert_eq!(seen[0].1.len(), 32);
+        assert!(seen[0].1.windows(2).any(|pair| pair[0] != pair[1]), "a random number");
+        assert_eq!(seen[1..], [("chunks", vec![0, 193]), ("hmacs", vec![0, 3, 0, 1])]);
+    }
+}
+
+#[test]
+fn rfc4895_3_2_an_empty_list_is_left_out() {
+    let mut peer = z_requiring(&[]);
+    peer.connect();
+    let init = peer.answer();
+    let is_list = |param: Result<Param<'_>, _>| matches!(param, Ok(Param::ChunkList(_)));
+    assert!(!init.chunks[0].init().params.clone().any(is_list));
+}
+
+#[test]
+fn rfc4895_6_2_what_the_peer_wants_comes_authenticated() {
+    for hmacs in [vec![SHA1], vec![SHA256, SHA1], vec![2, 77, SHA256, SHA1]] {
+        let mut peer = z_requiring(&[]);
+        let mut auth = AuthScript::new(&[ChunkType::DATA, ChunkType::HEARTBEAT, ChunkType::SHUTDOWN]);
+        auth.hmacs = hmacs;
+        peer.establish_with_auth(&mut auth);
+        let expected = if auth.hmacs == [SHA1] { SHA1 } else { SHA256 };
+
+        peer.z_says(b"hello");
+        let data = peer.answer();
+        assert_eq!(data.kinds(), [ChunkType::AUTH, ChunkType::DATA]);
+        assert_eq!(auth.open(&data), Some((0, expected, vec![ChunkType::DATA])));
+
+        // A SACK need not be, but for what is bundled with it.
+        peer.say(b"first");
+        let sack = peer.answer();
+        assert_eq!(sack.kinds(), [ChunkType::SACK]);
+
+        let address = peer.address(0);
+        let (now, assoc) = (peer.world.now(), peer.assoc.unwrap());
+        peer.world.stack(peer.z).request_heartbeat(now, assoc, address).unwrap();
+        let heartbeat = peer.answer();
+        assert_eq!(auth.open(&heartbeat).unwrap().2, [ChunkType::HEARTBEAT]);
+
+        peer.send_sack(0, 100_000, &[]);
+        peer.answers();
+        peer.z_shuts_down();
+        let shutdown = peer.answer();
+        assert_eq!(auth.open(&shutdown).unwrap().2, [ChunkType::SHUTDOWN]);
+        peer.send(write_shutdown_ack);
+        assert_eq!(peer.answer().kinds(), [ChunkType::SHUTDOWN_COMPLETE], "never");
+    }
+}
+
+#[test]
+fn rfc4895_6_2_what_comes_before_need_not_be_covered() {
+    let (mut peer, auth) = established(&[], &[ChunkType::DATA]);
+    peer.say(b"first");
+    peer.z_says(b"hello");
+    let answers = peer.answers();
+    let bundled: Vec<&Answer> = answers.iter().filter(|a| a.has(ChunkType::DATA)).collect();
+    for answer in &bundled {
+        assert_eq!(auth.open(answer).unwrap().2, [ChunkType::DATA], "{answer:?}");
+    }
+    assert_eq!(bundled.len(), 1);
+}
+
+#[test]
+fn rfc4895_6_2_all_chunk_types_can_be_wanted() {
+    let all: Vec<ChunkType> = (0..=255).map(ChunkType).collect();
+    let (mut peer, auth) = established(&[], &all);
+    assert_eq!(peer.phase(), Some(AssociationPhase::Established));
+    peer.say(b"first");
+    peer.send(|buf| write_heartbeat(buf, b"12345678"));
+    peer.send(|buf| write_chunk(buf, ChunkType(0xfe), 0, b"what is this"));
+    (0..3).for_each(|_| peer.z_says(&[7; 3000]));
+    let mut kinds = Vec::new();
+    for answer in peer.run(ms(300)) {
+        let (_, _, covered) = auth.open(&answer).expect("an AUTH");
+        assert_eq!(covered.len() + 1, answer.chunks.len(), "AUTH comes first");
+        assert!(answer.size <= 1280, "{} bytes", answer.size);
+        kinds.extend(covered);
+    }
+    for kind in [
+        ChunkType::SACK,
+        ChunkType::HEARTBEAT_ACK,
+        ChunkType::ERROR,
+        ChunkType::DATA,
+    ] {
+        assert!(kinds.contains(&kind), "{kind} in {kinds:?}");
+    }
+    let (now, assoc) = (peer.world.now(), peer.assoc.unwrap());
+    let reason = bytes::Bytes::from_static(b"enough");
+    peer.world.stack(peer.z).abort(now, assoc, reason).unwrap();
+    let abort = peer.answers();
+    assert_eq!(auth.open(&abort[0]).unwrap().2, [ChunkType::ABORT]);
+}
+
+#[test]
+fn rfc4895_6_2_packets_with_auth_fill_the_path() {
+    for hmacs in [vec![SHA1], vec![SHA256, SHA1]] {
+        let mut peer = z_requiring(&[]);
+        let mut auth = AuthScript::new(&[ChunkType::DATA]);
+        auth.hmacs = hmacs;
+        peer.establish_with_auth(&mut auth);
+        peer.z_says(&vec![1; 20_000]);
+        let answers = peer.answers();
+        assert!(answers.len() >= 3);
+        for answer in &answers {
+            assert_eq!(auth.open(answer).unwrap().2, [ChunkType::DATA]);
+            assert!((1277..=1280).contains(&answer.size), "{} bytes", answer.size);
+        }
+    }
+}
+
+#[test]
+fn rfc4895_6_3_required_chunks_are_dropped_without_auth() {
+    let (mut peer, auth) = established(&[ChunkType::DATA], &[]);
+    let data = next_data(&mut peer, b"plain");
+    let mut bytes = Vec::new();
+    data(&mut bytes);
+    peer.send(|buf| buf.extend(&bytes));
+    peer.expect_silence();
+    assert!(peer.z_hears().is_empty());
+    assert_eq!(stats(&peer).unauthenticated_chunks_dropped, 1);
+    // The same chunk, authenticated.
+    peer.send_sealed(&auth, |buf| buf.extend(&bytes));
+    assert!(peer.answer().has(ChunkType::SACK));
+    assert_eq!(peer.z_hears_payloads(), [&b"plain"[..]]);
+}
+
+#[test]
+fn rfc4895_6_3_what_is_not_required_is_taken_either_way() {
+    let (mut peer, auth) = established(&[ChunkType::ASCONF], &[]);
+    peer.say(b"plain");
+    assert!(peer.answer().has(ChunkType::SACK));
+    let data = next_data(&mut peer, b"sealed");
+    peer.send_sealed(&auth, data);
+    peer.run(ms(300));
+    assert_eq!(peer.z_hears_payloads(), [&b"plain"[..], b"sealed"]);
+}
+
+#[test]
+fn rfc4895_6_3_chunks_before_auth_are_not_authenticated() {
+    let (mut peer, auth) = established(&[ChunkType::DATA], &[]);
+    let (before, behind) = (next_data(&mut peer, b"before"), next_data(&mut peer, b"behind"));
+    let sealed = auth.seal(behind);
+    peer.send(|buf| {
+        before(buf);
+        buf.extend(sealed);
+    });
+    let sack = peer.answer();
+    let (cumulative, gaps, _) = common::sack_of(&sack);
+    assert_eq!(
+        (cumulative, gaps),
+        (peer.tsn.minus(3), vec![(2, 2)]),
+        "only the second one arrived"
+    );
+}
+
+#[test]
+fn rfc4895_6_3_with_a_wrong_hmac_the_rest_of_the_packet_is_dropped() {
+    for hmac in [SHA1, SHA256] {
+        let (mut peer, mut auth) = established(&[ChunkType::DATA], &[]);
+        auth.hmac = hmac;
+        let data = next_data(&mut peer, b"forged");
+        let mut sealed = auth.seal(|buf| {
+            write_heartbeat(buf, b"behind it");
+            data(buf);
+        });
+        sealed[12] ^= 1;
+        peer.send(|buf| {
+            write_heartbeat(buf, b"before it");
+            buf.extend(sealed);
+        });
+        let answer = peer.answer();
+        assert_eq!(answer.kinds(), [ChunkType::HEARTBEAT_ACK], "what comes before counts");
+        assert!(answer.chunks[0].value.ends_with(b"before it"));
+        assert!(peer.z_hears().is_empty());
+        assert_eq!(stats(&peer).auth_failures, 1);
+    }
+}
+
+#[test]
+fn rfc4895_4_1_an_hmac_that_was_not_offered_is_reported() {
+    let mut config = requiring(&[ChunkType::DATA]);
+    config.auth_mut().set_hmacs(&[HmacId::SHA1]).unwrap();
+    let mut peer = Peer::with(PeerSetup {
+        association: config,
+        ..PeerSetup::default()
+    });
+    let mut auth = AuthScript::new(&[]);
+    peer.establish_with_auth(&mut auth);
+    for hmac in [SHA256, 2, 0xfff0] {
+        let chunk = common::auth_chunk(0, hmac, &[0; 32]);
+        peer.send(|buf| {
+            buf.extend(chunk);
+            write_heartbeat(buf, b"behind it");
+        });
+        let answer = peer.answer();
+        assert_eq!(answer.kinds(), [ChunkType::ERROR]);
+        let causes = &answer.chunks[0].value;
+        assert_eq!(
+            causes[..],
+            [1, 5, 0, 6, (hmac >> 8) as u8, hmac as u8, 0, 0][..causes.len()]
+        );
+        assert!(causes.len() >= 6);
+    }
+}
+
+#[test]
+fn rfc4895_6_3_a_key_that_is_not_there_is_dropped_silently() {
+    let (mut peer, auth) = established(&[], &[]);
+    let auth = auth.with_key(1, b"one");
+    let sealed = auth.seal_with(1, |buf| write_heartbeat(buf, b"behind it"));
+    peer.send(|buf| buf.extend(sealed));
+    peer.expect_silence();
+}
+
+#[test]
+fn rfc4895_5_1_a_second_auth_ends_the_packet() {
+    let (mut peer, auth) = established(&[], &[]);
+    let inner = auth.seal(|buf| write_heartbeat(buf, b"behind two"));
+    peer.send_sealed(&auth, |buf| {
+        write_heartbeat(buf, b"behind one");
+        buf.extend(inner);
+    });
+    let answer = peer.answer();
+    assert_eq!(answer.kinds(), [ChunkType::HEARTBEAT_ACK]);
+    assert!(answer.chunks[0].value.ends_with(b"behind one"));
+}
+
+#[test]
+fn rfc4895_5_auth_is_an_unknown_chunk_to_who_does_not_offer_it() {
+    let mut peer = Peer::new();
+    let auth = AuthScript::new(&[]);
+    peer.establish_with(|w| auth.write_params(w));
+    assert!(!peer.status().unwrap().authentication);
+    peer.send(|buf| {
+        write_heartbeat(buf, b"before it");
+        buf.extend(common::auth_chunk(0, SHA1, &[0; 20]));
+        write_heartbeat(buf, b"behind it");
+    });
+    let answer = peer.answer();
+    assert_eq!(answer.kinds(), [ChunkType::HEARTBEAT_ACK]);
+}
+
+#[test]
+fn rfc4895_6_1_an_init_with_a_bad_random_number_is_refused() {
+    for len in [0, 31, 33] {
+        let mut peer = z_requiring(&[]);
+        let mut auth = AuthScript::new(&[]);
+        auth.random.resize(len, 9);
+        peer.send_init_with(|w| auth.write_params(w));
+        let abort = peer.answer();
+        assert_eq!(
+            abort.get(ChunkType::ABORT).cause_codes(),
+            [CauseCode::PROTOCOL_VIOLATION.0]
+        );
+        assert_eq!(abort.tag(), peer.tag);
+    }
+    // Who does not offer AUTH does not know the parameter.
+    let mut peer = Peer::new();
+    let mut auth = AuthScript::new(&[]);
+    auth.random.clear();
+    peer.send_init_with(|w| auth.write_params(w));
+    assert_eq!(peer.answer().kinds(), [ChunkType::INIT_ACK]);
+}
+
+#[test]
+fn rfc4895_6_1_an_init_ack_with_a_bad_random_number_ends_the_set_up() {
+    let mut peer = z_requiring(&[]);
+    peer.connect();
+    let init = peer.answer();
+    peer.learn(&init);
+    let mut auth = AuthScript::new(&[]);
+    auth.random.push(9);
+    peer.send_init_ack(b"cookie", |w| auth.write_params(w));
+    let abort = peer.answer();
+    assert_eq!(
+        abort.get(ChunkType::ABORT).cause_codes(),
+        [CauseCode::PROTOCOL_VIOLATION.0]
+    );
+    let expected = Event::ConnectFailed {
+        reason: FailureReason::PeerMisbehaved(Violation::BadRandom),
+    };
+    assert!(peer.log.contains(&expected), "{:?}", peer.log);
+}
+
+#[test]
+fn rfc4895_3_malformed_parameters_are_refused() {
+    type Change = fn(&mut AuthScript);
+    let changes: [(Violation, Change); 3] = [
+        (Violation::BadHmacList, |auth| auth.hmacs = vec![SHA256]),
+        (Violation::BadHmacList, |auth| auth.hmacs = vec![SHA1; 65]),
+        (Violation::BadChunkList, |auth| auth.chunks = Some(vec![0; 257])),
+    ];
+    for (violation, change) in changes {
+        let mut peer = z_requiring(&[]);
+        let mut auth = AuthScript::new(&[]);
+        change(&mut auth);
+        peer.send_init_with(|w| auth.write_params(w));
+        let abort = peer.answer();
+        assert_eq!(
+            abort.get(ChunkType::ABORT).cause_codes(),
+            [CauseCode::PROTOCOL_VIOLATION.0],
+            "{violation}"
+        );
+    }
+    let mut peer = z_requiring(&[]);
+    let auth = AuthScript::new(&[]);
+    peer.send_init_with(|w| {
+        auth.write_params(w);
+        auth.write_params(w);
+    });
+    assert!(peer.answer().has(ChunkType::ABORT), "twice");
+}
+
+#[test]
+fn rfc4895_3_2_the_peer_cannot_ask_for_chunks_that_are_never_authenticated() {
+    let never = [
+        ChunkType::INIT,
+        ChunkType::INIT_ACK,
+        ChunkType::SHUTDOWN_COMPLETE,
+        ChunkType::AUTH,
+    ];
+    let (mut peer, auth) = established(&[], &never);
+    peer.send_sealed(&auth, |buf| write_shutdown(buf, peer_tsn()));
+    let answer = peer.answer();
+    assert_eq!(answer.kinds(), [ChunkType::SHUTDOWN_ACK]);
+    assert_eq!(
+        peer.world.peek(peer.z).peer_auth_chunks(peer.assoc.unwrap()),
+        Some(vec![])
+    );
+}
+
+/// What acknowledges nothing.
+const fn peer_tsn() -> sctp::serial::Tsn {
+    sctp::serial::Tsn(0)
+}
+
+#[test]
+fn rfc4895_6_3_a_cookie_echo_that_must_be_authenticated() {
+    let mut peer = z_requiring(&[ChunkType::COOKIE_ECHO]);
+    let mut auth = AuthScript::new(&[]);
+    let cookie = peer.fetch_cookie_with_auth(&mut auth);
+    peer.send(|buf| write_cookie_echo(buf, &cookie));
+    peer.expect_silence();
+    let mut wrong = auth.seal(|buf| write_cookie_echo(buf, &cookie));
+    wrong[8] ^= 0x80;
+    peer.send(|buf| buf.extend(wrong));
+    peer.expect_silence();
+    assert_eq!(peer.world.peek(peer.z).stats().unauthenticated_cookies, 2);
+    assert_eq!(peer.assoc, None);
+    peer.send_sealed(&auth, |buf| write_cookie_echo(buf, &cookie));
+    assert_eq!(peer.answer().kinds(), [ChunkType::COOKIE_ACK]);
+    assert!(peer.status().unwrap().authentication);
+    // Once more, as if the COOKIE ACK was lost.
+    peer.send_sealed(&auth, |buf| write_cookie_echo(buf, &cookie));
+    assert_eq!(peer.answer().kinds(), [ChunkType::COOKIE_ACK]);
+}
+
+#[test]
+fn rfc4895_6_3_a_wrong_auth_is_not_forgiven_where_none_is_needed() {
+    let mut peer = z_requiring(&[]);
+    let mut auth = AuthScript::new(&[]);
+    let cookie = peer.fetch_cookie_with_auth(&mut auth);
+    let mut wrong = auth.seal(|buf| write_cookie_echo(buf, &cookie));
+    wrong[8] ^= 0x80;
+    peer.send(|buf| buf.extend(wrong));
+    peer.expect_silence();
+    peer.send(|buf| write_cookie_echo(buf, &cookie));
+    assert_eq!(peer.answer().kinds(), [ChunkType::COOKIE_ACK]);
+}
+
+#[test]
+fn rfc4895_6_3_only_clients_with_the_key_get_in() {
+    let mut association = requiring(&[ChunkType::COOKIE_ECHO]);
+    let keys = association.auth_mut().keys_mut();
+    keys.set(sctp::serial::SharedKeyId(4), b"for members");
+    keys.set_active(sctp::serial::SharedKeyId(4)).unwrap();
+    keys.deactivate(sctp::serial::SharedKeyId(0)).unwrap();
+    keys.remove(sctp::serial::SharedKeyId(0)).unwrap();
+    let mut peer = Peer::with(PeerSetup {
+        association,
+        ..PeerSetup::default()
+    });
+    let mut auth = AuthScript::new(&[ChunkType::COOKIE_ACK]).with_key(4, b"guessed");
+    let cookie = peer.fetch_cookie_with_auth(&mut auth);
+    for number in [0, 4] {
+        let sealed = auth.seal_with(number, |buf| write_cookie_echo(buf, &cookie));
+        peer.send(|buf| buf.extend(sealed));
+        peer.expect_silence();
+    }
+    let auth = auth.with_key(4, b"for members");
+    let sealed = auth.seal_with(4, |buf| write_cookie_echo(buf, &cookie));
+    peer.send(|buf| buf.extend(sealed));
+    let ack = peer.answer();
+    assert_eq!(auth.open(&ack), Some((4, SHA256, vec![ChunkType::COOKIE_ACK])));
+}
+
+#[test]
+fn rfc4895_7_data_may_follow_the_cookie_echo() {
+    // COOKIE ECHO; AUTH; DATA, and AUTH; COOKIE ECHO; DATA.
+    for around in [false, true] {
+        let mut peer = z_requiring(&[ChunkType::DATA]);
+        let mut auth = AuthScript::new(&[]);
+        let cookie = peer.fetch_cookie_with_auth(&mut auth);
+        let data = next_data(&mut peer, b"early");
+        if around {
+            peer.send_sealed(&auth, |buf| {
+                write_cookie_echo(buf, &cookie);
+                data(buf);
+            });
+        } else {
+            let sealed = auth.seal(data);
+            peer.send(|buf| {
+                write_cookie_echo(buf, &cookie);
+                buf.extend(sealed);
+            });
+        }
+        let answer = peer.answer();
+        assert_eq!(answer.kinds(), [ChunkType::COOKIE_ACK, ChunkType::SACK]);
+        assert_eq!(peer.z_hears_payloads(), [&b"early"[..]]);
+    }
+}
+
+#[test]
+fn rfc4895_6_3_the_cookie_echo_of_an_own_set_up_is_authenticated() {
+    let mut peer = z_requiring(&[ChunkType::COOKIE_ACK]);
+    peer.connect();
+    let init = peer.answer();
+    peer.learn(&init);
+    let mut auth = AuthScript::new(&[ChunkType::COOKIE_ECHO]);
+    auth.learn(&init);
+    peer.send_init_ack(b"cookie", |w| auth.write_params(w));
+    let echo = peer.answer();
+    assert_eq!(auth.open(&echo).unwrap().2, [ChunkType::COOKIE_ECHO]);
+    peer.send(write_cookie_ack);
+    peer.answers();
+    assert_eq!(peer.phase(), Some(AssociationPhase::CookieEchoed));
+    peer.send_sealed(&auth, write_cookie_ack);
+    peer.answers();
+    assert_eq!(peer.phase(), Some(AssociationPhase::Established));
+}
+
+#[test]
+fn rfc6458_6_1_8_the_user_is_told_that_the_peer_takes_no_part() {
+    let mut peer = z_requiring(&[ChunkType::DATA]);
+    peer.establish();
+    assert!(
+        peer.log.contains(&Event::Authentication(AuthEvent::NoAuth)),
+        "{:?}",
+        peer.log
+    );
+    assert!(!peer.status().unwrap().authentication);
+    // What must be authenticated is dropped all the same.
+    peer.say(b"plain");
+    peer.expect_silence();
+    assert!(peer.z_hears().is_empty());
+    peer.z_says(b"hello");
+    assert_eq!(peer.answer().kinds(), [ChunkType::DATA]);
+}
+
+#[test]
+fn rfc4895_6_3_out_of_the_blue_packets_are_answered_as_without_auth() {
+    let mut peer = z_requiring(&[]);
+    let auth = common::auth_chunk(0, SHA1, &[0; 20]);
+    let with = |write: fn(&mut Vec<u8>)| {
+        let mut bytes = auth.clone();
+        write(&mut bytes);
+        bytes
+    };
+    let tag = sctp::serial::VerificationTag(0x7777);
+    let cases: [(fn(&mut Vec<u8>), &[ChunkType]); 5] = [
+        (|buf| write_abort(buf, false, |_| {}), &[]),
+        (write_shutdown_ack, &[ChunkType::SHUTDOWN_COMPLETE]),
+        (write_cookie_ack, &[]),
+        (|buf| write_heartbeat(buf, b"x"), &[ChunkType::ABORT]),
+        (|buf| write_cookie_echo(buf, b"not of ours"), &[]),
+    ];
+    for (write, expected) in cases {
+        let bytes = with(write);
+        peer.send_tagged(tag, |buf| buf.extend(bytes));
+        let kinds: Vec<ChunkType> = peer.answers().iter().flat_map(Answer::kinds).collect();
+        assert_eq!(kinds, expected);
+    }
+}
+
+/// Two stacks that require the same, with a key other than the null key.
+fn pair_requiring(kinds: &[ChunkType], setup: Setup) -> Setup {
+    let kinds = kinds.to_vec();
+    setup.config(move |config| {
+        *config.auth_mut() = requiring(&kinds).auth().clone();
+        let keys = config.auth_mut().keys_mut();
+        keys.set(sctp::serial::SharedKeyId(1), b"a secret of both");
+        keys.set_active(sctp::serial::SharedKeyId(1)).unwrap();
+    })
+}
+
+/// Everything that may be authenticated.
+fn everything() -> Vec<ChunkType> {
+    let never = [
+        ChunkType::INIT,
+        ChunkType::INIT_ACK,
+        ChunkType::SHUTDOWN_COMPLETE,
+        ChunkType::AUTH,
+    ];
+    (0..=255).map(ChunkType).filter(|kind| !never.contains(kind)).collect()
+}
+
+fn sizes() -> Vec<usize> {
+    vec![8, 60, 1200, 1253, 5000, 70_000]
+}
+
+fn check_no_failures(pair: &Pair) {
+    for side in [A, B] {
+        let stats = pair.status(side).unwrap().stats;
+        let wrong = (stats.auth_failures, stats.unauthenticated_chunks_dropped);
+        assert_eq!(wrong, (0, 0), "side {side}");
+        assert!(stats.auth_chunks_received > 0);
+    }
+}
+
+#[test]
+fn rfc4895_6_a_transfer_both_ways_with_everything_authenticated() {
+    for kinds in [
+        everything(),
+        vec![ChunkType::DATA],
+        vec![ChunkType::SACK, ChunkType::HEARTBEAT],
+    ] {
+        let mut pair = pair_requiring(&kinds, Setup::single()).build();
+        pair.connect();
+        let mut flows = [A, B].map(|from| Flow::new(from, 18).sizes(&sizes()).streams(3));
+        transfer(&mut pair, &mut flows, secs(600));
+        check_no_failures(&pair);
+        pair.shutdown(A);
+        pair.must("the end", secs(60), |pair| pair.ends(A) > 0 && pair.ends(B) > 0);
+        assert!(pair.reported(B, |event| *event == Event::ShutdownComplete));
+    }
+}
+
+#[test]
+fn rfc4895_6_everything_authenticated_over_lossy_links() {
+    for seed in 1..=3 {
+        let lossy: LinkConfig = wire(ms(10)).loss(0.05).duplication(0.02).reordering(0.05, ms(20));
+        let mut pair = pair_requiring(&everything(), Setup::dual())
+            .link(&lossy)
+            .seed(seed)
+            .build();
+        pair.connect();
+        let mut flows = [A, B].map(|from| Flow::new(from, 40).sizes(&sizes()).streams(3).unordered_every(5));
+        transfer(&mut pair, &mut flows, secs(3000));
+        check_no_failures(&pair);
+    }
+}
+
+#[test]
+fn rfc4895_6_1_both_sides_at_once_get_the_same_keys() {
+    let mut pair = pair_requiring(&everything(), Setup::single()).build();
+    pair.start(A);
+    pair.start(B);
+    pair.must("both are up", secs(60), Pair::both_up);
+    let mut flows = [A, B].map(|from| Flow::new(from, 20));
+    transfer(&mut pair, &mut flows, secs(60));
+    check_no_failures(&pair);
+}
