@@ -550,6 +550,7 @@ fn rfc6458_6_1_8_the_user_is_told_that_the_peer_takes_no_part() {
 
 #[test]
 fn rfc4895_6_3_out_of_the_blue_packets_are_answered_as_without_auth() {
+    type Case<'a> = (fn(&mut Vec<u8>), &'a [ChunkType]);
     let mut peer = z_requiring(&[]);
     let auth = common::auth_chunk(0, SHA1, &[0; 20]);
     let with = |write: fn(&mut Vec<u8>)| {
@@ -558,7 +559,7 @@ fn rfc4895_6_3_out_of_the_blue_packets_are_answered_as_without_auth() {
         bytes
     };
     let tag = sctp::serial::VerificationTag(0x7777);
-    let cases: [(fn(&mut Vec<u8>), &[ChunkType]); 5] = [
+    let cases: [Case<'_>; 5] = [
         (|buf| write_abort(buf, false, |_| {}), &[]),
         (write_shutdown_ack, &[ChunkType::SHUTDOWN_COMPLETE]),
         (write_cookie_ack, &[]),
