@@ -234,6 +234,17 @@ pub enum AuthKeyError {
     InUse,
 }
 
+/// Why a command about a stream was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum StreamError {
+    /// There is no such association.
+    #[error("no such association")]
+    NoSuchAssociation,
+    /// The stream was not negotiated.
+    #[error("no such stream")]
+    InvalidStream,
+}
+
 /// A configuration value outside what makes sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("{name} out of range: {expected}")]

@@ -81,6 +81,6 @@ pub use event::{AuthEvent, Event, PathChange, SendFailure};
 pub use message::{OutMessage, Received, Reliability};
 pub use path::PathState;
 pub use stack::{AssocId, ConnectOptions, EndpointId, Stack};
-pub use stats::{AssociationStats, StackStats};
+pub use stats::{AbandonedMessages, AssociationStats, PartialReliabilityPolicy, StackStats};
 pub use time::Instant;
 pub use transmit::{ChecksumState, RxMeta, Transmit, UdpPorts};

@@ -91,6 +91,15 @@ serial_number!(
     /// Message Identifier of an I-DATA chunk (RFC 8260 §2.1).
     Mid, u32, i32
 );
+
+impl Mid {
+    /// What stands for it where there is room for a Stream Sequence Number only (RFC 8260 §4.1).
+    pub const fn as_ssn(self) -> Ssn {
+        let [.., high, low] = self.0.to_be_bytes();
+        Ssn(u16::from_be_bytes([high, low]))
+    }
+}
+
 serial_number!(
     /// Fragment Sequence Number of an I-DATA chunk (RFC 8260 §2.1).
     Fsn, u32, i32

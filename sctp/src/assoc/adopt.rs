@@ -26,6 +26,7 @@ impl Association {
         self.inbound = Inbound::new(peer.initial_tsn, config);
         let outbound_streams = self.config.outbound_streams().min(peer.inbound_streams);
         let forward_tsn = self.extensions.contains(Extensions::FORWARD_TSN);
+        self.set_interleaving();
         let failures = self.outbound.set_peer(peer.a_rwnd, outbound_streams, forward_tsn);
         self.events.extend(failures.into_iter().map(Event::SendFailed));
         self.tell_room();

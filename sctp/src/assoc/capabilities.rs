@@ -14,6 +14,8 @@ impl Extensions {
     pub(crate) const NONE: Self = Self(0);
     /// Partial reliability (RFC 3758).
     pub(crate) const FORWARD_TSN: Self = Self(1);
+    /// Interleaving of messages (RFC 8260).
+    pub(crate) const INTERLEAVING: Self = Self(16);
 
     /// Authenticated chunks (RFC 4895). A peer has it that says so by parameters of its own.
     pub(crate) const AUTH: Self = Self(2);

@@ -214,6 +214,7 @@ impl Association {
         }
         let mut failures = self.outbound.restart(cookie.local_initial_tsn);
         let outbound_streams = self.config.outbound_streams().min(cookie.peer.inbound_streams);
+        self.set_interleaving();
         failures.extend(
             self.outbound
                 .set_peer(cookie.peer.a_rwnd, outbound_streams, forward_tsn),

@@ -14,6 +14,7 @@ mod cookie;
 mod data_in;
 mod handshake;
 mod input;
+mod interleaving;
 mod output;
 mod peer_init;
 mod reachability;
@@ -152,6 +153,13 @@ impl Association {
         peer: (IpAddr, u16),
         state: State,
     ) -> Self {
+        let mut outbound = Outbound::new(
+            identity.local_initial_tsn,
+            config.outbound_streams(),
+            config.send_buffer(),
+            config.congestion_control(),
+        );
+        outbound.set_scheduler(config.stream_scheduler());
         let mut first = Path::new(peer.0, &config, now);
         set_route(&mut first, &local, &config);
         Self {
@@ -165,12 +173,7 @@ impl Association {
             initiated_here: matches!(state, State::CookieWait { .. }),
             state,
             paths: PathSet::new(first),
-            outbound: Outbound::new(
-                identity.local_initial_tsn,
-                config.outbound_streams(),
-                config.send_buffer(),
-                config.congestion_control(),
-            ),
+            outbound,
             // Replaced as soon as the peer's initial TSN is known.
             inbound: Inbound::new(
                 Tsn(0),

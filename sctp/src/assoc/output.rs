@@ -1,6 +1,7 @@
 //! What an association sends next (RFC 9260 §6.1, §6.10): which packet, and what goes into it in which order.
 
 use super::control_out::Farewell;
+use super::interleaving::write_i_data;
 use super::state::State;
 use super::{Association, AssociationPhase};
 use crate::path::{Path, PathId, PathState};
@@ -10,14 +11,15 @@ use crate::serial::{SharedKeyId, Ssn, StreamId, Tsn, VerificationTag};
 use crate::time::Instant;
 use crate::tlv::{Writer, padded};
 use crate::transmit::Transmit;
-use crate::wire::{self, CHUNK_HEADER_LEN, CommonHeader, DataHeader, SACK_HEADER_LEN};
+use crate::wire::{self, CHUNK_HEADER_LEN, CommonHeader, DataHeader, SACK_HEADER_LEN, SkippedMessage};
 
 /// What all associations of a stack share while they write packets.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     gaps: Vec<(u16, u16)>,
     duplicates: Vec<Tsn>,
-    skipped: Vec<(StreamId, Ssn)>,
+    skipped: Vec<SkippedMessage>,
+    skipped_streams: Vec<(StreamId, Ssn)>,
 }
 
 impl Association {
@@ -311,7 +313,7 @@ impl Association {
         self.stats.sacks_sent += 1;
     }
 
-    /// A FORWARD-TSN goes before DATA, to a confirmed address (RFC 3758 §3.5 C3, F2). Without room for it in this packet
+    /// A FORWARD-TSN or I-FORWARD-TSN goes before DATA, to a confirmed address (RFC 3758 §3.5 C3, F2). Without room for it in this packet
     /// it waits for the next one.
     fn write_forward_tsn(&mut self, now: Instant, id: PathId, buf: &mut Vec<u8>, limit: usize, scratch: &mut Scratch) {
         let confirmed = self
@@ -321,17 +323,35 @@ impl Association {
         if !self.forward_is_due() || !confirmed {
             return;
         }
-        let Some(room) = limit.checked_sub(buf.len() + wire::forward_tsn_len(0)) else {
+        let (least, with_one) = if self.outbound.is_interleaving() {
+            (wire::i_forward_tsn_len(0), wire::i_forward_tsn_len(1))
+        } else {
+            (wire::forward_tsn_len(0), wire::forward_tsn_len(1))
+        };
+        let Some(room) = limit.checked_sub(buf.len() + least) else {
             return;
         };
-        let max_streams = room / (wire::forward_tsn_len(1) - wire::forward_tsn_len(0));
-        let tsn = self
+        let Scratch {
+            skipped,
+            skipped_streams,
+            ..
+        } = scratch;
+        let max_entries = room / (with_one - least);
+        let Some(tsn) = self
             .outbound
-            .take_forward(now, id, max_streams, &mut scratch.skipped, &mut self.paths);
-        if let Some(tsn) = tsn {
-            wire::write_forward_tsn(buf, tsn, &scratch.skipped);
-            self.stats.forward_tsns_sent += 1;
+            .take_forward(now, id, max_entries, skipped, &mut self.paths)
+        else {
+            return;
+        };
+        // RFC 8260 §2.3.1: the one goes with I-DATA, the other with DATA.
+        if self.outbound.is_interleaving() {
+            wire::write_i_forward_tsn(buf, tsn, skipped);
+        } else {
+            skipped_streams.clear();
+            skipped_streams.extend(skipped.iter().map(|message| (message.stream, message.mid.as_ssn())));
+            wire::write_forward_tsn(buf, tsn, skipped_streams);
         }
+        self.stats.forward_tsns_sent += 1;
     }
 
     /// The DATA of one packet, up to `limit`; the key that it asks for.
@@ -346,6 +366,7 @@ impl Association {
         let mut fill = PacketFill::new(plan);
         // §6.1: the I bit asks for a SACK at once where waiting for it would cost time.
         let shutting_down = self.phase() == AssociationPhase::ShutdownPending;
+        let interleaving = self.outbound.is_interleaving();
         loop {
             let room = limit.saturating_sub(buf.len());
             let Some(chunk) = self
@@ -354,15 +375,20 @@ impl Association {
             else {
                 break;
             };
+            let immediate = shutting_down || chunk.ending && chunk.message.sack_immediately;
+            if interleaving {
+                write_i_data(buf, &chunk, immediate);
+                continue;
+            }
             let header = DataHeader {
                 tsn: chunk.tsn,
                 stream: chunk.message.stream,
-                ssn: chunk.ssn,
+                ssn: chunk.mid.as_ssn(),
                 ppid: chunk.message.ppid,
                 unordered: chunk.message.unordered,
                 beginning: chunk.beginning,
                 ending: chunk.ending,
-                immediate: shutting_down || chunk.ending && chunk.message.sack_immediately,
+                immediate,
             };
             wire::write_data(buf, &header, chunk.payload);
         }

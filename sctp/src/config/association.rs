@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{AuthConfig, PathConfig, check};
+use super::{AuthConfig, InterleavingConfig, PathConfig, StreamScheduler, check};
 use crate::error::ConfigError;
 use crate::wire::ErrorDetectionMethod;
 
@@ -38,6 +38,8 @@ pub struct AssociationConfig {
     zero_checksum: Option<ErrorDetectionMethod>,
     expose_potentially_failed: bool,
     auth: AuthConfig,
+    stream_scheduler: StreamScheduler,
+    interleaving: InterleavingConfig,
     path: PathConfig,
 }
 
@@ -63,6 +65,8 @@ impl Default for AssociationConfig {
             zero_checksum: None,
             expose_potentially_failed: true,
             auth: AuthConfig::default(),
+            stream_scheduler: StreamScheduler::default(),
+            interleaving: InterleavingConfig::default(),
             path: PathConfig::default(),
         }
     }
@@ -254,6 +258,26 @@ impl AssociationConfig {
     /// Which chunks are authenticated, and how, to be changed.
     pub const fn auth_mut(&mut self) -> &mut AuthConfig {
         &mut self.auth
+    }
+
+    /// In which order the messages of different streams are sent.
+    pub const fn stream_scheduler(&self) -> StreamScheduler {
+        self.stream_scheduler
+    }
+
+    /// Sets in which order the messages of different streams are sent (RFC 8260 §3).
+    pub const fn set_stream_scheduler(&mut self, scheduler: StreamScheduler) {
+        self.stream_scheduler = scheduler;
+    }
+
+    /// User message interleaving (RFC 8260).
+    pub const fn interleaving(&self) -> &InterleavingConfig {
+        &self.interleaving
+    }
+
+    /// User message interleaving, to be changed.
+    pub const fn interleaving_mut(&mut self) -> &mut InterleavingConfig {
+        &mut self.interleaving
     }
 
     /// What new paths start with.

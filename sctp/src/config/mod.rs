@@ -2,6 +2,7 @@
 
 mod association;
 mod auth;
+mod interleaving;
 mod keys;
 mod path;
 mod stack;
@@ -9,6 +10,7 @@ mod thresholds;
 
 pub use association::{AssociationConfig, CongestionControl};
 pub use auth::AuthConfig;
+pub use interleaving::{FragmentInterleave, InterleavingConfig, StreamScheduler};
 pub use keys::SharedKeys;
 pub use path::PathConfig;
 pub use stack::{EndpointConfig, OotbPolicy, StackConfig};

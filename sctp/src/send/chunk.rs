@@ -6,9 +6,9 @@ use super::policy::Policy;
 use crate::Instant;
 use crate::message::OutMessage;
 use crate::path::PathId;
-use crate::serial::{Ssn, Tsn};
+use crate::serial::{Fsn, Mid, Tsn};
 use crate::tlv::padded;
-use crate::wire::DATA_HEADER_LEN;
+use crate::wire::{DATA_HEADER_LEN, I_DATA_HEADER_LEN};
 
 /// The number of a chunk since the association began. Its TSN is the initial one plus this, but it never wraps.
 pub(crate) type Index = u64;
@@ -58,21 +58,49 @@ impl SentChunk {
     }
 
     /// Bytes of the chunk in a packet: header, user data, padding.
-    pub(crate) const fn wire_len(&self) -> usize {
-        chunk_len(self.len as usize)
+    pub(crate) const fn wire_len(&self, form: ChunkForm) -> usize {
+        form.chunk_len(self.len as usize)
     }
 }
 
-/// Bytes of a DATA chunk with `payload` bytes of user data, padding included.
-pub(crate) const fn chunk_len(payload: usize) -> usize {
-    DATA_HEADER_LEN + padded(payload)
+/// Which chunks carry user data in an association.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ChunkForm {
+    #[default]
+    Data,
+    IData,
+}
+
+impl ChunkForm {
+    pub(crate) const fn header_len(self) -> usize {
+        match self {
+            Self::Data => DATA_HEADER_LEN,
+            Self::IData => I_DATA_HEADER_LEN,
+        }
+    }
+
+    /// Bytes of a chunk with `payload` bytes of user data, padding included.
+    pub(crate) const fn chunk_len(self, payload: usize) -> usize {
+        self.header_len() + padded(payload)
+    }
+
+    /// User data that fits into a chunk of at most `room` bytes, padding included.
+    pub(crate) const fn max_payload(self, room: usize) -> usize {
+        // The 16-bit length leaves so much, rounded down to whole words.
+        let most = (u16::MAX as usize - self.header_len()) & !3;
+        let room = (room & !3).saturating_sub(self.header_len());
+        if room > most { most } else { room }
+    }
 }
 
 /// A message of which at least a part was sent.
 #[derive(Clone, Debug)]
 pub(crate) struct SentMessage {
     pub(crate) message: OutMessage,
-    pub(crate) ssn: Ssn,
+    /// Its SSN or MID.
+    pub(crate) mid: Mid,
+    /// Its first chunk.
+    pub(super) first_chunk: Index,
     pub(super) policy: Policy,
     /// It was given up, and its payload went back to the user.
     pub(super) abandoned: bool,
@@ -82,7 +110,10 @@ pub(crate) struct SentMessage {
 #[derive(Debug)]
 pub(crate) struct ChunkToSend<'a> {
     pub(crate) tsn: Tsn,
-    pub(crate) ssn: Ssn,
+    /// The SSN or MID of its message.
+    pub(crate) mid: Mid,
+    /// The Fragment Sequence Number, with interleaving.
+    pub(crate) fsn: Fsn,
     pub(crate) beginning: bool,
     pub(crate) ending: bool,
     pub(crate) message: &'a OutMessage,

@@ -2,12 +2,17 @@
 //! what may go next. It uses `path` and `cc`, and knows no chunk bytes.
 
 mod chunk;
+mod interleaving;
+mod numbers;
 mod outstanding;
 mod peer_window;
 mod policy;
 mod pr;
+mod pr_stats;
 mod queue;
 mod sack_in;
+mod sched;
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -24,13 +29,14 @@ use crate::serial::{SharedKeyId, Tsn};
 pub(crate) use chunk::ChunkToSend;
 pub(crate) use sack_in::{SackIn, SackResult};
 
-use chunk::{SentChunk, chunk_len};
+use chunk::{ChunkForm, SentChunk};
 use outstanding::Outstanding;
 use peer_window::{Admission, PeerWindow};
 use policy::Policy;
 use pr::Forward;
 use queue::{QueuedMessage, SendQueue};
 use sack_in::SackProcessor;
+use streams::Cutting;
 
 /// How many chunks may be outstanding. Gap Ack Blocks reach 65535 TSNs far (§3.3.4), and no stream may have more than
 /// 65535 messages in the window (§6.1).
@@ -45,18 +51,15 @@ pub(crate) struct Outbound {
     algorithm: CongestionControl,
     peer_window: PeerWindow,
     forward: Forward,
-    /// The message that is being cut into fragments.
+    /// The message that is being cut into fragments and to be finished before another is begun.
     cutting: Option<Cutting>,
+    /// DATA, or I-DATA with interleaving.
+    form: ChunkForm,
+    /// The Fragment Sequence Number of the fragment after the first.
+    second_fsn: u32,
     buffered: usize,
     send_buffer: usize,
     streams: u16,
-}
-
-/// Where the cutting of a message stands (§6.9). The message itself is the last one in [`Outstanding`].
-#[derive(Clone, Copy, Debug)]
-struct Cutting {
-    offset: usize,
-    wanted: Option<PathId>,
 }
 
 /// What is to be sent next of the messages that wait.
@@ -142,6 +145,8 @@ impl Outbound {
             peer_window: PeerWindow::new(0),
             forward: Forward::default(),
             cutting: None,
+            form: ChunkForm::Data,
+            second_fsn: 1,
             buffered: 0,
             send_buffer: send_buffer as usize,
             streams,
@@ -162,10 +167,11 @@ impl Outbound {
     /// fails; what waits is still sent.
     pub(crate) fn restart(&mut self, initial_tsn: Tsn) -> Vec<SendFailure> {
         let sent: Vec<OutMessage> = self.outstanding.drain().map(|sent| sent.message).collect();
-        self.cutting = None;
+        self.forget_cuts();
         self.outstanding = Outstanding::new(initial_tsn);
+        self.outstanding.set_form(self.form);
         self.sacks = SackProcessor::new(self.algorithm);
-        self.queue.restart_streams();
+        self.queue.numbers.reset_all();
         self.forward.restart();
         let failed = sent.into_iter().map(|message| self.fail(message, true)).collect();
         self.buffered = self.queue.bytes();
@@ -188,11 +194,17 @@ impl Outbound {
         SendFailure::new(message, sent)
     }
 
+    /// What was begun is not cut further.
+    fn forget_cuts(&mut self) {
+        let current = self.cutting.take();
+        self.queue.clear_cuts(current.map(|cutting| cutting.stream));
+    }
+
     /// Gives everything up; oldest first.
     pub(crate) fn drain(&mut self) -> Vec<SendFailure> {
         let sent: Vec<OutMessage> = self.outstanding.drain().map(|sent| sent.message).collect();
+        self.forget_cuts();
         let queued = self.queue.take_if(|_| true);
-        self.cutting = None;
         let mut failed: Vec<_> = sent.into_iter().map(|message| self.fail(message, true)).collect();
         failed.extend(queued.into_iter().map(|message| self.fail(message, false)));
         self.buffered = 0;
@@ -247,7 +259,7 @@ impl Outbound {
         let kind = PlanKind::Retransmission { ignore_cwnd };
         allowed.then_some(DataPlan {
             path,
-            first_chunk: chunk.wire_len(),
+            first_chunk: chunk.wire_len(self.form),
             kind,
         })
     }
@@ -262,11 +274,11 @@ impl Outbound {
         if !path.cc.may_send(self.outstanding.flight(id)) {
             return None;
         }
-        let len = remaining.min(max_payload(max_chunks));
+        let len = remaining.min(self.form.max_payload(max_chunks));
         let kind = self.admit(len, now, path.rto())?;
         Some(DataPlan {
             path: id,
-            first_chunk: chunk_len(len),
+            first_chunk: self.form.chunk_len(len),
             kind,
         })
     }
@@ -286,8 +298,8 @@ impl Outbound {
 
     /// Bytes left of the message to be sent next, and where the user wants it.
     fn next_piece(&self) -> Option<Piece> {
-        if let Some(cutting) = self.cutting {
-            let message = &self.outstanding.last_message()?.message;
+        if let Some(cutting) = self.cutting.or_else(|| self.queue.next_cut()) {
+            let message = &self.outstanding.message(cutting.message)?.message;
             return Some(Piece {
                 remaining: message.payload.len().saturating_sub(cutting.offset),
                 wanted: cutting.wanted,
@@ -315,7 +327,7 @@ impl Outbound {
         let first = fill.chunks == 0;
         let id = fill.plan.path;
         if let Some((index, chunk)) = self.outstanding.first_marked() {
-            let len = chunk.wire_len();
+            let len = chunk.wire_len(self.form);
             // A chunk that outgrew the path goes alone; it was cut for a larger MTU.
             let fits = len <= room || room >= max_chunks;
             // What is bundled is one packet, for which the plan asked cwnd.
@@ -354,8 +366,8 @@ impl Outbound {
             wanted,
             auth_key,
         } = self.next_piece()?;
-        let limit = max_payload(max_chunks);
-        let len = fragment_len(remaining, limit, max_payload(room))?;
+        let limit = self.form.max_payload(max_chunks);
+        let len = fragment_len(remaining, limit, self.form.max_payload(room))?;
         if fill.chunks > 0 {
             let same_path = fill.wanted == Some(wanted) || paths.for_new_data(wanted) == fill.plan.path;
             // §6.1 B allows one packet to overrun cwnd, so a started packet may be filled.
@@ -367,27 +379,46 @@ impl Outbound {
         if !fill.takes_key(auth_key) {
             return None;
         }
-        if self.cutting.is_none() {
-            let (queued, ssn) = self.queue.pop()?;
-            self.cutting = Some(Cutting {
-                offset: 0,
-                wanted: queued.wanted,
-            });
-            self.outstanding.begin_message(queued.message, ssn, queued.policy);
-        }
-        let cutting = self.cutting?;
-        let offset = cutting.offset;
-        self.cutting = (len < remaining).then_some(Cutting {
-            offset: offset + len,
-            ..cutting
+        let piece = self.take_piece()?;
+        let rest = (len < remaining).then_some(Cutting {
+            offset: piece.offset + len,
+            fsn: if piece.offset == 0 {
+                self.second_fsn
+            } else {
+                piece.fsn.wrapping_add(1)
+            },
+            ..piece
         });
+        if self.queue.is_scheduled() {
+            self.schedule(&piece, len, rest);
+        } else {
+            self.cutting = rest;
+        }
         if fill.plan.is_probe() {
             self.peer_window.on_probe_sent();
         }
         fill.chunks += 1;
-        fill.bytes += chunk_len(len);
+        fill.bytes += self.form.chunk_len(len);
         fill.wanted = Some(wanted);
-        self.outstanding.send_new(now, fill.plan.path, offset, len)
+        self.outstanding.send_new(now, fill.plan.path, &piece, len)
+    }
+
+    /// Takes the message whose next piece is sent now: the one being cut, or a new one.
+    #[inline(always)]
+    fn take_piece(&mut self) -> Option<Cutting> {
+        if let Some(cutting) = self.cutting.take().or_else(|| self.queue.resume()) {
+            return Some(cutting);
+        }
+        let (queued, mid) = self.queue.pop()?;
+        let stream = queued.message.stream;
+        self.outstanding.begin_message(queued.message, mid, queued.policy);
+        Some(Cutting {
+            message: self.outstanding.last_message_number(),
+            stream,
+            offset: 0,
+            fsn: 0,
+            wanted: queued.wanted,
+        })
     }
 
     /// The packet was written.
@@ -395,6 +426,9 @@ impl Outbound {
         self.outstanding.end_packet();
         if fill.chunks == 0 {
             return;
+        }
+        if self.queue.is_scheduled() && !fill.plan.is_retransmission() {
+            self.queue.end_packet();
         }
         if fill.plan.ignores_cwnd() {
             self.sacks.fast_retransmit_due = false;
@@ -567,19 +601,6 @@ fn retransmission_path(chunk: &SentChunk, paths: &PathSet) -> PathId {
         paths.for_retransmission(chunk.path)
     }
 }
-
-/// User data that fits into a DATA chunk of at most `room` bytes, padding included.
-const fn max_payload(room: usize) -> usize {
-    let room = (room & !3).saturating_sub(crate::wire::DATA_HEADER_LEN);
-    if room > MAX_CHUNK_PAYLOAD {
-        MAX_CHUNK_PAYLOAD
-    } else {
-        room
-    }
-}
-
-/// What the 16-bit length of a DATA chunk leaves for user data, rounded down to whole words.
-const MAX_CHUNK_PAYLOAD: usize = (u16::MAX as usize - crate::wire::DATA_HEADER_LEN) & !3;
 
 /// How much of a message with `remaining` bytes goes into a chunk, where an empty packet takes `limit` and this one
 /// `room` (§6.9). What fits an empty packet is not split; a larger message fills up a packet that is at least half

@@ -1,16 +1,19 @@
 //! What was sent and is not cumulatively acknowledged, chunk by chunk (RFC 9260 §6.1, §6.3).
 
+mod abandon;
+mod messages;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use bytes::Bytes;
-
-use super::chunk::{Abandoned, Acknowledged, ChunkState, ChunkToSend, Index, Popped, SentChunk, SentMessage};
+use self::messages::Messages;
+use super::chunk::{Acknowledged, ChunkForm, ChunkState, ChunkToSend, Index, Popped, SentChunk, SentMessage};
 use super::policy::Policy;
+use super::streams::Cutting;
 use crate::Instant;
 use crate::message::OutMessage;
 use crate::path::PathId;
-use crate::serial::{Ssn, Tsn};
+use crate::serial::{Fsn, Mid, Tsn};
 
 /// The flight of one path.
 #[derive(Clone, Debug, Default)]
@@ -37,8 +40,10 @@ pub(crate) struct Outstanding {
     first: Index,
     chunks: VecDeque<SentChunk>,
     marked: BTreeSet<Index>,
-    messages: VecDeque<SentMessage>,
-    first_message: u64,
+    messages: Messages,
+    form: ChunkForm,
+    /// With interleaving, the Fragment Sequence Numbers of the chunks.
+    fsns: VecDeque<Fsn>,
     flights: Vec<Flight>,
     payload_in_flight: usize,
     /// The number of the packet that is being written.
@@ -55,8 +60,9 @@ impl Outstanding {
             first: 0,
             chunks: VecDeque::new(),
             marked: BTreeSet::new(),
-            messages: VecDeque::new(),
-            first_message: 0,
+            messages: Messages::default(),
+            form: ChunkForm::Data,
+            fsns: VecDeque::new(),
             flights: Vec::new(),
             payload_in_flight: 0,
             packet: 1,
@@ -101,8 +107,14 @@ impl Outstanding {
         self.chunks.len()
     }
 
+    /// How many messages are not acknowledged as a whole, of which at least a part was sent.
     pub(crate) fn messages(&self) -> usize {
         self.messages.len()
+    }
+
+    /// Whether user data goes in DATA or I-DATA chunks; nothing was sent yet.
+    pub(super) const fn set_form(&mut self, form: ChunkForm) {
+        self.form = form;
     }
 
     fn position(&self, index: Index) -> Option<usize> {
@@ -137,35 +149,32 @@ impl Outstanding {
     }
 
     /// Takes up a message of which chunks will be sent.
-    pub(super) fn begin_message(&mut self, message: OutMessage, ssn: Ssn, policy: Policy) {
-        self.messages.push_back(SentMessage {
+    pub(super) fn begin_message(&mut self, message: OutMessage, mid: Mid, policy: Policy) {
+        let first_chunk = self.end();
+        self.messages.begin(SentMessage {
             message,
-            ssn,
+            mid,
+            first_chunk,
             policy,
             abandoned: false,
         });
     }
 
-    /// The message taken up last.
-    pub(crate) fn last_message(&self) -> Option<&SentMessage> {
-        self.messages.back()
-    }
-
-    /// Sends the piece from `offset`, `len` bytes long, of the message taken up last, for the first time.
-    pub(crate) fn send_new(
+    /// Sends the next piece, `len` bytes long, of a message for the first time.
+    pub(super) fn send_new(
         &mut self,
         now: Instant,
         path: PathId,
-        offset: usize,
+        piece: &Cutting,
         len: usize,
     ) -> Option<ChunkToSend<'_>> {
         let index = self.end();
-        let total = self.messages.back()?.message.payload.len();
+        let total = self.message(piece.message)?.message.payload.len();
         let chunk = SentChunk {
             sent_at: now,
             packet: self.packet,
-            message: self.last_message_number(),
-            offset: u32::try_from(offset).ok()?,
+            message: piece.message,
+            offset: u32::try_from(piece.offset).ok()?,
             len: u16::try_from(len).ok()?,
             path,
             state: ChunkState::InFlight,
@@ -175,10 +184,11 @@ impl Outstanding {
             ambiguous: false,
             fast_retransmitted: false,
             stays_on_path: false,
-            ends_message: offset + len == total,
+            ends_message: piece.offset + len == total,
         };
-        let bytes = chunk.wire_len();
+        let bytes = chunk.wire_len(self.form);
         self.chunks.push_back(chunk);
+        self.note_fsn(piece.fsn);
         self.payload_in_flight += len;
         let flight = self.flight_mut(path);
         flight.bytes += bytes;
@@ -192,7 +202,7 @@ impl Outstanding {
         if !self.marked.remove(&index) {
             return None;
         }
-        let packet = self.packet;
+        let (packet, form) = (self.packet, self.form);
         let chunk = self.chunk_mut(index)?;
         chunk.state = ChunkState::InFlight;
         chunk.ambiguous |= chunk.path != path;
@@ -203,7 +213,7 @@ impl Outstanding {
         chunk.sent_again = chunk.sent_again.saturating_add(1);
         chunk.retransmitted = true;
         chunk.stays_on_path = false;
-        let (bytes, payload) = (chunk.wire_len(), chunk.payload_len());
+        let (bytes, payload) = (chunk.wire_len(form), chunk.payload_len());
         self.payload_in_flight += payload;
         // §6.3.1 C5: nor does anything later measure, whose acknowledgement may have waited for this chunk.
         for flight in &mut self.flights {
@@ -224,13 +234,31 @@ impl Outstanding {
             .is_none_or(|timed| index <= timed)
     }
 
+    /// Remembers the Fragment Sequence Number of the chunk that was added last.
+    #[inline(always)]
+    fn note_fsn(&mut self, fsn: u32) {
+        if self.form == ChunkForm::IData {
+            self.fsns.push_back(Fsn(fsn));
+            while self.fsns.len() > self.chunks.len() {
+                self.fsns.pop_front();
+            }
+        }
+    }
+
+    fn fsn(&self, index: Index) -> Option<Fsn> {
+        // The last one belongs to the last chunk.
+        let from_end = usize::try_from(self.end().checked_sub(index)?).ok()?;
+        self.fsns.get(self.fsns.len().checked_sub(from_end)?).copied()
+    }
+
     fn to_send(&self, index: Index) -> Option<ChunkToSend<'_>> {
         let chunk = self.chunk(index)?;
         let sent = self.message(chunk.message)?;
         let start = chunk.offset as usize;
         Some(ChunkToSend {
             tsn: self.tsn(index),
-            ssn: sent.ssn,
+            mid: sent.mid,
+            fsn: self.fsn(index).unwrap_or_default(),
             beginning: start == 0,
             ending: chunk.ends_message,
             message: &sent.message,
@@ -252,13 +280,12 @@ impl Outstanding {
 
     /// The message with this number.
     pub(super) fn message(&self, number: u64) -> Option<&SentMessage> {
-        let place = usize::try_from(number.checked_sub(self.first_message)?).ok()?;
-        self.messages.get(place)
+        self.messages.get(number)
     }
 
     /// The number of the message taken up last.
     pub(super) fn last_message_number(&self) -> u64 {
-        (self.first_message + self.messages.len() as u64).saturating_sub(1)
+        self.messages.last()
     }
 
     /// The marked chunk with the lowest TSN.
@@ -279,6 +306,7 @@ impl Outstanding {
 
     /// Marks a chunk in flight for retransmission (§6.2.1 C).
     pub(crate) fn mark(&mut self, index: Index) {
+        let form = self.form;
         let Some(chunk) = self
             .chunk_mut(index)
             .filter(|chunk| chunk.state == ChunkState::InFlight)
@@ -286,7 +314,7 @@ impl Outstanding {
             return;
         };
         chunk.state = ChunkState::Marked;
-        let (path, bytes, payload) = (chunk.path, chunk.wire_len(), chunk.payload_len());
+        let (path, bytes, payload) = (chunk.path, chunk.wire_len(form), chunk.payload_len());
         self.leave_flight(path, bytes, payload);
         self.marked.insert(index);
         let flight = self.flight_mut(path);
@@ -341,11 +369,12 @@ impl Outstanding {
 
     /// The peer took a gap acknowledgement back (§6.2.1 D iii).
     pub(crate) fn renege(&mut self, index: Index) -> Option<PathId> {
+        let form = self.form;
         let chunk = self.chunk_mut(index).filter(|chunk| chunk.state == ChunkState::Acked)?;
         chunk.state = ChunkState::InFlight;
         chunk.missing = chunk.missing.saturating_add(1);
         chunk.retransmitted = true;
-        let (path, bytes, payload) = (chunk.path, chunk.wire_len(), chunk.payload_len());
+        let (path, bytes, payload) = (chunk.path, chunk.wire_len(form), chunk.payload_len());
         self.payload_in_flight += payload;
         let flight = self.flight_mut(path);
         flight.bytes += bytes;
@@ -365,7 +394,9 @@ impl Outstanding {
         let mut last = (now, 0);
         let mut measured = None;
         let probe = self.flights.get(path.index()).and_then(|flight| flight.rtt_probe);
-        let (mut chunks, mut messages) = (0, 0);
+        let mut chunks = 0;
+        // The usual ends of messages, in their order, are noted first and booked together.
+        let (mut first_message, mut messages) = (self.messages.first(), 0);
         for (index, chunk) in (self.first..end).zip(&self.chunks) {
             if !usual(chunk) || chunk.path != path {
                 break;
@@ -374,15 +405,22 @@ impl Outstanding {
                 measured = Some(now.saturating_since(chunk.sent_at));
             }
             chunks += 1;
-            messages += usize::from(chunk.ends_message);
-            bytes += chunk.wire_len();
+            if chunk.ends_message {
+                if chunk.message == first_message + messages {
+                    messages += 1;
+                } else {
+                    self.messages.end_first(messages);
+                    self.messages.end(chunk.message);
+                    (first_message, messages) = (self.messages.first(), 0);
+                }
+            }
+            bytes += chunk.wire_len(self.form);
             payload += chunk.payload_len();
             last = (chunk.sent_at, chunk.packet);
         }
         self.chunks.drain(..chunks);
         self.first += chunks as u64;
-        self.messages.drain(..messages.min(self.messages.len()));
-        self.first_message += messages as u64;
+        self.messages.end_first(messages);
         self.leave_flight(path, bytes, payload);
         let flight = self.flight_mut(path);
         if measured.is_some() {
@@ -412,8 +450,7 @@ impl Outstanding {
         let index = self.first;
         self.first += 1;
         if chunk.ends_message {
-            self.messages.pop_front();
-            self.first_message += 1;
+            self.messages.end(chunk.message);
         }
         let newly = if chunk.state == ChunkState::Acked {
             None
@@ -430,7 +467,7 @@ impl Outstanding {
     /// Books an acknowledged chunk that was in state `was`.
     fn left(&mut self, index: Index, chunk: &SentChunk, was: ChunkState, now: Instant) -> Option<Acknowledged> {
         match was {
-            ChunkState::InFlight => self.leave_flight(chunk.path, chunk.wire_len(), chunk.payload_len()),
+            ChunkState::InFlight => self.leave_flight(chunk.path, chunk.wire_len(self.form), chunk.payload_len()),
             ChunkState::Marked => {
                 self.marked.remove(&index);
             }
@@ -450,7 +487,7 @@ impl Outstanding {
         }
         Some(Acknowledged {
             path: chunk.path,
-            bytes: chunk.wire_len(),
+            bytes: chunk.wire_len(self.form),
             packet: chunk.packet,
             rtt,
             measured: rtt.filter(|_| measures),
@@ -499,96 +536,6 @@ impl Outstanding {
         true
     }
 
-    /// Gives a message up: all its chunks, acknowledged by gap blocks or not (RFC 3758 §3.5 A2, A3). `cut` is how much
-    /// of it was cut into chunks, if that is not all.
-    ///
-    /// The rest of it, which will never be cut, gets one TSN: a receiver that has all that was sent would neither
-    /// learn otherwise that the end will not come, nor could it tell the next message from it.
-    pub(super) fn abandon(&mut self, number: u64, cut: Option<usize>, now: Instant) -> Option<Abandoned> {
-        let from = self.chunks.partition_point(|chunk| chunk.message < number);
-        let mut freed = 0;
-        let mut position = from;
-        while let Some(chunk) = self.chunks.get_mut(position).filter(|chunk| chunk.message == number) {
-            let was = std::mem::replace(&mut chunk.state, ChunkState::Abandoned);
-            let (path, bytes, payload) = (chunk.path, chunk.wire_len(), chunk.payload_len());
-            let index = self.first + position as u64;
-            match was {
-                ChunkState::InFlight => {
-                    self.leave_flight(path, bytes, payload);
-                    self.flight_mut(path).rtt_probe.take_if(|probe| *probe == index);
-                }
-                ChunkState::Marked => {
-                    self.marked.remove(&index);
-                }
-                ChunkState::Acked | ChunkState::Abandoned => {}
-            }
-            freed += payload;
-            position += 1;
-        }
-        let place = usize::try_from(number.checked_sub(self.first_message)?).ok()?;
-        let sent = self.messages.get_mut(place)?;
-        sent.abandoned = true;
-        let message = sent.message.clone();
-        sent.message.payload = Bytes::new();
-        if let Some(offset) = cut {
-            freed += message.payload.len().saturating_sub(offset);
-            self.chunks.push_back(SentChunk {
-                sent_at: now,
-                packet: self.packet,
-                message: number,
-                offset: u32::try_from(offset).unwrap_or(u32::MAX),
-                len: 0,
-                path: PathId(0),
-                state: ChunkState::Abandoned,
-                sent_again: 0,
-                missing: 0,
-                retransmitted: false,
-                ambiguous: false,
-                fast_retransmitted: false,
-                stays_on_path: false,
-                ends_message: true,
-            });
-        }
-        Some(Abandoned { message, freed })
-    }
-
-    pub(super) fn is_abandoned(&self, index: Index) -> bool {
-        self.chunk(index)
-            .is_some_and(|chunk| chunk.state == ChunkState::Abandoned)
-    }
-
-    /// The message of the first marked chunk, if that is not to be sent again.
-    pub(super) fn marked_to_give_up(&self, now: Instant) -> Option<u64> {
-        let (_, chunk) = self.first_marked()?;
-        let policy = self.message(chunk.message)?.policy;
-        policy.gives_up(now, chunk.sent_again).then_some(chunk.message)
-    }
-
-    /// The messages that are less important than `than` and not acknowledged as a whole: priority, number and bytes
-    /// kept of each, or fewer. `cutting` is how much was cut of the last one, if that is not all.
-    pub(super) fn less_important(&self, than: Option<u32>, cutting: Option<usize>) -> Vec<(u32, u64, usize)> {
-        let mut found: Vec<(u32, u64, usize)> = Vec::new();
-        let mut add = |number: u64, bytes: usize, open: bool| {
-            let Some(sent) = self.message(number).filter(|sent| !sent.abandoned) else {
-                return;
-            };
-            match (sent.policy, found.last_mut()) {
-                (Policy::Priority(priority), _) if than.is_some_and(|than| priority <= than) => {}
-                (Policy::Priority(_), Some((_, last, sum))) if *last == number => *sum += bytes,
-                (Policy::Priority(priority), _) if open => found.push((priority, number, bytes)),
-                _ => {}
-            }
-        };
-        for chunk in &self.chunks {
-            add(chunk.message, chunk.payload_len(), chunk.state != ChunkState::Acked);
-        }
-        if let (Some(offset), Some(last)) = (cutting, self.messages.back()) {
-            let rest = last.message.payload.len().saturating_sub(offset);
-            add(self.last_message_number(), rest, true);
-        }
-        found
-    }
-
     /// Whether there is a message like this, of those that are not given up.
     pub(super) fn any_message(&self, like: impl Fn(&OutMessage) -> bool) -> bool {
         self.messages.iter().any(|sent| !sent.abandoned && like(&sent.message))
@@ -604,7 +551,7 @@ impl Outstanding {
         self.marked.clear();
         self.flights.clear();
         self.payload_in_flight = 0;
-        let messages = std::mem::take(&mut self.messages).into_iter();
+        let messages = self.messages.drain();
         messages.filter(|sent| !sent.abandoned)
     }
 
@@ -615,7 +562,7 @@ impl Outstanding {
                 .chunks
                 .iter()
                 .filter(|c| c.state == ChunkState::InFlight && c.path.index() == i)
-                .map(SentChunk::wire_len)
+                .map(|chunk| chunk.wire_len(self.form))
                 .sum();
             assert_eq!(flight.bytes, sum, "flight of path {i}");
         }

@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 
 use super::chunk::Index;
 use super::policy::Policy;
+use super::pr_stats::AbandonedByStream;
 use super::{Outbound, SackResult};
 use crate::Instant;
 use crate::event::SendFailure;
 use crate::message::OutMessage;
 use crate::path::{PathId, PathSet};
-use crate::serial::{Ssn, StreamId, Tsn};
+use crate::serial::{Mid, StreamId, Tsn};
+use crate::stats::{AbandonedMessages, PartialReliabilityPolicy};
+use crate::wire::SkippedMessage;
 
 /// A FORWARD-TSN that was sent.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +43,8 @@ pub(super) struct Forward {
     answered: Option<PathId>,
     /// What was given up since the user was last told.
     failed: Vec<SendFailure>,
+    /// What was ever given up.
+    abandoned: AbandonedByStream,
 }
 
 impl Forward {
@@ -50,6 +55,11 @@ impl Forward {
     pub(super) fn note(&mut self, policy: Policy) {
         self.used |= policy != Policy::Reliable;
         self.prioritized |= policy.priority().is_some();
+    }
+
+    /// A message is given up; a part of it was `sent`.
+    fn count(&mut self, message: &OutMessage, sent: bool) {
+        self.abandoned.count(message, sent);
     }
 
     pub(super) const fn is_active(&self) -> bool {
@@ -68,6 +78,7 @@ impl Forward {
             used: self.used,
             prioritized: self.prioritized,
             failed: std::mem::take(&mut self.failed),
+            abandoned: std::mem::take(&mut self.abandoned),
             ..Self::default()
         };
     }
@@ -87,11 +98,11 @@ impl Outbound {
         while let Some(number) = self.outstanding.marked_to_give_up(now) {
             self.abandon(number, now);
         }
-        if self.cutting.is_some() {
-            let last = self.outstanding.last_message();
-            if last.is_some_and(|sent| sent.policy.is_over(now)) {
-                self.abandon(self.outstanding.last_message_number(), now);
-            }
+        while let Some(cutting) = self.cutting.or_else(|| self.queue.next_cut())
+            && let sent = self.outstanding.message(cutting.message)
+            && sent.is_some_and(|sent| sent.policy.is_over(now))
+        {
+            self.abandon(cutting.message, now);
         }
         while self.cutting.is_none() && self.queue.front().is_some_and(|queued| queued.policy.is_over(now)) {
             if let Some(queued) = self.queue.pop_unsent() {
@@ -101,17 +112,28 @@ impl Outbound {
     }
 
     fn give_up_unsent(&mut self, message: OutMessage) {
+        self.forward.count(&message, false);
         let failure = self.fail(message, false);
         self.forward.failed.push(failure);
     }
 
     /// Gives up a message of which a part was sent.
     fn abandon(&mut self, number: u64, now: Instant) {
-        let last = self.outstanding.last_message_number();
-        let cut = self.cutting.take_if(|_| number == last).map(|cutting| cutting.offset);
+        let Some(stream) = self.outstanding.message(number).map(|sent| sent.message.stream) else {
+            return;
+        };
+        let cut = match self.cutting.take_if(|cutting| cutting.message == number) {
+            Some(cutting) => {
+                self.queue.settle(stream);
+                Some(cutting)
+            }
+            None => self.queue.take_cut(stream, number),
+        };
+        let cut = cut.map(|cutting| cutting.offset);
         let Some(abandoned) = self.outstanding.abandon(number, cut, now) else {
             return;
         };
+        self.forward.count(&abandoned.message, true);
         self.buffered = self.buffered.saturating_sub(abandoned.freed);
         let failure = SendFailure::new(abandoned.message, true);
         self.forward.failed.push(failure);
@@ -134,9 +156,7 @@ impl Outbound {
         let unsent = self.queue.bytes_less_important(than, needed);
         let mut sent = Vec::new();
         if unsent < needed {
-            sent = self
-                .outstanding
-                .less_important(than, self.cutting.map(|cutting| cutting.offset));
+            sent = self.outstanding.less_important(than, self.cuts());
             sent.sort_by_key(|&(priority, number, _)| (std::cmp::Reverse(priority), number));
             let bytes: usize = sent.iter().map(|(_, _, bytes)| bytes).sum();
             if unsent + bytes < needed {
@@ -239,18 +259,19 @@ impl Outbound {
         self.forward.due
     }
 
-    /// What the FORWARD-TSN says that is sent now to `id`: the new cumulative TSN, and in `skipped`, which takes at
-    /// most `max_streams`, the greatest SSN given up on each stream (RFC 3758 §3.5 C4). What does not fit comes with a
-    /// later one. `None` if not even the first message fits.
+    /// What the FORWARD-TSN or I-FORWARD-TSN says that is sent now to `id`: the new cumulative TSN, and in `skipped`,
+    /// which takes at most `max_entries`, the greatest SSN or MID given up on each stream (RFC 3758 §3.5 C4; RFC 8260
+    /// §2.3.1: of ordered messages, and of unordered ones). What does not fit comes with a later one. `None` if not even
+    /// the first message fits.
     pub(crate) fn take_forward(
         &mut self,
         now: Instant,
         id: PathId,
-        max_streams: usize,
-        skipped: &mut Vec<(StreamId, Ssn)>,
+        max_entries: usize,
+        skipped: &mut Vec<SkippedMessage>,
         paths: &mut PathSet,
     ) -> Option<Tsn> {
-        let mut streams: BTreeMap<StreamId, Ssn> = BTreeMap::new();
+        let mut entries: BTreeMap<(StreamId, bool), Mid> = BTreeMap::new();
         let mut covered = self.outstanding.first();
         let mut last = None;
         while covered < self.forward.point {
@@ -258,12 +279,12 @@ impl Outbound {
             if last != Some(number) {
                 last = Some(number);
                 let sent = self.outstanding.message(number)?;
-                let stream = sent.message.stream;
-                if !sent.message.unordered {
-                    if streams.len() >= max_streams && !streams.contains_key(&stream) {
+                let OutMessage { stream, unordered, .. } = sent.message;
+                if !unordered || self.is_interleaving() {
+                    if entries.len() >= max_entries && !entries.contains_key(&(stream, unordered)) {
                         break;
                     }
-                    streams.insert(stream, sent.ssn);
+                    entries.insert((stream, unordered), sent.mid);
                 }
             }
             covered += 1;
@@ -272,7 +293,11 @@ impl Outbound {
             return None;
         }
         skipped.clear();
-        skipped.extend(streams);
+        skipped.extend(
+            entries
+                .into_iter()
+                .map(|((stream, unordered), mid)| SkippedMessage { stream, unordered, mid }),
+        );
         self.forward.due = false;
         self.forward.sent = Some(Sent {
             path: id,
@@ -294,6 +319,15 @@ impl Outbound {
     /// Whether something was given up of which the user does not know.
     pub(crate) const fn has_abandoned(&self) -> bool {
         !self.forward.failed.is_empty()
+    }
+
+    /// How many messages were given up, on one stream or on all, by one policy or by any (RFC 7496 §4.3, §4.4).
+    pub(crate) fn abandoned(
+        &self,
+        stream: Option<StreamId>,
+        policy: Option<PartialReliabilityPolicy>,
+    ) -> AbandonedMessages {
+        self.forward.abandoned.get(stream, policy)
     }
 
     /// What was given up since the last call.

@@ -1,12 +1,15 @@
-//! Messages that wait to be sent, first come first served, and the stream sequence numbers they get.
+//! Messages that wait to be sent, in one queue or with a scheduler, and the numbers they get in their streams.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::numbers::Numbers;
 use super::policy::Policy;
+use super::streams::{Cutting, Streams};
+use crate::config::StreamScheduler;
 use crate::message::OutMessage;
 use crate::path::PathId;
-use crate::serial::{Ssn, StreamId};
+use crate::serial::{Mid, StreamId};
 
 /// A message in the queue.
 #[derive(Clone, Debug)]
@@ -18,6 +21,9 @@ pub(crate) struct QueuedMessage {
 }
 
 /// Messages of which nothing was sent yet.
+///
+/// First come, first served, they are in one queue. Any other scheduler needs them stream by stream, and with
+/// interleaving it has messages as well of which a part was sent.
 #[derive(Debug, Default)]
 pub(crate) struct SendQueue {
     /// `None` where a message was given up; the first is there.
@@ -28,8 +34,11 @@ pub(crate) struct SendQueue {
     live: usize,
     /// The messages that may give way to others, the least important one first, then the oldest.
     prioritized: BTreeSet<(Reverse<u32>, u64)>,
-    /// The next SSN of each stream that was used, by stream.
-    next_ssn: Vec<Ssn>,
+    /// What waits with a scheduler; the queue is empty then.
+    streams: Option<Box<Streams>>,
+    /// What the user set for streams: a priority or a weight.
+    values: BTreeMap<StreamId, u16>,
+    pub(super) numbers: Numbers,
 }
 
 /// How many empty places the queue may have beyond the taken ones.
@@ -39,11 +48,23 @@ const SPARE_PLACES: usize = 64;
 impl SendQueue {
     #[inline(always)]
     pub(crate) fn push(&mut self, message: QueuedMessage) {
+        if self.streams.is_some() {
+            return self.push_scheduled(message);
+        }
         if let Policy::Priority(priority) = message.policy {
             self.note_priority(priority, self.first + self.waiting.len() as u64);
         }
         self.waiting.push_back(Some(message));
         self.live += 1;
+    }
+
+    #[inline(never)]
+    fn push_scheduled(&mut self, message: QueuedMessage) {
+        let value = self.value(message.message.stream);
+        if let Some(streams) = &mut self.streams {
+            streams.push(self.first, message, value);
+            self.first += 1;
+        }
     }
 
     #[cold]
@@ -56,25 +77,36 @@ impl SendQueue {
         self.prioritized.remove(&(Reverse(priority), number));
     }
 
+    /// The message to be begun next. With a scheduler, `None` also if one is to be [cut further](Self::next_cut).
+    #[inline(always)]
     pub(crate) fn front(&self) -> Option<&QueuedMessage> {
-        self.waiting.front()?.as_ref()
+        match &self.streams {
+            None => self.waiting.front()?.as_ref(),
+            Some(streams) => streams.front(),
+        }
     }
 
-    /// Takes the next message, with its SSN. An unordered one has none of its own (RFC 9260 §6.6) and gets zero.
+    /// Takes the message to be begun next, with its number in its stream.
     #[inline(always)]
-    pub(crate) fn pop(&mut self) -> Option<(QueuedMessage, Ssn)> {
-        let queued = self.pop_unsent()?;
-        let ssn = if queued.message.unordered {
-            Ssn(0)
-        } else {
-            self.take_ssn(queued.message.stream)
+    pub(crate) fn pop(&mut self) -> Option<(QueuedMessage, Mid)> {
+        let queued = match &mut self.streams {
+            None => self.pop_first()?,
+            Some(streams) => streams.pop()?,
         };
-        Some((queued, ssn))
+        let number = self.numbers.take(queued.message.stream, queued.message.unordered);
+        Some((queued, number))
     }
 
-    /// Takes the next message, which is not to be sent, and so uses up no SSN.
-    #[inline(always)]
+    /// Takes the next message, which is not to be sent, and so uses up no number.
     pub(super) fn pop_unsent(&mut self) -> Option<QueuedMessage> {
+        match &mut self.streams {
+            None => self.pop_first(),
+            Some(streams) => streams.pop_unsent(),
+        }
+    }
+
+    #[inline(always)]
+    fn pop_first(&mut self) -> Option<QueuedMessage> {
         let queued = self.waiting.pop_front()??;
         if let Policy::Priority(priority) = queued.policy {
             self.forget_priority(priority, self.first);
@@ -108,18 +140,27 @@ impl SendQueue {
 
     /// Bytes of messages less important than `than`, counted until there are `enough`.
     pub(super) fn bytes_less_important(&self, than: Option<u32>, enough: usize) -> usize {
-        let mut bytes = 0;
-        for (_, queued) in self.less_important(than) {
-            bytes += queued.message.payload.len();
-            if bytes >= enough {
-                break;
+        let len = |queued: &QueuedMessage| queued.message.payload.len();
+        let until_enough = |lens: &mut dyn Iterator<Item = usize>| {
+            let mut bytes = 0;
+            while bytes < enough
+                && let Some(len) = lens.next()
+            {
+                bytes += len;
             }
+            bytes
+        };
+        match &self.streams {
+            None => until_enough(&mut self.less_important(than).map(|(_, queued)| len(queued))),
+            Some(streams) => until_enough(&mut streams.less_important(than).map(|(_, _, queued)| len(queued))),
         }
-        bytes
     }
 
     /// Takes out the least important message, if it is less important than `than`.
     pub(super) fn take_least_important(&mut self, than: Option<u32>) -> Option<OutMessage> {
+        if let Some(streams) = &mut self.streams {
+            return streams.take_least_important(than).map(|queued| queued.message);
+        }
         let (number, _) = self.less_important(than).next()?;
         let place = self.place(number)?;
         let queued = self.waiting.get_mut(place)?.take()?;
@@ -134,58 +175,55 @@ impl SendQueue {
         Some(queued.message)
     }
 
-    fn take_ssn(&mut self, stream: StreamId) -> Ssn {
-        let index = usize::from(stream.0);
-        if self.next_ssn.len() <= index {
-            self.next_ssn.resize(index + 1, Ssn(0));
-        }
-        #[expect(clippy::indexing_slicing, reason = "resized above")]
-        let next = &mut self.next_ssn[index];
-        let ssn = *next;
-        *next = ssn.next();
-        ssn
-    }
-
     /// Bytes of user data that wait.
     pub(crate) fn bytes(&self) -> usize {
-        let queued = self.waiting.iter().flatten();
-        queued.map(|queued| queued.message.payload.len()).sum()
+        let len = |queued: &QueuedMessage| queued.message.payload.len();
+        match &self.streams {
+            None => self.waiting.iter().flatten().map(len).sum(),
+            Some(streams) => streams.messages().map(len).sum(),
+        }
     }
 
-    pub(crate) const fn len(&self) -> usize {
-        self.live
+    /// How many messages wait of which nothing was sent.
+    pub(crate) fn len(&self) -> usize {
+        self.streams.as_ref().map_or(self.live, |streams| streams.len())
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.live == 0
-    }
-
-    /// Starts all streams at zero again, as a restarted peer expects (RFC 9260 §5.2.4 A).
-    pub(crate) fn restart_streams(&mut self) {
-        self.next_ssn.clear();
+    /// Whether there is nothing to be sent.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.streams
+            .as_ref()
+            .map_or(self.live == 0, |streams| streams.is_empty())
     }
 
     /// The path `gone` is no more: a message for it goes wherever it can.
     pub(crate) fn leave_path(&mut self, gone: PathId) {
-        for queued in self.waiting.iter_mut().flatten() {
-            queued.wanted.take_if(|wanted| *wanted == gone);
+        let queue = self.waiting.iter_mut().flatten().map(|queued| &mut queued.wanted);
+        let streams = self.streams.iter_mut().flat_map(|streams| streams.wanted_mut());
+        for wanted in queue.chain(streams) {
+            wanted.take_if(|wanted| *wanted == gone);
         }
     }
 
     /// Whether there is a message like this.
     pub(super) fn any(&self, like: impl Fn(&OutMessage) -> bool) -> bool {
-        self.waiting.iter().flatten().any(|queued| like(&queued.message))
+        let queue = self.waiting.iter().flatten();
+        let streams = self.streams.iter().flat_map(|streams| streams.messages());
+        queue.chain(streams).any(|queued| like(&queued.message))
     }
 
     pub(super) fn for_each(&mut self, change: impl Fn(&mut OutMessage)) {
-        self.waiting
-            .iter_mut()
-            .flatten()
-            .for_each(|queued| change(&mut queued.message));
+        let queue = self.waiting.iter_mut().flatten();
+        let streams = self.streams.iter_mut().flat_map(|streams| streams.messages_mut());
+        queue.chain(streams).for_each(|queued| change(&mut queued.message));
     }
 
     /// Gives up the messages for which `drop` says so; they come back in order.
     pub(crate) fn take_if(&mut self, drop: impl Fn(&OutMessage) -> bool) -> Vec<OutMessage> {
+        if let Some(streams) = &mut self.streams {
+            let taken = streams.take_if(drop);
+            return taken.into_iter().map(|queued| queued.message).collect();
+        }
         let old = std::mem::take(&mut self.waiting);
         self.prioritized.clear();
         self.live = 0;
@@ -198,6 +236,108 @@ impl SendQueue {
             }
         }
         taken
+    }
+
+    // With a scheduler.
+
+    /// Whether a scheduler chooses anew after every chunk or message.
+    #[inline(always)]
+    pub(super) const fn is_scheduled(&self) -> bool {
+        self.streams.is_some()
+    }
+
+    pub(super) fn scheduler(&self) -> StreamScheduler {
+        self.streams
+            .as_ref()
+            .map_or_else(StreamScheduler::default, |streams| streams.kind())
+    }
+
+    /// Changes the scheduler, while a message of `current` may be under way.
+    pub(super) fn set_scheduler(&mut self, kind: StreamScheduler, current: Option<StreamId>) {
+        if kind == self.scheduler() {
+            return;
+        }
+        let mut streams = self.streams.take().unwrap_or_else(|| Box::new(Streams::new(kind)));
+        if kind == StreamScheduler::FirstComeFirstServed && !streams.has_cuts() {
+            for queued in streams.take_if(|_| true) {
+                self.push(queued);
+            }
+            return;
+        }
+        self.prioritized.clear();
+        self.live = 0;
+        for queued in std::mem::take(&mut self.waiting) {
+            if let Some(queued) = queued {
+                let value = self.value(queued.message.stream);
+                streams.push(self.first, queued, value);
+            }
+            self.first += 1;
+        }
+        streams.set_kind(kind, current, |stream| self.value(stream));
+        self.streams = Some(streams);
+    }
+
+    /// What the user set for a stream; zero by default.
+    pub(super) fn value(&self, stream: StreamId) -> u16 {
+        self.values.get(&stream).copied().unwrap_or_default()
+    }
+
+    pub(super) fn set_value(&mut self, stream: StreamId, value: u16) {
+        self.values.insert(stream, value);
+        if let Some(streams) = &mut self.streams {
+            streams.value_changed(stream, value);
+        }
+    }
+
+    /// The message to be cut further, if that comes next.
+    pub(super) fn next_cut(&self) -> Option<Cutting> {
+        self.streams.as_ref()?.next_cut()
+    }
+
+    /// Takes what [`next_cut`](Self::next_cut) shows.
+    pub(super) fn resume(&mut self) -> Option<Cutting> {
+        self.streams.as_mut()?.resume()
+    }
+
+    /// A chunk of `bytes` of a stream was sent; `finished` tells whether it was the last of its message, and `rest`
+    /// what of it is left if other messages may go on before.
+    pub(super) fn sent(&mut self, stream: StreamId, bytes: usize, finished: bool, rest: Option<Cutting>) {
+        let value = self.value(stream);
+        if let Some(streams) = &mut self.streams {
+            streams.sent(stream, bytes, value, finished, rest);
+        }
+    }
+
+    /// A packet with new data is complete.
+    pub(super) fn end_packet(&mut self) {
+        if let Some(streams) = &mut self.streams {
+            streams.end_packet();
+        }
+    }
+
+    /// A message of `stream` that was being cut will not be cut further; where its cutting stood, if that is known here.
+    pub(super) fn take_cut(&mut self, stream: StreamId, message: u64) -> Option<Cutting> {
+        self.streams.as_mut()?.take_cut(stream, message)
+    }
+
+    /// The message of `stream` that was being cut elsewhere will not be cut further.
+    pub(super) fn settle(&mut self, stream: StreamId) {
+        if let Some(streams) = &mut self.streams {
+            streams.settle(stream);
+        }
+    }
+
+    /// The messages that are being cut.
+    pub(super) fn cuts(&self) -> impl Iterator<Item = &Cutting> {
+        self.streams.iter().flat_map(|streams| streams.cuts())
+    }
+
+    /// Forgets the messages that are being cut, `current` among them.
+    pub(super) fn clear_cuts(&mut self, current: Option<StreamId>) {
+        if let Some(streams) = &mut self.streams {
+            streams.clear_cuts();
+            current.into_iter().for_each(|stream| streams.settle(stream));
+        }
     }
 }
 
@@ -232,7 +372,7 @@ mod tests {
         for stream in [7, 7, 2, 7] {
             queue.push(message(stream, false));
         }
-        let ssns: Vec<u16> = std::iter::from_fn(|| queue.pop()).map(|(_, ssn)| ssn.0).collect();
+        let ssns: Vec<u32> = std::iter::from_fn(|| queue.pop()).map(|(_, number)| number.0).collect();
         assert_eq!(ssns, [0, 1, 0, 2]);
     }
 
@@ -242,7 +382,7 @@ mod tests {
         queue.push(message(1, false));
         queue.push(message(1, true));
         queue.push(message(1, false));
-        let ssns: Vec<u16> = std::iter::from_fn(|| queue.pop()).map(|(_, ssn)| ssn.0).collect();
+        let ssns: Vec<u32> = std::iter::from_fn(|| queue.pop()).map(|(_, number)| number.0).collect();
         assert_eq!(ssns, [0, 0, 1]);
     }
 

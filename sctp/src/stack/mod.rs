@@ -7,6 +7,7 @@ mod endpoint;
 mod listener;
 mod ootb;
 mod ready;
+mod streams;
 mod table;
 
 use std::collections::VecDeque;

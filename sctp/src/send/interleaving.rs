@@ -1,0 +1,74 @@
+//! Interleaving and scheduling of what is sent (RFC 8260), as far as it concerns the whole sender.
+
+use super::Outbound;
+use super::chunk::ChunkForm;
+use super::streams::Cutting;
+use crate::config::StreamScheduler;
+use crate::serial::StreamId;
+
+impl Outbound {
+    /// Whether I-DATA is used, before anything is sent; `from_zero` as for [`count_from_zero`](Self::count_from_zero).
+    pub(crate) const fn set_interleaving(&mut self, interleaving: bool, from_zero: bool) {
+        self.form = if interleaving {
+            ChunkForm::IData
+        } else {
+            ChunkForm::Data
+        };
+        self.second_fsn = if from_zero { 0 } else { 1 };
+        self.outstanding.set_form(self.form);
+        self.queue.numbers.set_interleaving(interleaving);
+    }
+
+    /// The peer counts the fragments after the first from zero, and so expects it: messages begun from now on are
+    /// numbered that way.
+    #[expect(dead_code, reason = "I-DATA is not received yet")]
+    pub(crate) const fn count_from_zero(&mut self) {
+        self.second_fsn = 0;
+    }
+
+    /// Whether I-DATA is used.
+    pub(crate) const fn is_interleaving(&self) -> bool {
+        matches!(self.form, ChunkForm::IData)
+    }
+
+    /// Changes the order in which streams are served (RFC 8260 §3).
+    pub(crate) fn set_scheduler(&mut self, scheduler: StreamScheduler) {
+        self.queue
+            .set_scheduler(scheduler, self.cutting.map(|cutting| cutting.stream));
+    }
+
+    pub(crate) fn scheduler(&self) -> StreamScheduler {
+        self.queue.scheduler()
+    }
+
+    /// Sets a stream's priority or weight; false if there is no such stream.
+    pub(crate) fn set_stream_value(&mut self, stream: StreamId, value: u16) -> bool {
+        let known = stream.0 < self.streams;
+        if known {
+            self.queue.set_value(stream, value);
+        }
+        known
+    }
+
+    /// A stream's priority or weight, if there is such a stream.
+    pub(crate) fn stream_value(&self, stream: StreamId) -> Option<u16> {
+        (stream.0 < self.streams).then(|| self.queue.value(stream))
+    }
+
+    /// `len` bytes of a message were sent with a scheduler, and `rest` is left of it. With interleaving another message
+    /// may go on before.
+    #[inline(never)]
+    pub(super) fn schedule(&mut self, piece: &Cutting, len: usize, rest: Option<Cutting>) {
+        let parked = rest.filter(|_| self.is_interleaving());
+        if parked.is_none() {
+            self.cutting = rest;
+        }
+        self.queue
+            .sent(piece.stream, self.form.chunk_len(len), rest.is_none(), parked);
+    }
+
+    /// All messages that are being cut.
+    pub(super) fn cuts(&self) -> impl Iterator<Item = &Cutting> {
+        self.cutting.iter().chain(self.queue.cuts())
+    }
+}

@@ -1,0 +1,117 @@
+//! Giving up messages of which a part was sent (RFC 3758 §3.5).
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::Outstanding;
+use crate::Instant;
+use crate::path::PathId;
+use crate::send::chunk::{Abandoned, ChunkState, Index, SentChunk};
+use crate::send::streams::Cutting;
+
+impl Outstanding {
+    /// Gives a message up: all its chunks, acknowledged by gap blocks or not (RFC 3758 §3.5 A2, A3). `cut` is how much
+    /// of it was cut into chunks, if that is not all.
+    ///
+    /// The rest of it, which will never be cut, gets one TSN: a receiver that has all that was sent would neither
+    /// learn otherwise that the end will not come, nor could it tell the next message from it.
+    pub(in crate::send) fn abandon(&mut self, number: u64, cut: Option<usize>, now: Instant) -> Option<Abandoned> {
+        let from = self.message(number)?.first_chunk;
+        let mut position = self.position(from.max(self.first))?;
+        let mut freed = 0;
+        let mut ended = false;
+        let form = self.form;
+        while !ended && let Some(chunk) = self.chunks.get_mut(position) {
+            let index = self.first + position as u64;
+            position += 1;
+            // With interleaving there are chunks of others in between.
+            if chunk.message != number {
+                continue;
+            }
+            ended = chunk.ends_message;
+            let was = std::mem::replace(&mut chunk.state, ChunkState::Abandoned);
+            let (path, bytes, payload) = (chunk.path, chunk.wire_len(form), chunk.payload_len());
+            match was {
+                ChunkState::InFlight => {
+                    self.leave_flight(path, bytes, payload);
+                    self.flight_mut(path).rtt_probe.take_if(|probe| *probe == index);
+                }
+                ChunkState::Marked => {
+                    self.marked.remove(&index);
+                }
+                ChunkState::Acked | ChunkState::Abandoned => {}
+            }
+            freed += payload;
+        }
+        let sent = self.messages.get_mut(number)?;
+        sent.abandoned = true;
+        let message = sent.message.clone();
+        sent.message.payload = Bytes::new();
+        if let Some(offset) = cut {
+            freed += message.payload.len().saturating_sub(offset);
+            self.chunks.push_back(SentChunk {
+                sent_at: now,
+                packet: self.packet,
+                message: number,
+                offset: u32::try_from(offset).unwrap_or(u32::MAX),
+                len: 0,
+                path: PathId(0),
+                state: ChunkState::Abandoned,
+                sent_again: 0,
+                missing: 0,
+                retransmitted: false,
+                ambiguous: false,
+                fast_retransmitted: false,
+                stays_on_path: false,
+                ends_message: true,
+            });
+            self.note_fsn(0);
+        }
+        Some(Abandoned { message, freed })
+    }
+
+    pub(in crate::send) fn is_abandoned(&self, index: Index) -> bool {
+        self.chunk(index)
+            .is_some_and(|chunk| chunk.state == ChunkState::Abandoned)
+    }
+
+    /// The message of the first marked chunk, if that is not to be sent again.
+    pub(in crate::send) fn marked_to_give_up(&self, now: Instant) -> Option<u64> {
+        let (_, chunk) = self.first_marked()?;
+        let policy = self.message(chunk.message)?.policy;
+        policy.gives_up(now, chunk.sent_again).then_some(chunk.message)
+    }
+
+    /// The messages that are less important than `than` and not acknowledged as a whole: priority, number and bytes
+    /// kept of each, or fewer. `cuts` are those that are not cut to their ends.
+    pub(in crate::send) fn less_important<'a>(
+        &self,
+        than: Option<u32>,
+        cuts: impl Iterator<Item = &'a Cutting>,
+    ) -> Vec<(u32, u64, usize)> {
+        let mut found: BTreeMap<u64, (u32, usize)> = BTreeMap::new();
+        let mut add = |number: u64, bytes: usize, open: bool| {
+            let Some(sent) = self.message(number).filter(|sent| !sent.abandoned) else {
+                return;
+            };
+            match sent.policy.priority() {
+                Some(priority) if than.is_none_or(|than| priority > than) && (open || found.contains_key(&number)) => {
+                    found.entry(number).or_insert((priority, 0)).1 += bytes;
+                }
+                _ => {}
+            }
+        };
+        for chunk in &self.chunks {
+            add(chunk.message, chunk.payload_len(), chunk.state != ChunkState::Acked);
+        }
+        for cut in cuts {
+            let total = self.message(cut.message).map_or(0, |sent| sent.message.payload.len());
+            add(cut.message, total.saturating_sub(cut.offset), true);
+        }
+        let found = found.into_iter();
+        found
+            .map(|(number, (priority, bytes))| (priority, number, bytes))
+            .collect()
+    }
+}

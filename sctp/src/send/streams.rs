@@ -1,0 +1,251 @@
+//! Messages that wait to be sent, stream by stream, for a scheduler to choose from (RFC 8260 §3).
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use super::queue::QueuedMessage;
+use super::sched::Scheduler;
+use crate::config::StreamScheduler;
+use crate::message::OutMessage;
+use crate::path::PathId;
+use crate::serial::StreamId;
+
+/// Where the cutting of a message into fragments stands (RFC 9260 §6.9).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cutting {
+    /// The number of the message among those that were sent in part.
+    pub(super) message: u64,
+    pub(super) stream: StreamId,
+    /// How much of it was cut.
+    pub(super) offset: usize,
+    /// The Fragment Sequence Number of the next fragment (RFC 8260 §2.1).
+    pub(super) fsn: u32,
+    /// The path the user wants it on.
+    pub(super) wanted: Option<PathId>,
+}
+
+/// Messages by stream, and a scheduler that knows which streams have some.
+///
+/// Messages have the numbers in which they came. All work is logarithmic in what waits, whatever the number of streams.
+#[derive(Debug)]
+pub(super) struct Streams {
+    kind: StreamScheduler,
+    scheduler: Scheduler,
+    waiting: BTreeMap<(StreamId, u64), QueuedMessage>,
+    /// The messages that are being cut while others are: with interleaving, one a stream.
+    cuts: BTreeMap<StreamId, Cutting>,
+    /// The messages that may give way to others, the least important one first, then the oldest.
+    prioritized: BTreeMap<(Reverse<u32>, u64), StreamId>,
+}
+
+impl Streams {
+    pub(super) fn new(kind: StreamScheduler) -> Self {
+        Self {
+            kind,
+            scheduler: Scheduler::new(kind),
+            waiting: BTreeMap::new(),
+            cuts: BTreeMap::new(),
+            prioritized: BTreeMap::new(),
+        }
+    }
+
+    pub(super) const fn kind(&self) -> StreamScheduler {
+        self.kind
+    }
+
+    /// Changes the scheduler. Streams of which a message is being cut, `current` and others, count as waiting longest.
+    pub(super) fn set_kind(
+        &mut self,
+        kind: StreamScheduler,
+        current: Option<StreamId>,
+        value: impl Fn(StreamId) -> u16,
+    ) {
+        self.kind = kind;
+        self.scheduler = Scheduler::new(kind);
+        for &stream in self.cuts.keys().chain(&current) {
+            self.scheduler.wake(stream, 0, value(stream));
+        }
+        let mut last = None;
+        for &(stream, number) in self.waiting.keys() {
+            if last.replace(stream) != Some(stream) && !self.cuts.contains_key(&stream) && current != Some(stream) {
+                self.scheduler.wake(stream, number, value(stream));
+            }
+        }
+    }
+
+    /// Adds a message with the next number.
+    pub(super) fn push(&mut self, number: u64, message: QueuedMessage, value: u16) {
+        let stream = message.message.stream;
+        if let Some(priority) = message.policy.priority() {
+            self.prioritized.insert((Reverse(priority), number), stream);
+        }
+        let busy = self.cuts.contains_key(&stream) || self.first_of(stream).is_some();
+        self.waiting.insert((stream, number), message);
+        if !busy {
+            self.scheduler.wake(stream, number, value);
+        }
+    }
+
+    fn first_of(&self, stream: StreamId) -> Option<(u64, &QueuedMessage)> {
+        let mut messages = self.waiting.range((stream, 0)..=(stream, u64::MAX));
+        messages.next().map(|(&(_, number), message)| (number, message))
+    }
+
+    /// The message to be begun next. `None` if one is to be cut further, or nothing is to be sent.
+    pub(super) fn front(&self) -> Option<&QueuedMessage> {
+        let stream = self.scheduler.next()?;
+        if self.cuts.contains_key(&stream) {
+            return None;
+        }
+        self.first_of(stream).map(|(_, message)| message)
+    }
+
+    /// The message to be cut further, if that comes next.
+    pub(super) fn next_cut(&self) -> Option<Cutting> {
+        self.cuts.get(&self.scheduler.next()?).copied()
+    }
+
+    /// Takes what [`next_cut`](Self::next_cut) shows.
+    pub(super) fn resume(&mut self) -> Option<Cutting> {
+        self.cuts.remove(&self.scheduler.next()?)
+    }
+
+    /// Takes the message to be begun next; its stream counts as busy until [`sent`](Self::sent).
+    pub(super) fn pop(&mut self) -> Option<QueuedMessage> {
+        let stream = self.scheduler.next()?;
+        if self.cuts.contains_key(&stream) {
+            return None;
+        }
+        let (number, _) = self.first_of(stream)?;
+        self.remove(stream, number)
+    }
+
+    /// Takes the message to be begun next, of which nothing will be sent.
+    pub(super) fn pop_unsent(&mut self) -> Option<QueuedMessage> {
+        let queued = self.pop()?;
+        self.settle(queued.message.stream);
+        Some(queued)
+    }
+
+    fn remove(&mut self, stream: StreamId, number: u64) -> Option<QueuedMessage> {
+        let queued = self.waiting.remove(&(stream, number))?;
+        if let Some(priority) = queued.policy.priority() {
+            self.prioritized.remove(&(Reverse(priority), number));
+        }
+        Some(queued)
+    }
+
+    /// A chunk of `bytes` of a stream was sent; `finished` tells whether it was the last of its message, and `rest`
+    /// what of it is left if other messages may go on before.
+    pub(super) fn sent(&mut self, stream: StreamId, bytes: usize, value: u16, finished: bool, rest: Option<Cutting>) {
+        self.scheduler.served(stream, bytes, value);
+        if let Some(rest) = rest {
+            self.cuts.insert(stream, rest);
+        } else if finished {
+            self.settle(stream);
+        }
+    }
+
+    /// Tells the scheduler what a stream has after something of it left, unless a message of it is being cut.
+    pub(super) fn settle(&mut self, stream: StreamId) {
+        if self.cuts.contains_key(&stream) {
+            return;
+        }
+        match self.first_of(stream).map(|(number, _)| number) {
+            Some(number) => self.scheduler.head_changed(stream, number),
+            None => self.scheduler.sleep(stream),
+        }
+    }
+
+    /// A packet with new data is complete.
+    pub(super) fn end_packet(&mut self) {
+        self.scheduler.end_packet();
+    }
+
+    /// The user set another value for a stream.
+    pub(super) fn value_changed(&mut self, stream: StreamId, value: u16) {
+        self.scheduler.value_changed(stream, value);
+    }
+
+    /// Cuts the message of this number, of `stream`, no further; where its cutting stood, if it was under way here.
+    pub(super) fn take_cut(&mut self, stream: StreamId, message: u64) -> Option<Cutting> {
+        self.cuts.get(&stream).filter(|cut| cut.message == message)?;
+        let cut = self.cuts.remove(&stream);
+        self.settle(stream);
+        cut
+    }
+
+    /// The messages that are being cut.
+    pub(super) fn cuts(&self) -> impl Iterator<Item = &Cutting> {
+        self.cuts.values()
+    }
+
+    /// Forgets the messages that are being cut.
+    pub(super) fn clear_cuts(&mut self) {
+        for stream in std::mem::take(&mut self.cuts).into_keys() {
+            self.settle(stream);
+        }
+    }
+
+    /// The messages that are less important than `than`, the least important one first.
+    pub(super) fn less_important(&self, than: Option<u32>) -> impl Iterator<Item = (StreamId, u64, &QueuedMessage)> {
+        self.prioritized
+            .iter()
+            .take_while(move |((Reverse(priority), _), _)| than.is_none_or(|than| *priority > than))
+            .filter_map(|(&(_, number), &stream)| Some((stream, number, self.waiting.get(&(stream, number))?)))
+    }
+
+    /// Takes out the least important message, if it is less important than `than`.
+    pub(super) fn take_least_important(&mut self, than: Option<u32>) -> Option<QueuedMessage> {
+        let (stream, number, _) = self.less_important(than).next()?;
+        let queued = self.remove(stream, number)?;
+        self.settle(stream);
+        Some(queued)
+    }
+
+    pub(super) fn messages(&self) -> impl Iterator<Item = &QueuedMessage> {
+        self.waiting.values()
+    }
+
+    pub(super) fn messages_mut(&mut self) -> impl Iterator<Item = &mut QueuedMessage> {
+        self.waiting.values_mut()
+    }
+
+    /// The paths that the user wants messages on.
+    pub(super) fn wanted_mut(&mut self) -> impl Iterator<Item = &mut Option<PathId>> {
+        let waiting = self.waiting.values_mut().map(|queued| &mut queued.wanted);
+        waiting.chain(self.cuts.values_mut().map(|cut| &mut cut.wanted))
+    }
+
+    /// How many messages wait of which nothing was sent.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether there is nothing to be sent.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.cuts.is_empty()
+    }
+
+    /// Whether messages are being cut.
+    pub(super) fn has_cuts(&self) -> bool {
+        !self.cuts.is_empty()
+    }
+
+    /// Takes out the messages for which `take` says so, oldest first.
+    pub(super) fn take_if(&mut self, take: impl Fn(&OutMessage) -> bool) -> Vec<QueuedMessage> {
+        let mut numbers: Vec<(u64, StreamId)> = self
+            .waiting
+            .iter()
+            .filter(|(_, queued)| take(&queued.message))
+            .map(|(&(stream, number), _)| (number, stream))
+            .collect();
+        numbers.sort_unstable();
+        let mut taken = Vec::new();
+        for (number, stream) in numbers {
+            taken.extend(self.remove(stream, number));
+            self.settle(stream);
+        }
+        taken
+    }
+}
