@@ -10,7 +10,7 @@ pub(super) struct Messages {
     /// Those from `first` on. In the usual case they end in the order in which they were begun.
     recent: VecDeque<SentMessage>,
     first: u64,
-    /// Those before, which later ones did not outlive: with interleaving they end in any order.
+    /// Those before that outlive later ones: with interleaving messages end in any order.
     early: BTreeMap<u64, SentMessage>,
 }
 
