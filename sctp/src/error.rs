@@ -245,6 +245,38 @@ pub enum StreamError {
     InvalidStream,
 }
 
+/// Why a re-configuration (RFC 6525) was not asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum ReconfigError {
+    /// There is no such association.
+    #[error("no such association")]
+    NoSuchAssociation,
+    /// The association is being set up or shut down.
+    #[error("the association is not established")]
+    NotEstablished,
+    /// The peer does not support it, or it is switched off here (RFC 6525 §5.1.1).
+    #[error("re-configuration was not negotiated")]
+    NotSupported,
+    /// Another request has not been answered yet (RFC 6525 §5.1.1).
+    #[error("a request is in progress")]
+    InProgress,
+    /// A stream does not exist.
+    #[error("no such stream")]
+    InvalidStream,
+    /// The streams would be more than there can be, or than the own configuration allows.
+    #[error("too many streams")]
+    TooManyStreams,
+    /// The list of streams does not fit into a packet.
+    #[error("the list of streams is too long for a packet")]
+    ListTooLong,
+    /// Nothing was asked for.
+    #[error("no streams to be added")]
+    Nothing,
+    /// The last reset of the association was less than 30 seconds ago (RFC 6525 §5.1.4).
+    #[error("the association was reset less than 30 seconds ago")]
+    TooSoon,
+}
+
 /// A configuration value outside what makes sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("{name} out of range: {expected}")]

@@ -6,13 +6,14 @@ use bytes::Bytes;
 
 use crate::error::FailureReason;
 use crate::message::OutMessage;
-use crate::serial::{Ppid, SharedKeyId, StreamId};
+use crate::serial::{Ppid, SharedKeyId, StreamId, Tsn};
 
 /// A notification about one association.
 ///
 /// While many wait to be polled, those that the peer can cause over and over ([`Restarted`](Self::Restarted),
 /// [`PeerShutdown`](Self::PeerShutdown), [`SenderDry`](Self::SenderDry), [`PathChanged`](Self::PathChanged),
-/// [`Authentication`](Self::Authentication), [`PeerError`](Self::PeerError)) push out older ones of their kind.
+/// [`Authentication`](Self::Authentication), [`PeerError`](Self::PeerError), [`StreamReset`](Self::StreamReset),
+/// [`AssociationReset`](Self::AssociationReset), [`StreamChange`](Self::StreamChange)) push out older ones of their kind.
 ///
 /// Every association that exists for the user ends with exactly one of [`ConnectFailed`](Self::ConnectFailed),
 /// [`CommunicationLost`](Self::CommunicationLost) and [`ShutdownComplete`](Self::ShutdownComplete).
@@ -77,6 +78,58 @@ pub enum Event {
         /// The cause as it was on the wire, header included; its first 1024 bytes if it is longer.
         raw: Bytes,
     },
+    /// Sequence numbers of streams began anew, or an own request for that has ended without it (RFC 6525 §6.1.1).
+    ///
+    /// A reset of inbound streams lies between the messages received: those that could be received before this event
+    /// have the old numbers.
+    StreamReset {
+        /// Whose streams: the ones this side sends on, or the peer.
+        direction: StreamDirection,
+        /// The streams; none means all.
+        streams: Vec<StreamId>,
+        /// What came of it.
+        outcome: ReconfigOutcome,
+    },
+    /// All sequence numbers, TSNs too, began anew in both directions, or an own request for that has ended without it
+    /// (RFC 6525 §6.1.2).
+    AssociationReset {
+        /// The next TSN of this side.
+        local_tsn: Tsn,
+        /// The next TSN of the peer.
+        remote_tsn: Tsn,
+        /// What came of it.
+        outcome: ReconfigOutcome,
+    },
+    /// Streams were added, or an own request for that has ended without it (RFC 6525 §6.1.3).
+    StreamChange {
+        /// How many streams the peer may send on now.
+        inbound_streams: u16,
+        /// How many streams this side may send on now.
+        outbound_streams: u16,
+        /// What came of it.
+        outcome: ReconfigOutcome,
+    },
+}
+
+/// Whose streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamDirection {
+    /// Those that this side sends on.
+    Outgoing,
+    /// Those that the peer sends on.
+    Incoming,
+}
+
+/// What came of a re-configuration (RFC 6525 §6.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReconfigOutcome {
+    /// It was carried out, at the request of either side.
+    Performed,
+    /// The peer denied the own request.
+    Denied,
+    /// The own request failed: the peer could not carry it out, or the association ended before it answered.
+    Failed,
 }
 
 /// What happened to the authentication of chunks (RFC 6458 §6.1.8).

@@ -18,9 +18,9 @@
 //! | 5 | `sim` `fuzz_bridge` | hosts, links and a virtual clock (feature `sim`); what fuzzers run |
 //! | 4 | `stack` | demultiplexing, listening, out-of-the-blue packets, ports, ready lists |
 //! | 3 | `assoc` | one association: state, input, output |
-//! | 2 | `path` `cc` `send` `recv` `auth` | mechanisms that know no chunk bytes |
+//! | 2 | `path` `cc` `send` `recv` `auth` `reconfig` | mechanisms that know no chunk bytes |
 //! | 1 | [`wire`] [`config`] [`error`] `event` `message` `transmit` `stats` | vocabulary |
-//! | 0 | [`time`] [`random`] [`serial`] [`addr`] [`tlv`] [`timer`] `map` | no protocol knowledge |
+//! | 0 | [`time`] [`random`] [`serial`] [`addr`] [`tlv`] [`timer`] `map` `streams` | no protocol knowledge |
 //!
 //! A module imports from lower layers only; `tests/layering.rs` checks it.
 
@@ -48,6 +48,7 @@ pub mod addr;
 mod map;
 pub mod random;
 pub mod serial;
+mod streams;
 pub mod time;
 pub mod timer;
 pub mod tlv;
@@ -63,6 +64,7 @@ pub mod wire;
 mod auth;
 mod cc;
 mod path;
+mod reconfig;
 mod recv;
 mod send;
 
@@ -77,10 +79,10 @@ pub mod sim;
 pub mod fuzz_bridge;
 
 pub use assoc::{AssociationPhase, AssociationStatus, PathStatus};
-pub use event::{AuthEvent, Event, PathChange, SendFailure};
+pub use event::{AuthEvent, Event, PathChange, ReconfigOutcome, SendFailure, StreamDirection};
 pub use message::{OutMessage, Received, Reliability};
 pub use path::PathState;
-pub use stack::{AssocId, ConnectOptions, EndpointId, Stack};
+pub use stack::{AssocId, ConnectOptions, EndpointId, Stack, StreamDirections};
 pub use stats::{AbandonedMessages, AssociationStats, PartialReliabilityPolicy, StackStats};
 pub use time::Instant;
 pub use transmit::{ChecksumState, RxMeta, Transmit, UdpPorts};

@@ -68,6 +68,10 @@ pub struct AssociationStats {
     pub forward_tsns_sent: u64,
     /// FORWARD-TSN chunks received.
     pub forward_tsns_received: u64,
+    /// RE-CONFIG chunks sent (RFC 6525).
+    pub reconfigs_sent: u64,
+    /// RE-CONFIG chunks received (RFC 6525).
+    pub reconfigs_received: u64,
     /// Messages handed over by the user.
     pub messages_sent: u64,
     /// Messages handed to the user.

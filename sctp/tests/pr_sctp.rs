@@ -87,6 +87,7 @@ fn rfc3758_3_3_1_init_and_init_ack_announce_it_unless_it_is_switched_off() {
             association: {
                 let mut config = sctp::config::AssociationConfig::default();
                 config.set_partial_reliability(on);
+                config.reconfig_mut().set_offered(false);
                 config
             },
             ..PeerSetup::default()

@@ -19,6 +19,7 @@ impl Association {
     /// Takes in what the peer told of itself: tag, window, streams, initial TSN and addresses.
     pub(super) fn adopt_peer(&mut self, now: Instant, peer: &PeerInit) {
         self.peer_tag = peer.initiate_tag;
+        self.peer_initial_tsn = peer.initial_tsn;
         let inbound_streams = peer.outbound_streams.min(self.config.max_inbound_streams());
         self.extensions = common_extensions(&self.config, peer);
         self.adopt_auth(peer);

@@ -23,10 +23,14 @@ impl Extensions {
     /// Packets without a checksum (RFC 9653). It has no chunk: a parameter of its own names the method.
     pub(crate) const ZERO_CHECKSUM: Self = Self(32);
 
+    /// Stream re-configuration (RFC 6525).
+    pub(crate) const RECONFIG: Self = Self(8);
+
     /// Each extension with the chunk type by which the Supported Extensions parameter names it.
-    const BY_CHUNK: [(Self, ChunkType); 2] = [
+    const BY_CHUNK: [(Self, ChunkType); 3] = [
         (Self::FORWARD_TSN, ChunkType::FORWARD_TSN),
         (Self::AUTH, ChunkType::AUTH),
+        (Self::RECONFIG, ChunkType::RE_CONFIG),
     ];
 
     /// What an association with this configuration offers.
@@ -37,6 +41,9 @@ impl Extensions {
         }
         if offers_auth(config) {
             own.insert(Self::AUTH);
+        }
+        if config.reconfig().offered() {
+            own.insert(Self::RECONFIG);
         }
         own
     }

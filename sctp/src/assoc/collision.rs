@@ -202,6 +202,9 @@ impl Association {
         self.local_tag = cookie.local_tag;
         self.peer_tag = cookie.peer.initiate_tag;
         self.local_initial_tsn = cookie.local_initial_tsn;
+        self.peer_initial_tsn = cookie.peer.initial_tsn;
+        self.fail_requests();
+        self.reconfig = None;
         self.tie_tags = TieTags::default();
         self.error_count = 0;
         self.control.clear();

@@ -29,6 +29,8 @@ pub(crate) struct ControlOut {
     pub(crate) farewell: Option<Farewell>,
     errors: VecDeque<Bytes>,
     heartbeat_acks: VecDeque<(PathId, Bytes)>,
+    /// Answers to RE-CONFIGs, and where they go.
+    reconfigs: VecDeque<(PathId, Bytes)>,
     /// Bytes of answers to the packet that is being read.
     answered: usize,
 }
@@ -88,12 +90,33 @@ impl ControlOut {
         self.heartbeat_acks.pop_front().map(|(_, info)| info)
     }
 
-    /// The path `gone` is no more. Answers to what came from there are not wanted any more; a COOKIE ACK is, on `to`.
+    /// The path `gone` is no more. Answers to HEARTBEATs from there are not wanted any more; others go to `to`.
     pub(crate) fn leave_path(&mut self, gone: PathId, to: PathId) {
         self.heartbeat_acks.retain(|(path, _)| *path != gone);
+        for (path, _) in self.reconfigs.iter_mut().filter(|(path, _)| *path == gone) {
+            *path = to;
+        }
         if let Some(path) = self.cookie_ack.as_mut().filter(|path| **path == gone) {
             *path = to;
         }
+    }
+
+    /// Queues the parameters of a RE-CONFIG that answers one.
+    pub(crate) fn push_reconfig(&mut self, path: PathId, params: Bytes) {
+        let len = CHUNK_HEADER_LEN + padded(params.len());
+        if self.reconfigs.len() < MAX_ANSWERS && self.answered + len <= ANSWER_LEN {
+            self.answered += len;
+            self.reconfigs.push_back((path, params));
+        }
+    }
+
+    /// Where the next answer to a RE-CONFIG goes, and its length.
+    pub(crate) fn next_reconfig(&self) -> Option<(PathId, usize)> {
+        self.reconfigs.front().map(|(path, params)| (*path, params.len()))
+    }
+
+    pub(crate) fn pop_reconfig(&mut self) -> Option<Bytes> {
+        self.reconfigs.pop_front().map(|(_, params)| params)
     }
 
     /// Whether a chunk for a packet that is not bound to a path waits.

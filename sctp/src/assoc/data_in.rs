@@ -65,6 +65,9 @@ impl Association {
         }
         self.stats.forward_tsns_received += 1;
         self.sack_path = packet.path;
+        if let Err(violation) = self.inbound.release_before_forward(forward.new_cumulative_tsn) {
+            return self.abort_of(violation);
+        }
         let outcome = self.inbound.on_forward_tsn(forward.new_cumulative_tsn, forward.streams);
         if outcome == (ForwardOutcome::Moved { cut: true }) {
             self.tell(Event::PartialDeliveryAborted);
@@ -97,6 +100,7 @@ impl Association {
                 let text = causes(|w| Cause::ProtocolViolation(b"SACKs take back over and over").write(w));
                 self.abort_violation(Violation::RenegedTooOften, text);
             }
+            SackResult::Impossible if self.awaits_association_reset() => self.stats.sacks_ignored += 1,
             SackResult::Impossible => {
                 let text: Bytes = causes(|w| Cause::ProtocolViolation(b"SACK acknowledges unsent data").write(w));
                 self.abort_violation(Violation::AcknowledgedUnsent, text);

@@ -58,6 +58,7 @@ impl Association {
         if self.phase() != AssociationPhase::Closed {
             if had_data {
                 self.inbound.on_packet_end(now);
+                self.after_data();
             }
             self.on_packet_while_shutting_down(now, had_data);
         } else if has_abort(packet.chunks) {
@@ -98,6 +99,9 @@ impl Association {
             ChunkType::DATA => self.on_data(packet, chunk),
             ChunkType::FORWARD_TSN if self.extensions.contains(Extensions::FORWARD_TSN) => {
                 self.on_forward_tsn(packet, chunk);
+            }
+            ChunkType::RE_CONFIG if self.extensions.contains(Extensions::RECONFIG) => {
+                self.on_reconfig(now, packet, chunk);
             }
             ChunkType::SACK => self.on_sack(now, chunk.value),
             ChunkType::HEARTBEAT => self.on_heartbeat(chunk.value, packet.path),

@@ -1,7 +1,7 @@
 //! One association: its parts put together, and what its user may ask of it.
 //!
 //! Everything about one association is decided here and in the files beside this one, each for one section of RFC
-//! 9260: `handshake` §5.1, `collision` §5.2, `data_in` §6.2, `output` §6.1 and §6.10, `reachability` §8, `shutdown`
+//! 9260 or an extension: `handshake` §5.1, `collision` §5.2, `data_in` §6.2, `output` §6.1 and §6.10, `reachability` §8, `shutdown`
 //! §9. The mechanisms are in `path`, `cc`, `send` and `recv`.
 
 mod adopt;
@@ -18,6 +18,8 @@ mod interleaving;
 mod output;
 mod peer_init;
 mod reachability;
+mod reconfig;
+mod reconfig_in;
 mod shutdown;
 mod state;
 mod status;
@@ -32,11 +34,12 @@ use bytes::Bytes;
 
 use crate::addr;
 use crate::auth::Authenticator;
-use crate::config::AssociationConfig;
+use crate::config::{AssociationConfig, ReconfigRequests};
 use crate::error::{FailureReason, Violation};
 use crate::event::Event;
 use crate::path::{Path, PathId, PathSet, PathState};
 use crate::random::Random;
+use crate::reconfig::Reconfig;
 use crate::recv::Inbound;
 use crate::send::Outbound;
 use crate::serial::{Tsn, VerificationTag};
@@ -112,6 +115,7 @@ pub(crate) struct Association {
     local_tag: VerificationTag,
     peer_tag: VerificationTag,
     local_initial_tsn: Tsn,
+    peer_initial_tsn: Tsn,
     tie_tags: TieTags,
     /// What both sides support.
     extensions: Extensions,
@@ -134,6 +138,10 @@ pub(crate) struct Association {
     sender_blocked: bool,
     /// Before this no other unconfirmed path is probed (HB.Max.Burst).
     next_verification: Instant,
+    /// Re-configuration (RFC 6525), once it was used.
+    reconfig: Option<Box<Reconfig>>,
+    /// Which requests of the peer are carried out.
+    reconfig_accepted: ReconfigRequests,
     stats: AssociationStats,
 }
 
@@ -167,6 +175,7 @@ impl Association {
             local_tag: identity.local_tag,
             peer_tag: VerificationTag::ZERO,
             local_initial_tsn: identity.local_initial_tsn,
+            peer_initial_tsn: Tsn(0),
             tie_tags: TieTags::default(),
             extensions: Extensions::NONE,
             auth: None,
@@ -186,6 +195,8 @@ impl Association {
             sack_path: PathId(0),
             sender_blocked: false,
             next_verification: Instant::ZERO,
+            reconfig: None,
+            reconfig_accepted: config.reconfig().accepted(),
             stats: AssociationStats::default(),
             config,
             local,
@@ -306,6 +317,7 @@ impl Association {
             path.t3_rtx = None;
             path.disarm_probe();
         }
+        self.fail_requests();
         let failures = self.outbound.drain();
         self.events.extend(failures.into_iter().map(Event::SendFailed));
         self.events.push_back(match result {
@@ -333,7 +345,11 @@ impl Association {
         if self.phase() == AssociationPhase::Closed {
             return None;
         }
-        let own = earliest(self.state.timer(), self.paths.poll_timeout());
+        let reconfig = self
+            .reconfig
+            .as_deref()
+            .and_then(|reconfig| reconfig.outgoing.poll_timeout());
+        let own = earliest(earliest(self.state.timer(), reconfig), self.paths.poll_timeout());
         earliest(own, earliest(self.inbound.sack_timeout(), self.outbound.poll_timeout()))
     }
 
@@ -344,6 +360,7 @@ impl Association {
         }
         self.outbound.on_timeout(now);
         self.on_path_timers(now, random);
+        self.on_reconfig_timer(now);
         self.on_state_timer(now);
     }
 

@@ -98,7 +98,7 @@ impl Association {
         Some(id)
     }
 
-    fn touch(&mut self, id: PathId, now: Instant) {
+    pub(super) fn touch(&mut self, id: PathId, now: Instant) {
         if let Some(path) = self.paths.get_mut(id) {
             path.touch(now);
         }
@@ -170,6 +170,8 @@ impl Association {
             self.control.has_chunks()
         };
         let bound = has_chunks.then(|| self.control.cookie_ack.unwrap_or_else(|| self.control_destination()));
+        let reconfig = self.reconfig_path();
+        let bound = bound.or(reconfig);
         let id = match (bound, plan) {
             (Some(path), _) => path,
             (None, Some(plan)) => plan.path,
@@ -186,6 +188,9 @@ impl Association {
         let control_limit = limit.saturating_sub(control_auth);
         self.write_control(now, buf, control_limit);
         self.write_sack(buf, control_limit, scratch);
+        if reconfig.is_some() {
+            self.write_reconfigs(now, id, buf, control_limit);
+        }
         self.write_forward_tsn(now, id, buf, control_limit, scratch);
         let mut key = None;
         if let Some(plan) = plan {
@@ -205,7 +210,7 @@ impl Association {
         let mut last = segment_size;
         while plan.is_some() && segments < max_segments && last == segment_size {
             let next = self.plan_data(now, max_chunks);
-            let bound = self.control.has_chunks() || self.forward_is_due();
+            let bound = self.control.has_chunks() || self.forward_is_due() || self.reconfig_path().is_some();
             let fits = |next: &DataPlan| CommonHeader::LEN + data_auth + next.first_chunk <= segment_size;
             let Some(next) = next.filter(|next| next.path == id && fits(next) && !bound) else {
                 break;

@@ -104,7 +104,7 @@ impl Association {
     }
 
     /// What was sent on a path was acknowledged (§8.1, §8.2).
-    fn on_answer(&mut self, now: Instant, id: PathId) {
+    pub(super) fn on_answer(&mut self, now: Instant, id: PathId) {
         self.error_count = 0;
         let Some(path) = self.paths.get_mut(id) else { return };
         let told = match path.answered(now) {
@@ -141,6 +141,7 @@ impl Association {
 
     /// The send buffer holds less than before.
     fn after_release(&mut self, now: Instant) {
+        self.after_drain();
         self.tell_room();
         if self.auth.is_some() {
             self.tell_unused_keys();

@@ -36,6 +36,7 @@ impl Association {
                 let timers = self.shutdown_timers(now);
                 self.transition(State::ShutdownSent(timers));
                 self.control.shutdown = true;
+                self.fail_requests();
                 self.stop_probing();
             }
             AssociationPhase::ShutdownReceived => self.send_shutdown_ack(now),
@@ -62,6 +63,7 @@ impl Association {
         self.transition(State::ShutdownAckSent(timers));
         self.control.shutdown = false;
         self.control.shutdown_ack = true;
+        self.fail_requests();
         self.stop_probing();
     }
 
@@ -132,6 +134,7 @@ impl Association {
                     .outbound
                     .on_cumulative_ack(now, chunk.cumulative_tsn_ack, &mut self.paths);
                 match result {
+                    SackResult::Impossible if self.awaits_association_reset() => {}
                     SackResult::Impossible => {
                         let text = causes(|w| Cause::ProtocolViolation(b"SHUTDOWN acknowledges unsent data").write(w));
                         return self.abort_violation(Violation::AcknowledgedUnsent, text);

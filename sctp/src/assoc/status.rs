@@ -56,6 +56,8 @@ pub struct AssociationStatus {
     pub zero_checksum: bool,
     /// Whether both sides take part in AUTH (RFC 4895).
     pub authentication: bool,
+    /// Whether both sides support re-configuration (RFC 6525 §5.1.1).
+    pub reconfiguration: bool,
     /// What is left of the peer's receive window, in bytes.
     pub peer_rwnd: usize,
     /// Messages queued or not fully acknowledged.
@@ -104,6 +106,7 @@ impl Association {
             partial_reliability: self.extensions.contains(Extensions::FORWARD_TSN),
             zero_checksum: self.sends_zero_checksum(),
             authentication: self.has_auth(),
+            reconfiguration: self.extensions.contains(Extensions::RECONFIG),
             peer_rwnd: self.outbound.peer_rwnd(),
             unacknowledged_messages: self.outbound.messages(),
             buffered_bytes: self.outbound.buffered(),

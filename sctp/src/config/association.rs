@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{AuthConfig, InterleavingConfig, PathConfig, StreamScheduler, check};
+use super::{AuthConfig, InterleavingConfig, PathConfig, ReconfigConfig, StreamScheduler, check};
 use crate::error::ConfigError;
 use crate::wire::ErrorDetectionMethod;
 
@@ -40,6 +40,7 @@ pub struct AssociationConfig {
     auth: AuthConfig,
     stream_scheduler: StreamScheduler,
     interleaving: InterleavingConfig,
+    reconfig: ReconfigConfig,
     path: PathConfig,
 }
 
@@ -67,6 +68,7 @@ impl Default for AssociationConfig {
             auth: AuthConfig::default(),
             stream_scheduler: StreamScheduler::default(),
             interleaving: InterleavingConfig::default(),
+            reconfig: ReconfigConfig::default(),
             path: PathConfig::default(),
         }
     }
@@ -278,6 +280,16 @@ impl AssociationConfig {
     /// User message interleaving, to be changed.
     pub const fn interleaving_mut(&mut self) -> &mut InterleavingConfig {
         &mut self.interleaving
+    }
+
+    /// Stream re-configuration (RFC 6525).
+    pub const fn reconfig(&self) -> &ReconfigConfig {
+        &self.reconfig
+    }
+
+    /// Stream re-configuration, to be changed.
+    pub const fn reconfig_mut(&mut self) -> &mut ReconfigConfig {
+        &mut self.reconfig
     }
 
     /// What new paths start with.

@@ -5,6 +5,7 @@ mod auth;
 mod interleaving;
 mod keys;
 mod path;
+mod reconfig;
 mod stack;
 mod thresholds;
 
@@ -13,6 +14,7 @@ pub use auth::AuthConfig;
 pub use interleaving::{FragmentInterleave, InterleavingConfig, StreamScheduler};
 pub use keys::SharedKeys;
 pub use path::PathConfig;
+pub use reconfig::{ReconfigConfig, ReconfigRequests};
 pub use stack::{EndpointConfig, OotbPolicy, StackConfig};
 pub use thresholds::PathThresholds;
 

@@ -1,6 +1,7 @@
 //! What a FORWARD-TSN does to the receiver (RFC 3758 §3.6).
 
 use super::Inbound;
+use super::tsn_map::Position;
 use crate::serial::{Ssn, StreamId, Tsn};
 
 /// What became of a FORWARD-TSN.
@@ -30,9 +31,10 @@ impl Inbound {
             return ForwardOutcome::OutOfDate;
         };
         self.sack.on_new(had_gap || self.map.has_gap());
-        let dropped = self.reassembly.drop_through(through);
-        self.window.release_all(dropped.charged, dropped.len);
-        let cut = dropped.partial && self.cut_partial();
+        let cut = self.drop_through(through);
+        if let Some(hold) = &mut self.hold {
+            hold.note_forward(through);
+        }
         let known = self.config.streams;
         for (stream, ssn) in streams.filter(|(stream, _)| stream.0 < known) {
             while let Some(message) = self.ordering.release_through(stream, ssn) {
@@ -45,6 +47,13 @@ impl Inbound {
         }
         self.start_partial_if_needed();
         ForwardOutcome::Moved { cut }
+    }
+
+    /// Drops what is incomplete up to `through`. True if the user has a part of it.
+    pub(super) fn drop_through(&mut self, through: Position) -> bool {
+        let dropped = self.reassembly.drop_through(through);
+        self.window.release_all(dropped.charged, dropped.len);
+        dropped.partial && self.cut_partial()
     }
 
     /// The message that is delivered in pieces has no end. What the user has not seen of it is dropped; false if that

@@ -6,6 +6,7 @@
 //! to acknowledge, and `forward` skips what the peer gave up. Only this file and `forward` join them; none knows another's state.
 
 mod forward;
+mod hold;
 mod inbox;
 mod ordering;
 mod payload;
@@ -24,6 +25,7 @@ use bytes::Bytes;
 pub(crate) use self::forward::ForwardOutcome;
 pub(crate) use self::payload::Payloads;
 
+use self::hold::Hold;
 use self::inbox::Inbox;
 use self::ordering::Ordering;
 use self::reassembly::{Message, Progress, Reassembly, whole};
@@ -113,6 +115,8 @@ pub(crate) struct Inbound {
     ordering: Ordering,
     inbox: Inbox,
     sack: SackOut,
+    /// What waits for numbers to begin anew.
+    hold: Option<Box<Hold>>,
 }
 
 impl Inbound {
@@ -126,6 +130,7 @@ impl Inbound {
             ordering: Ordering::default(),
             inbox: Inbox::default(),
             sack: SackOut::new(config.sack_delay, config.sack_frequency),
+            hold: None,
         }
     }
 
@@ -178,19 +183,36 @@ impl Inbound {
         self.window.hold(fragment.payload.len());
         self.sack.on_new(fragment.immediate || had_gap || self.map.has_gap());
 
-        if fragment.beginning && fragment.ending && self.reassembly.is_empty() {
+        if self.hold.is_some() {
+            self.hold_or_take_in(position, fragment)?;
+        } else if fragment.beginning && fragment.ending && self.reassembly.is_empty() {
             self.deliver_whole(position, fragment)?;
             return Ok(DataOutcome::Accepted);
+        } else {
+            let before = self.map.contains(position - 1);
+            let after = self.map.contains(position + 1);
+            self.take_in(position, fragment, before, after)?;
         }
-        let before = self.map.contains(position - 1);
-        let after = self.map.contains(position + 1);
+        self.start_partial_if_needed();
+        Ok(DataOutcome::Accepted)
+    }
+
+    /// Adds a fragment to its message, and the message to what the user gets. `before` and `after` tell whether the
+    /// fragments next to it were taken in.
+    #[inline(always)]
+    fn take_in(
+        &mut self,
+        position: Position,
+        fragment: DataFragment,
+        before: bool,
+        after: bool,
+    ) -> Result<(), Violation> {
         match self.reassembly.insert(position, fragment, before, after)? {
             Progress::Complete(message) => self.deliver(message)?,
             Progress::LastPiece(piece) => self.deliver_piece(piece),
             Progress::Incomplete => {}
         }
-        self.start_partial_if_needed();
-        Ok(DataOutcome::Accepted)
+        Ok(())
     }
 
     /// All chunks of a packet were given to [`on_data`](Self::on_data): decides whether to acknowledge at once or later
@@ -318,6 +340,7 @@ impl Inbound {
     /// Drops what lies after `position` and is not for the user yet, highest first, until there is room. What is
     /// dropped is acknowledged no more (RFC 9260 §6.2).
     fn renounce_after(&mut self, position: Position) {
+        self.renounce_held_after(position);
         while !self.window.has_room() {
             let fragment = self.reassembly.last_after(position);
             let message = self.ordering.last().filter(|first| *first > position);

@@ -6,6 +6,7 @@ use super::reassembly::Message;
 use super::tsn_map::Position;
 use crate::error::Violation;
 use crate::serial::{Ssn, StreamId};
+use crate::streams::StreamSet;
 
 /// How far apart two numbers can be without leaving it open which comes first.
 const HALF: u16 = 1 << 15;
@@ -96,6 +97,44 @@ impl Ordering {
         let place = self.places.remove(&(stream, number))?;
         self.next.insert(stream, Ssn(number).next());
         self.held.remove(&place)
+    }
+
+    /// Expects number zero of these streams (RFC 6525 §5.2.2 E3). The messages of them that wait, in their order: what is
+    /// missing before them will not come.
+    pub(super) fn reset(&mut self, streams: &StreamSet) -> Vec<Message> {
+        let mut places = Vec::new();
+        match streams {
+            StreamSet::All => {
+                places.extend(std::mem::take(&mut self.places));
+                self.reset_order(&mut places);
+                self.next.clear();
+            }
+            StreamSet::Listed(ids) => {
+                for &id in ids {
+                    let of_stream = self.places.range((id, 0)..=(id, u16::MAX));
+                    places.extend(of_stream.map(|(&key, &position)| (key, position)));
+                }
+                self.reset_order(&mut places);
+                for &id in ids {
+                    self.next.remove(&id);
+                }
+                for (key, _) in &places {
+                    self.places.remove(key);
+                }
+            }
+        }
+        places
+            .into_iter()
+            .filter_map(|(_, position)| self.held.remove(&position))
+            .collect()
+    }
+
+    /// Sorts by stream, and from its next number on over the wrap.
+    fn reset_order(&self, places: &mut [((StreamId, u16), Position)]) {
+        places.sort_by_key(|((stream, ssn), _)| {
+            let next = self.next.get(stream).copied().unwrap_or_default();
+            (*stream, Ssn(*ssn).steps_from(next))
+        });
     }
 
     /// Where the last of the messages that wait begins, by TSN.

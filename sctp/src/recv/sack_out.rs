@@ -30,6 +30,8 @@ pub(super) struct SackOut {
     urgent: bool,
     /// TSNs received again since the last SACK, as often as they were.
     duplicates: Vec<Tsn>,
+    /// Nothing is acknowledged before new data arrives.
+    hushed: bool,
 }
 
 impl SackOut {
@@ -45,6 +47,7 @@ impl SackOut {
             has_data: false,
             urgent: false,
             duplicates: Vec::new(),
+            hushed: false,
         }
     }
 
@@ -53,6 +56,7 @@ impl SackOut {
     pub(super) const fn on_new(&mut self, urgent: bool) {
         self.has_data = true;
         self.urgent |= urgent;
+        self.hushed = false;
     }
 
     /// A DATA chunk came again. Without new data that MUST be answered at once, with new data it MAY
@@ -76,6 +80,9 @@ impl SackOut {
         if !self.has_data {
             return;
         }
+        if self.hushed {
+            return self.hush();
+        }
         self.packets = self.packets.saturating_add(1);
         // The first packet is answered at once, which §6.2 permits (one SACK a packet): the peer gets its first
         // round-trip time without our delay in it.
@@ -95,8 +102,18 @@ impl SackOut {
 
     /// A SACK should be sent now.
     pub(super) const fn want(&mut self) {
-        self.wanted = true;
+        self.wanted = !self.hushed;
         self.deadline = None;
+    }
+
+    /// The numbers began anew, and the peer may not know them yet (RFC 6525 §5.2.4): an acknowledgement would seem to be
+    /// of what was never sent. There is none before data comes with new numbers.
+    pub(super) fn hush(&mut self) {
+        *self = Self {
+            first: self.first,
+            hushed: true,
+            ..Self::new(self.delay, self.frequency)
+        };
     }
 
     pub(super) const fn wanted(&self) -> bool {

@@ -10,6 +10,10 @@ pub(super) type Position = u64;
 /// How far behind the Cumulative TSN Ack a Gap Ack Block can reach: its offsets have 16 bits (RFC 9260 §3.3.4).
 const MAX_AHEAD: u32 = 0xFFFF;
 
+/// How far a FORWARD-TSN can move after TSNs began anew half the space ahead (RFC 6525 §5.2.4 G1): one that seems to move
+/// farther is from before.
+const MAX_FORWARD: u32 = 1 << 30;
+
 /// Up to how many words of the bit map an association may keep while it has no gap.
 const IDLE_WORDS: usize = 8;
 
@@ -38,6 +42,8 @@ pub(super) struct TsnMap {
     base: Position,
     /// A bit for each position from `base`. Empty without a gap.
     words: VecDeque<u64>,
+    /// TSNs began anew once.
+    begun_anew: bool,
 }
 
 impl TsnMap {
@@ -49,6 +55,7 @@ impl TsnMap {
             highest: cumulative,
             base: 0,
             words: VecDeque::new(),
+            begun_anew: false,
         }
     }
 
@@ -128,18 +135,39 @@ impl TsnMap {
         if !tsn.is_after(cumulative) {
             return None;
         }
-        let through = self.cumulative + u64::from(tsn.steps_from(cumulative));
+        let steps = tsn.steps_from(cumulative);
+        if self.begun_anew && steps > MAX_FORWARD {
+            return None;
+        }
+        let through = self.cumulative + u64::from(steps);
+        self.forward_to(through);
+        Some(through)
+    }
+
+    /// Takes half of all TSNs as arrived, so that what has an old one can be told from what has a new one (RFC 6525 §5.1.7
+    /// D4). The position of the last of them.
+    pub(super) fn begin_anew(&mut self) -> Position {
+        let through = self.cumulative + (1 << 31);
+        self.begun_anew = true;
+        self.forward_to(through);
+        through
+    }
+
+    /// Takes everything up to `through` as arrived.
+    pub(super) fn forward_to(&mut self, through: Position) {
+        if through <= self.cumulative {
+            return;
+        }
         self.cumulative = through;
         if through >= self.highest {
             self.highest = through;
             self.clear_words();
-            return Some(through);
+            return;
         }
         while through + 1 >= self.base + WORD_BITS && self.words.pop_front().is_some() {
             self.base += WORD_BITS;
         }
         self.advance();
-        Some(through)
     }
 
     /// Takes back the TSN at `position`, which is after the Cumulative TSN Ack (RFC 9260 §6.2: what the receiver drops

@@ -10,6 +10,7 @@ mod policy;
 mod pr;
 mod pr_stats;
 mod queue;
+mod reset;
 mod sack_in;
 mod sched;
 mod streams;
@@ -35,6 +36,7 @@ use peer_window::{Admission, PeerWindow};
 use policy::Policy;
 use pr::Forward;
 use queue::{QueuedMessage, SendQueue};
+use reset::Pause;
 use sack_in::SackProcessor;
 use streams::Cutting;
 
@@ -57,6 +59,8 @@ pub(crate) struct Outbound {
     form: ChunkForm,
     /// The Fragment Sequence Number of the fragment after the first.
     second_fsn: u32,
+    /// What a re-configuration keeps back.
+    pause: Option<Box<Pause>>,
     buffered: usize,
     send_buffer: usize,
     streams: u16,
@@ -147,6 +151,7 @@ impl Outbound {
             cutting: None,
             form: ChunkForm::Data,
             second_fsn: 1,
+            pause: None,
             buffered: 0,
             send_buffer: send_buffer as usize,
             streams,
@@ -171,6 +176,7 @@ impl Outbound {
         self.outstanding = Outstanding::new(initial_tsn);
         self.outstanding.set_form(self.form);
         self.sacks = SackProcessor::new(self.algorithm);
+        self.end_hold(false);
         self.queue.numbers.reset_all();
         self.forward.restart();
         let failed = sent.into_iter().map(|message| self.fail(message, true)).collect();
@@ -182,6 +188,9 @@ impl Outbound {
     /// it can.
     pub(crate) fn leave_path(&mut self, gone: PathId, to: PathId) {
         self.queue.leave_path(gone);
+        if let Some(pause) = &mut self.pause {
+            pause.leave_path(gone);
+        }
         if let Some(cutting) = &mut self.cutting {
             cutting.wanted.take_if(|wanted| *wanted == gone);
         }
@@ -207,6 +216,7 @@ impl Outbound {
         let queued = self.queue.take_if(|_| true);
         let mut failed: Vec<_> = sent.into_iter().map(|message| self.fail(message, true)).collect();
         failed.extend(queued.into_iter().map(|message| self.fail(message, false)));
+        failed.extend(self.drain_held());
         self.buffered = 0;
         failed
     }
@@ -229,11 +239,16 @@ impl Outbound {
         }
         self.forward.note(policy);
         self.buffered += len;
-        self.queue.push(QueuedMessage {
+        let queued = QueuedMessage {
             message,
             wanted,
             policy,
-        });
+        };
+        if self.pause.is_some() {
+            self.push_paused(queued);
+        } else {
+            self.queue.push(queued);
+        }
         Ok(())
     }
 
@@ -453,7 +468,7 @@ impl Outbound {
         }
         let steps = u64::from(sack.cumulative_tsn_ack.steps_from(point));
         if steps > self.outstanding.len() as u64 {
-            return SackResult::Impossible;
+            return self.beyond_all_sent(steps);
         }
         let cumulative = self.outstanding.first() + steps;
         let Some((progress, freed)) = self
@@ -478,7 +493,7 @@ impl Outbound {
         }
         let steps = u64::from(tsn.steps_from(point));
         if steps > self.outstanding.len() as u64 {
-            return SackResult::Impossible;
+            return self.beyond_all_sent(steps);
         }
         let cumulative = self.outstanding.first() + steps;
         let (progress, freed) = self.sacks.acknowledge(now, cumulative, &mut self.outstanding, paths);
@@ -527,7 +542,7 @@ impl Outbound {
     /// Whether a message that is not fully acknowledged asks for a key.
     pub(crate) fn uses_key(&self, key: SharedKeyId) -> bool {
         let asks = |message: &OutMessage| message.auth_key == Some(key);
-        self.outstanding.any_message(asks) || self.queue.any(asks)
+        self.outstanding.any_message(asks) || self.queue.any(asks) || self.held_messages().any(asks)
     }
 
     /// The messages that ask for no key were given while `key` was the active one, and keep it.
@@ -537,6 +552,7 @@ impl Outbound {
         };
         self.outstanding.for_each_message(keep);
         self.queue.for_each(keep);
+        self.held_messages_mut().for_each(keep);
     }
 
     /// The peer takes no part in AUTH: the messages that ask for a key fail.
@@ -547,7 +563,10 @@ impl Outbound {
 
     /// Whether nothing waits and nothing is unacknowledged.
     pub(crate) fn is_empty(&self) -> bool {
-        self.queue.is_empty() && self.cutting.is_none() && self.outstanding.is_empty()
+        self.queue.is_empty()
+            && self.cutting.is_none()
+            && self.outstanding.is_empty()
+            && self.pause.as_ref().is_none_or(|pause| pause.held() == 0)
     }
 
     pub(crate) const fn buffered(&self) -> usize {
@@ -563,7 +582,8 @@ impl Outbound {
     }
 
     pub(crate) fn messages(&self) -> usize {
-        self.queue.len() + self.outstanding.messages()
+        let held = self.pause.as_ref().map_or(0, |pause| pause.held());
+        self.queue.len() + self.outstanding.messages() + held
     }
 
     pub(crate) fn flight(&self, path: PathId) -> usize {

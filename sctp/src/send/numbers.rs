@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::serial::{Mid, Ssn, StreamId};
+use crate::streams::StreamSet;
 
 /// The next numbers of the streams that were used.
 #[derive(Debug, Default)]
@@ -50,13 +51,30 @@ impl Numbers {
         mid
     }
 
-    /// Starts a stream at zero again (RFC 6525 §5.2.2, RFC 8260 §2.3.2).
-    #[cfg_attr(not(test), expect(dead_code, reason = "stream reset is to come"))]
-    pub(super) fn reset(&mut self, stream: StreamId) {
+    /// Starts streams at zero again (RFC 6525 §5.2.7 H4, RFC 8260 §2.3.2).
+    pub(super) fn reset(&mut self, streams: &StreamSet) {
+        match streams {
+            StreamSet::All => self.reset_all(),
+            StreamSet::Listed(ids) => ids.iter().for_each(|&id| self.reset_one(id)),
+        }
+    }
+
+    fn reset_one(&mut self, stream: StreamId) {
         if let Some(next) = self.next_ssn.get_mut(usize::from(stream.0)) {
             *next = Ssn(0);
         }
         self.next_mid.remove(&stream);
+    }
+
+    /// Whether these streams are at zero.
+    pub(super) fn are_fresh(&self, streams: &StreamSet) -> bool {
+        match streams {
+            StreamSet::All => self.next_ssn.iter().all(|next| next.0 == 0) && self.next_mid.is_empty(),
+            StreamSet::Listed(ids) => ids.iter().all(|id| {
+                let next = self.next_ssn.get(usize::from(id.0));
+                next.is_none_or(|next| next.0 == 0) && !self.next_mid.contains_key(id)
+            }),
+        }
     }
 
     /// Starts all streams at zero again: a restarted peer expects it (RFC 9260 §5.2.4 A), or a reset of all streams.
@@ -90,7 +108,7 @@ mod tests {
                 numbers.take(StreamId(3), unordered);
                 numbers.take(StreamId(4), unordered);
             }
-            numbers.reset(StreamId(3));
+            numbers.reset(&StreamSet::from_list([StreamId(3)]));
             assert_eq!(numbers.take(StreamId(3), false), Mid(0));
             assert_eq!(numbers.take(StreamId(3), true), Mid(0));
             assert_eq!(numbers.take(StreamId(4), false), Mid(1));

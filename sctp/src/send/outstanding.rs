@@ -48,6 +48,8 @@ pub(crate) struct Outstanding {
     payload_in_flight: usize,
     /// The number of the packet that is being written.
     packet: u64,
+    /// TSNs began anew once.
+    renumbered: bool,
 }
 
 /// How many later packets must arrive before a chunk that was sent again counts as lost again.
@@ -66,6 +68,7 @@ impl Outstanding {
             flights: Vec::new(),
             payload_in_flight: 0,
             packet: 1,
+            renumbered: false,
         }
     }
 
@@ -97,6 +100,20 @@ impl Outstanding {
     /// The Cumulative TSN Ack Point.
     pub(crate) const fn cumulative_tsn_ack(&self) -> Tsn {
         self.tsn(self.first).minus(1)
+    }
+
+    /// Goes on with this TSN, while nothing is outstanding (RFC 6525 §5.2.7 H5).
+    #[expect(clippy::cast_possible_truncation, reason = "TSNs are indexes modulo 2^32")]
+    pub(super) fn renumber(&mut self, next: Tsn) {
+        if self.chunks.is_empty() {
+            self.initial_tsn = next.minus(self.first as u32);
+            self.renumbered = true;
+        }
+    }
+
+    /// Whether TSNs began anew, so that old acknowledgements seem to be far ahead.
+    pub(super) const fn is_renumbered(&self) -> bool {
+        self.renumbered
     }
 
     pub(crate) fn is_empty(&self) -> bool {

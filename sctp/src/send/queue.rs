@@ -10,6 +10,7 @@ use crate::config::StreamScheduler;
 use crate::message::OutMessage;
 use crate::path::PathId;
 use crate::serial::{Mid, StreamId};
+use crate::streams::StreamSet;
 
 /// A message in the queue.
 #[derive(Clone, Debug)]
@@ -194,6 +195,37 @@ impl SendQueue {
         self.streams
             .as_ref()
             .map_or(self.live == 0, |streams| streams.is_empty())
+    }
+
+    /// Whether messages of these streams wait, or parts of them. `last` remembers where the last one is, so that asking
+    /// again is cheap.
+    pub(super) fn waits_for(&self, streams: &StreamSet, last: &mut Option<u64>) -> bool {
+        if let Some(scheduled) = &self.streams {
+            return scheduled.waits_for(streams);
+        }
+        let waits = |queued: &Option<QueuedMessage>| {
+            queued
+                .as_ref()
+                .is_some_and(|queued| streams.contains(queued.message.stream))
+        };
+        let known = last.and_then(|number| self.waiting.get(self.place(number)?));
+        if known.is_some_and(waits) {
+            return true;
+        }
+        let place = self.waiting.iter().rposition(waits);
+        *last = place.map(|place| self.first + place as u64);
+        place.is_some()
+    }
+
+    /// Takes out everything of which nothing was sent, oldest first.
+    pub(super) fn take_waiting(&mut self) -> VecDeque<QueuedMessage> {
+        if let Some(streams) = &mut self.streams {
+            return streams.take_if(|_| true).into();
+        }
+        self.first += self.waiting.len() as u64;
+        self.live = 0;
+        self.prioritized.clear();
+        std::mem::take(&mut self.waiting).into_iter().flatten().collect()
     }
 
     /// The path `gone` is no more: a message for it goes wherever it can.

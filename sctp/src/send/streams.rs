@@ -9,6 +9,7 @@ use crate::config::StreamScheduler;
 use crate::message::OutMessage;
 use crate::path::PathId;
 use crate::serial::StreamId;
+use crate::streams::StreamSet;
 
 /// Where the cutting of a message into fragments stands (RFC 9260 §6.9).
 #[derive(Clone, Copy, Debug)]
@@ -225,6 +226,16 @@ impl Streams {
     /// Whether there is nothing to be sent.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.cuts.is_empty()
+    }
+
+    /// Whether messages of these streams wait, or parts of them.
+    pub(super) fn waits_for(&self, streams: &StreamSet) -> bool {
+        match streams {
+            StreamSet::All => !self.is_empty(),
+            StreamSet::Listed(ids) => ids
+                .iter()
+                .any(|id| self.cuts.contains_key(id) || self.first_of(*id).is_some()),
+        }
     }
 
     /// Whether messages are being cut.

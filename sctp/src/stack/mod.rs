@@ -7,6 +7,7 @@ mod endpoint;
 mod listener;
 mod ootb;
 mod ready;
+mod reconfig;
 mod streams;
 mod table;
 
@@ -25,6 +26,7 @@ use crate::transmit::{RxMeta, Transmit, UdpPorts};
 
 pub use command::ConnectOptions;
 pub use endpoint::EndpointId;
+pub use reconfig::StreamDirections;
 pub use table::AssocId;
 
 use endpoint::Endpoints;

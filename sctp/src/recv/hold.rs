@@ -1,0 +1,202 @@
+//! What a re-configuration does to the receiver (RFC 6525 §5.2.2, §5.2.4, §5.2.7): numbers that begin anew, and data that
+//! waits until that has happened.
+
+use std::collections::BTreeMap;
+
+use super::tsn_map::{Position, tsn_of};
+use super::{DataFragment, Inbound};
+use crate::error::Violation;
+use crate::serial::{StreamId, Tsn};
+use crate::streams::StreamSet;
+
+/// Data that arrived and waits for the numbers of its streams to begin anew, or not.
+#[derive(Debug)]
+pub(super) struct Hold {
+    streams: StreamSet,
+    /// The last position that has the old numbers for sure.
+    after: Position,
+    fragments: BTreeMap<Position, DataFragment>,
+    /// How far the peer gave up since.
+    forwarded: Position,
+}
+
+impl Hold {
+    fn takes(&self, position: Position, stream: StreamId) -> bool {
+        position > self.after && self.streams.contains(stream)
+    }
+
+    pub(super) fn note_forward(&mut self, through: Position) {
+        self.forwarded = self.forwarded.max(through);
+    }
+}
+
+impl Inbound {
+    /// The one place where the numbers of incoming streams begin anew (RFC 6525 §5.2.2 E3). What waits for something
+    /// earlier that will not come goes to the user.
+    pub(crate) fn reset_streams(&mut self, streams: &StreamSet) {
+        for message in self.ordering.reset(streams) {
+            self.inbox.push(message.received);
+        }
+    }
+
+    /// Resets streams once everything up to `last` has arrived (RFC 6525 §5.2.2 E2). True if it has; otherwise
+    /// [`hold_is_over`](Self::hold_is_over) becomes true later.
+    pub(crate) fn reset_after(&mut self, last: Tsn, streams: &StreamSet) -> bool {
+        let cumulative = self.map.cumulative_tsn();
+        if !last.is_after(cumulative) {
+            self.reset_streams(streams);
+            return true;
+        }
+        let after = self.map.cumulative() + u64::from(last.steps_from(cumulative));
+        self.begin_hold(streams.clone(), after);
+        false
+    }
+
+    /// Holds everything from now on, because it may have old numbers or new ones.
+    pub(crate) fn hold_all(&mut self) {
+        self.begin_hold(StreamSet::All, self.map.highest());
+    }
+
+    fn begin_hold(&mut self, streams: StreamSet, after: Position) {
+        self.hold = Some(Box::new(Hold {
+            streams,
+            after,
+            fragments: BTreeMap::new(),
+            forwarded: 0,
+        }));
+    }
+
+    /// Whether data is held, or would be.
+    pub(crate) const fn is_holding(&self) -> bool {
+        self.hold.is_some()
+    }
+
+    /// Whether everything with old numbers has arrived, so that [`end_hold`](Self::end_hold) is due.
+    #[inline]
+    pub(crate) fn hold_is_over(&self) -> bool {
+        self.hold
+            .as_ref()
+            .is_some_and(|hold| self.map.cumulative() >= hold.after)
+    }
+
+    /// Resets the streams of the hold if `reset`, and takes in what was held (RFC 6525 §5.2.2 E3, E4).
+    pub(crate) fn end_hold(&mut self, reset: bool) -> Result<(), Violation> {
+        let Some(hold) = &self.hold else { return Ok(()) };
+        if reset {
+            let streams = hold.streams.clone();
+            self.reset_streams(&streams);
+        }
+        self.release_through(Position::MAX)?;
+        self.close_hold();
+        Ok(())
+    }
+
+    /// Takes in what was held as far as it makes sense, since nobody is left to complain to.
+    pub(crate) fn abandon_hold(&mut self) {
+        let _ = self.end_hold(false);
+        self.hold = None;
+    }
+
+    fn close_hold(&mut self) {
+        if let Some(hold) = self.hold.take()
+            && hold.forwarded > 0
+        {
+            // What was held is incomplete now if the peer gave up a part of it.
+            self.drop_through(hold.forwarded);
+        }
+        self.start_partial_if_needed();
+    }
+
+    /// A FORWARD-TSN up to `tsn` arrived: what is held up to there had the old numbers. Without one the peer had begun
+    /// anew, it would have nothing to give up (RFC 6525 §5.2.4 G3).
+    pub(crate) fn release_before_forward(&mut self, tsn: Tsn) -> Result<(), Violation> {
+        let Some(hold) = &self.hold else { return Ok(()) };
+        let cumulative = self.map.cumulative_tsn();
+        if hold.streams != StreamSet::All || !tsn.is_after(cumulative) {
+            return Ok(());
+        }
+        let through = self.map.cumulative() + u64::from(tsn.steps_from(cumulative));
+        self.release_through(through)
+    }
+
+    /// The receiver of an SSN/TSN Reset Request: takes what has arrived as all that comes with old numbers, and chooses
+    /// the TSN that the peer goes on with (RFC 6525 §5.2.4 G1, G4, G5). Also says whether the user has a part of a
+    /// message that will not be completed.
+    pub(crate) fn begin_anew(&mut self) -> (Tsn, bool) {
+        let through = self.map.begin_anew();
+        let cut = self.drop_through(through);
+        self.reset_streams(&StreamSet::All);
+        self.sack.hush();
+        (self.map.cumulative_tsn().next(), cut)
+    }
+
+    /// The sender of an SSN/TSN Reset Request, who [holds](Self::hold_all) everything since: the peer goes on with `next`
+    /// (RFC 6525 §5.2.7 H5). True if the user has a part of a message that will not be completed.
+    pub(crate) fn go_on_with(&mut self, next: Tsn) -> Result<bool, Violation> {
+        let after = self.hold.as_ref().map_or_else(|| self.map.highest(), |hold| hold.after);
+        let steps = next.minus(1).steps_from(tsn_of(after));
+        let through = after + u64::from(steps);
+        self.release_through(through)?;
+        self.map.forward_to(through);
+        let cut = self.drop_through(through);
+        self.reset_streams(&StreamSet::All);
+        self.release_through(Position::MAX)?;
+        self.close_hold();
+        Ok(cut)
+    }
+
+    /// Takes in what is held up to `through`.
+    fn release_through(&mut self, through: Position) -> Result<(), Violation> {
+        while let Some((position, fragment)) = self.hold.as_mut().and_then(|hold| {
+            let entry = hold.fragments.first_entry()?;
+            (*entry.key() <= through).then(|| entry.remove_entry())
+        }) {
+            self.take_in_beside_held(position, fragment)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps a fragment back if it is for one of the held streams.
+    #[cold]
+    pub(super) fn hold_or_take_in(&mut self, position: Position, fragment: DataFragment) -> Result<(), Violation> {
+        match &mut self.hold {
+            Some(hold) if hold.takes(position, fragment.stream) => {
+                hold.fragments.insert(position, fragment);
+                Ok(())
+            }
+            _ => self.take_in_beside_held(position, fragment),
+        }
+    }
+
+    /// Takes a fragment in. What is held has arrived, but was not taken in.
+    fn take_in_beside_held(&mut self, position: Position, fragment: DataFragment) -> Result<(), Violation> {
+        let taken = |position: Position| {
+            let held = |hold: &Hold| hold.fragments.contains_key(&position);
+            self.map.contains(position) && !self.hold.as_deref().is_some_and(held)
+        };
+        let (before, after) = (taken(position - 1), taken(position + 1));
+        self.take_in(position, fragment, before, after)
+    }
+
+    /// Drops what is held after `position`, highest first, until there is room (RFC 9260 §6.2).
+    pub(super) fn renounce_held_after(&mut self, position: Position) {
+        while !self.window.has_room()
+            && let Some(hold) = &mut self.hold
+            && let Some(last) = hold.fragments.last_entry().filter(|entry| *entry.key() > position)
+        {
+            let (at, fragment) = last.remove_entry();
+            self.window.release(fragment.payload.len());
+            self.map.forget(at);
+        }
+    }
+
+    /// The peer may send on so many streams now.
+    pub(crate) const fn set_streams(&mut self, streams: u16) {
+        self.config.streams = streams;
+    }
+
+    /// A SACK should go along with an answer (RFC 6525 §5.2.1).
+    pub(crate) const fn want_sack(&mut self) {
+        self.sack.want();
+    }
+}
