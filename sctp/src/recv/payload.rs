@@ -55,14 +55,18 @@ impl<'a> Payloads<'a> {
         let rest = self.datagram.get(range.start..).unwrap_or_default();
         // A packet of many small chunks costs a few allocations, not one each.
         let alone = rest.len() < 2 * len || len > COPY / 2;
-        let part = rest
-            .get(..if alone { len } else { COPY.min(rest.len()) })
-            .unwrap_or_default();
-        let copy = Bytes::copy_from_slice(part);
         if alone {
-            return copy;
+            return Bytes::copy_from_slice(rest.get(..len).unwrap_or_default());
         }
-        (self.copied, self.start) = (copy, range.start);
+        let mut block = [0; COPY];
+        let filled = COPY.min(rest.len());
+        if let (Some(to), Some(from)) = (block.get_mut(..filled), rest.get(..filled)) {
+            to.copy_from_slice(from);
+        }
+        // The block and its count of references are one allocation.
+        self.copied = Bytes::from_owner(block);
+        self.copied.truncate(filled);
+        self.start = range.start;
         self.copied.slice(..len)
     }
 }

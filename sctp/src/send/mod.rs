@@ -312,6 +312,7 @@ impl Outbound {
     }
 
     /// Bytes left of the message to be sent next, and where the user wants it.
+    #[inline(always)]
     fn next_piece(&self) -> Option<Piece> {
         if let Some(cutting) = self.cutting.or_else(|| self.queue.next_cut()) {
             let message = &self.outstanding.message(cutting.message)?.message;
@@ -415,7 +416,8 @@ impl Outbound {
         fill.chunks += 1;
         fill.bytes += self.form.chunk_len(len);
         fill.wanted = Some(wanted);
-        self.outstanding.send_new(now, fill.plan.path, &piece, len)
+        self.outstanding
+            .send_new(now, fill.plan.path, &piece, len, len == remaining)
     }
 
     /// Takes the message whose next piece is sent now: the one being cut, or a new one.

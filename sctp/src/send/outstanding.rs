@@ -184,9 +184,9 @@ impl Outstanding {
         path: PathId,
         piece: &Cutting,
         len: usize,
+        ends_message: bool,
     ) -> Option<ChunkToSend<'_>> {
         let index = self.end();
-        let total = self.message(piece.message)?.message.payload.len();
         let chunk = SentChunk {
             sent_at: now,
             packet: self.packet,
@@ -201,7 +201,7 @@ impl Outstanding {
             ambiguous: false,
             fast_retransmitted: false,
             stays_on_path: false,
-            ends_message: piece.offset + len == total,
+            ends_message,
         };
         let bytes = chunk.wire_len(self.form);
         self.chunks.push_back(chunk);
@@ -211,7 +211,16 @@ impl Outstanding {
         flight.bytes += bytes;
         flight.rtt_probe.get_or_insert(index);
         flight.timed.get_or_insert(index);
-        self.to_send(index)
+        let sent = self.message(piece.message)?;
+        Some(ChunkToSend {
+            tsn: self.tsn(index),
+            mid: sent.mid,
+            fsn: Fsn(piece.fsn),
+            beginning: piece.offset == 0,
+            ending: ends_message,
+            message: &sent.message,
+            payload: sent.message.payload.get(piece.offset..piece.offset + len)?,
+        })
     }
 
     /// Sends a marked chunk again.
