@@ -277,6 +277,21 @@ pub enum ReconfigError {
     TooSoon,
 }
 
+/// Why the settings of an association or of a path were not changed. Nothing was changed then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SettingError {
+    /// There is no such association, or it has ended.
+    #[error("no such association")]
+    NoSuchAssociation,
+    /// The association has no such peer address.
+    #[error("not an address of the peer")]
+    NoSuchPath,
+    /// Something differs that was fixed when the association was set up: streams, extensions, congestion control.
+    #[error("fixed since the association was set up")]
+    Fixed,
+}
+
 /// A configuration value outside what makes sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("{name} out of range: {expected}")]

@@ -39,6 +39,26 @@ fn rfc9260_6_1_a_closed_window_stops_the_sender_for_as_long_as_it_takes_and_cost
 }
 
 #[test]
+fn rfc9260_6_1_a_window_that_opens_between_two_probes_is_used_at_once() {
+    for wait in [30, 35, 40, 50, 70, 90] {
+        let mut pair = Setup::single()
+            .config_of(B, |config| config.set_receive_buffer(20_000).unwrap())
+            .build();
+        pair.connect();
+        for _ in 0..40 {
+            pair.say(A, 0, &[0; 1000]);
+        }
+        pair.run(secs(wait));
+        assert!(!pair.hear(B).is_empty());
+        // What is still there comes within some round trips, and the probe is not the last of it.
+        pair.run(ms(500));
+        assert!(!pair.hear(B).is_empty(), "{wait}");
+        pair.run(secs(2));
+        assert_eq!(pair.status(A).unwrap().unacknowledged_messages, 0, "{wait}");
+    }
+}
+
+#[test]
 fn rfc9260_6_1_a_lost_window_update_is_made_up_for_by_a_probe() {
     let mut pair = Setup::single()
         .config_of(B, |config| config.set_receive_buffer(20_000).unwrap())

@@ -111,6 +111,7 @@ impl Association {
         let shutdown_wanted = self.shutdown_wanted();
         self.transition(State::Established);
         self.error_count = 0;
+        self.last_activity = now;
         self.confirm_paths(now, confirmed, random);
         self.events.push_back(Event::CommunicationUp {
             initiated_here: self.initiated_here,

@@ -59,6 +59,7 @@ impl Association {
             if had_data {
                 self.inbound.on_packet_end(now);
                 self.after_data();
+                self.last_activity = now;
             }
             self.on_packet_while_shutting_down(now, had_data);
         } else if has_abort(packet.chunks) {

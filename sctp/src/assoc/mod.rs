@@ -20,6 +20,7 @@ mod peer_init;
 mod reachability;
 mod reconfig;
 mod reconfig_in;
+mod settings;
 mod shutdown;
 mod state;
 mod status;
@@ -136,6 +137,8 @@ pub(crate) struct Association {
     sack_path: PathId,
     /// The user was told that the send buffer is full.
     sender_blocked: bool,
+    /// When user data was last sent or received.
+    last_activity: Instant,
     /// Before this no other unconfirmed path is probed (HB.Max.Burst).
     next_verification: Instant,
     /// Re-configuration (RFC 6525), once it was used.
@@ -194,6 +197,7 @@ impl Association {
             control_path: PathId(0),
             sack_path: PathId(0),
             sender_blocked: false,
+            last_activity: now,
             next_verification: Instant::ZERO,
             reconfig: None,
             reconfig_accepted: config.reconfig().accepted(),
@@ -350,6 +354,7 @@ impl Association {
             .as_deref()
             .and_then(|reconfig| reconfig.outgoing.poll_timeout());
         let own = earliest(earliest(self.state.timer(), reconfig), self.paths.poll_timeout());
+        let own = earliest(own, self.autoclose_at());
         earliest(own, earliest(self.inbound.sack_timeout(), self.outbound.poll_timeout()))
     }
 
@@ -362,6 +367,7 @@ impl Association {
         self.on_path_timers(now, random);
         self.on_reconfig_timer(now);
         self.on_state_timer(now);
+        self.on_autoclose_timer(now);
     }
 
     fn on_state_timer(&mut self, now: Instant) {

@@ -26,6 +26,25 @@ impl Association {
         }
     }
 
+    /// When the association has been idle for as long as the user allows (RFC 6458 §8.1.8).
+    pub(super) fn autoclose_at(&self) -> Option<Instant> {
+        let idle = self.config.autoclose()?;
+        (self.phase() == AssociationPhase::Established).then(|| self.last_activity + idle)
+    }
+
+    /// Ends the association if it has been idle long enough. One with data on its way is not idle.
+    pub(super) fn on_autoclose_timer(&mut self, now: Instant) {
+        if self.autoclose_at().is_none_or(|at| at > now) {
+            return;
+        }
+        if self.outbound.is_empty() {
+            tracing::debug!(tag = ?self.local_tag, "idle for long enough");
+            self.shutdown(now);
+        } else {
+            self.last_activity = now;
+        }
+    }
+
     /// Goes on with a shutdown that waits for everything to be acknowledged.
     pub(super) fn advance_shutdown(&mut self, now: Instant) {
         if !self.outbound.is_empty() {

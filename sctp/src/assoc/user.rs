@@ -26,6 +26,7 @@ impl Association {
         match result {
             Ok(()) => {
                 self.stats.messages_sent += 1;
+                self.last_activity = now;
                 for (_, path) in self.paths.iter_mut() {
                     path.cc.on_occasion();
                 }

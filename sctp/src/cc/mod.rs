@@ -78,6 +78,12 @@ impl Controller {
         }
     }
 
+    /// Changes Max.Burst.
+    pub(crate) fn set_max_burst(&mut self, packets: u16) {
+        self.max_burst = usize::from(packets);
+        self.burst_allowance = self.burst_allowance.min(self.max_burst * self.mtu());
+    }
+
     pub(crate) const fn cwnd(&self) -> usize {
         each!(&self.algorithm, algorithm => algorithm.cwnd())
     }

@@ -41,6 +41,7 @@ pub struct AssociationConfig {
     stream_scheduler: StreamScheduler,
     interleaving: InterleavingConfig,
     reconfig: ReconfigConfig,
+    autoclose: Option<Duration>,
     path: PathConfig,
 }
 
@@ -69,6 +70,7 @@ impl Default for AssociationConfig {
             stream_scheduler: StreamScheduler::default(),
             interleaving: InterleavingConfig::default(),
             reconfig: ReconfigConfig::default(),
+            autoclose: None,
             path: PathConfig::default(),
         }
     }
@@ -292,9 +294,47 @@ impl AssociationConfig {
         &mut self.reconfig
     }
 
+    /// After how long without user data in either direction the association is shut down; `None` for never.
+    pub const fn autoclose(&self) -> Option<Duration> {
+        self.autoclose
+    }
+
+    /// Sets after how long without user data in either direction the association is shut down gracefully (RFC 6458
+    /// §8.1.8). Meant for end points with many associations that nobody closes.
+    pub fn set_autoclose(&mut self, idle: Option<Duration>) -> Result<(), ConfigError> {
+        let valid =
+            idle.is_none_or(|idle| (Duration::from_millis(1)..=Duration::from_secs(u32::MAX.into())).contains(&idle));
+        check(valid, "autoclose", "1 ms to 2^32 - 1 s, or none")?;
+        self.autoclose = idle;
+        Ok(())
+    }
+
     /// What new paths start with.
     pub const fn path(&self) -> &PathConfig {
         &self.path
+    }
+
+    /// Whether an association that exists can go over to `next`: it differs in nothing that the set-up has fixed.
+    pub(crate) fn may_become(&self, next: &Self) -> bool {
+        let mut live = Self {
+            rto_initial: next.rto_initial,
+            rto_min: next.rto_min,
+            rto_max: next.rto_max,
+            max_burst: next.max_burst,
+            association_max_retrans: next.association_max_retrans,
+            max_init_retransmits: next.max_init_retransmits,
+            sack_delay: next.sack_delay,
+            sack_frequency: next.sack_frequency,
+            receive_buffer: next.receive_buffer,
+            send_buffer: next.send_buffer,
+            expose_potentially_failed: next.expose_potentially_failed,
+            stream_scheduler: next.stream_scheduler,
+            autoclose: next.autoclose,
+            path: next.path,
+            ..self.clone()
+        };
+        live.reconfig.set_accepted(next.reconfig.accepted());
+        live == *next
     }
 
     /// What new paths start with, to be changed.

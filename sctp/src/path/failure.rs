@@ -63,6 +63,16 @@ impl Path {
         }
     }
 
+    /// The thresholds changed. A path that is potentially failed and would not be is active again (true); anything else
+    /// waits for the next missing answer.
+    pub(super) fn is_cleared_by_thresholds(&mut self) -> bool {
+        let cleared = self.state == PathState::PotentiallyFailed && self.judged().is_none();
+        if cleared {
+            self.state = PathState::Active;
+        }
+        cleared
+    }
+
     /// Whether an acknowledgement of what went to several paths counts for this one (RFC 7829 §3.2 rule 9): not to bring
     /// it back, where failures are detected that way.
     pub(crate) fn takes_ambiguous_answers(&self) -> bool {

@@ -6,6 +6,7 @@ mod heartbeat;
 mod rto;
 mod select;
 mod set;
+mod settings;
 
 use std::net::IpAddr;
 use std::time::Duration;

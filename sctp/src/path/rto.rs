@@ -41,6 +41,18 @@ impl Rto {
         }
     }
 
+    /// RTO.Initial, RTO.Min or RTO.Max changed. Timers that run are left alone.
+    pub(crate) fn set_bounds(&mut self, config: &AssociationConfig) {
+        let untouched = self.measured.is_none() && self.rto == self.bounds.initial;
+        let fresh = Self::new(config);
+        self.bounds = fresh.bounds;
+        self.rto = if untouched {
+            fresh.rto
+        } else {
+            self.rto.clamp(self.bounds.min, self.bounds.max)
+        };
+    }
+
     /// Takes in one measurement. The caller keeps to Karn's rule (C5: nothing that was sent twice) and to one
     /// measurement a round trip (C4).
     pub(crate) fn measure(&mut self, rtt: Duration) {
@@ -110,6 +122,29 @@ mod tests {
         rto.measure(ms(180));
         // RTTVAR = 3/4 * 50 + 1/4 * 80 = 57.5, SRTT = 7/8 * 100 + 1/8 * 180 = 110.
         assert_eq!((rto.srtt(), rto.get()), (Some(ms(110)), ms(340)));
+    }
+
+    #[test]
+    fn rfc9260_11_1_13_new_bounds_hold_at_once() {
+        let bounds = |initial, min, max| {
+            let mut config = AssociationConfig::default();
+            config.set_rto(ms(initial), ms(min), ms(max)).unwrap();
+            config
+        };
+        let mut fresh = rto(1000);
+        fresh.set_bounds(&bounds(500, 200, 60_000));
+        assert_eq!(fresh.get(), ms(500), "without a measurement it is RTO.Initial");
+        let mut measured = rto(1000);
+        measured.measure(ms(100));
+        measured.set_bounds(&bounds(500, 200, 60_000));
+        assert_eq!(measured.get(), ms(1000));
+        measured.measure(ms(100));
+        assert!(measured.get() < ms(400));
+        measured.back_off();
+        measured.set_bounds(&bounds(1500, 1500, 1600));
+        assert_eq!(measured.get(), ms(1500));
+        measured.back_off();
+        assert_eq!(measured.get(), ms(1600));
     }
 
     #[test]

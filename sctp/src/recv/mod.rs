@@ -150,6 +150,21 @@ impl Inbound {
         self.inbox.cut_partial()
     }
 
+    /// Changes the receive buffer, and when SACKs are sent.
+    pub(crate) fn configure(&mut self, receive_buffer: u32, sack_delay: Duration, sack_frequency: u8) {
+        self.config = InboundConfig {
+            receive_buffer,
+            sack_delay,
+            sack_frequency,
+            ..self.config
+        };
+        self.window.set_buffer(receive_buffer);
+        self.sack.set(sack_delay, sack_frequency);
+        if self.window.update_is_due() {
+            self.sack.want();
+        }
+    }
+
     /// Takes a DATA chunk. An error is the peer's fault and ends the association: afterwards only what is complete may
     /// be [taken](Self::recv).
     pub(crate) fn on_data(&mut self, fragment: DataFragment) -> Result<DataOutcome, Violation> {

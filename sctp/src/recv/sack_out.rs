@@ -51,6 +51,11 @@ impl SackOut {
         }
     }
 
+    /// Changes when SACKs are sent, from the next packet on.
+    pub(super) const fn set(&mut self, delay: Duration, frequency: u8) {
+        (self.delay, self.frequency) = (delay, frequency);
+    }
+
     /// A new DATA chunk was taken. It is urgent if it has the I bit (RFC 9260 §6.2), or if there is a gap or was one
     /// before it (§6.7, and RFC 5681 §4.2 for what fills a gap).
     pub(super) const fn on_new(&mut self, urgent: bool) {

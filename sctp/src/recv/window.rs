@@ -47,6 +47,11 @@ impl Window {
         }
     }
 
+    /// Changes the receive buffer's size. What is held already stays; the window follows with the next announcement.
+    pub(super) fn set_buffer(&mut self, buffer: u32) {
+        self.buffer = usize::try_from(buffer).unwrap_or(usize::MAX);
+    }
+
     /// The receive buffer's size.
     pub(super) const fn buffer(&self) -> usize {
         self.buffer

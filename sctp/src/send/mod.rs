@@ -30,7 +30,7 @@ use crate::serial::{SharedKeyId, Tsn};
 pub(crate) use chunk::ChunkToSend;
 pub(crate) use sack_in::{SackIn, SackResult};
 
-use chunk::{ChunkForm, SentChunk};
+use chunk::{ChunkForm, ChunkState, SentChunk};
 use outstanding::Outstanding;
 use peer_window::{Admission, PeerWindow};
 use policy::Policy;
@@ -480,11 +480,32 @@ impl Outbound {
             return SackResult::Impossible;
         };
         self.buffered = self.buffered.saturating_sub(freed);
-        self.peer_window.on_sack(sack.a_rwnd);
+        if self.peer_window.on_sack(sack.a_rwnd) && !progress {
+            self.repeat_probe(paths);
+        }
         if self.sacks.is_fickle(&self.outstanding) {
             return SackResult::Fickle;
         }
         self.forward_after_sack(now, steps, SackResult::Taken { progress }, paths)
+    }
+
+    /// The window opened that a probe found closed: the probe was thrown away there, and goes again at once rather than
+    /// when T3-rtx, which has backed off, expires.
+    fn repeat_probe(&mut self, paths: &mut PathSet) {
+        let index = self.outstanding.first();
+        let Some(chunk) = self
+            .outstanding
+            .chunk_mut(index)
+            .filter(|chunk| chunk.state == ChunkState::InFlight)
+        else {
+            return;
+        };
+        chunk.stays_on_path = true;
+        let path = chunk.path;
+        self.outstanding.mark(index);
+        if let Some(path) = paths.get_mut(path) {
+            path.cc.on_occasion();
+        }
     }
 
     /// A SHUTDOWN carries a Cumulative TSN Ack only (§3.3.8): gap acknowledgements and the window stay as they are.
@@ -573,6 +594,11 @@ impl Outbound {
 
     pub(crate) const fn buffered(&self) -> usize {
         self.buffered
+    }
+
+    /// Changes the send buffer. What is in it stays.
+    pub(crate) const fn set_send_buffer(&mut self, bytes: u32) {
+        self.send_buffer = bytes as usize;
     }
 
     pub(crate) const fn has_room(&self) -> bool {

@@ -10,6 +10,8 @@ pub(crate) struct PeerWindow {
     /// The a_rwnd last advertised.
     advertised: usize,
     probe: Probe,
+    /// A probe of the closed window was sent, and nothing said since that it may have been taken.
+    probe_out: bool,
     /// A SACK came since the last expiry of T3-rtx: the peer is there, only its window is closed.
     sack_seen: bool,
 }
@@ -41,6 +43,7 @@ impl PeerWindow {
         Self {
             advertised: a_rwnd as usize,
             probe: Probe::No,
+            probe_out: false,
             sack_seen: false,
         }
     }
@@ -50,12 +53,15 @@ impl PeerWindow {
         self.advertised.saturating_sub(in_flight)
     }
 
-    pub(crate) fn on_sack(&mut self, a_rwnd: u32) {
+    /// A SACK came. True if it opens the window that a probe still tries.
+    pub(crate) fn on_sack(&mut self, a_rwnd: u32) -> bool {
         self.advertised = a_rwnd as usize;
         self.sack_seen = true;
-        if a_rwnd > 0 {
-            self.probe = Probe::No;
+        if a_rwnd == 0 {
+            return false;
         }
+        self.probe = Probe::No;
+        std::mem::take(&mut self.probe_out)
     }
 
     /// Whether a chunk with `len` bytes of user data may go. With nothing in flight and a window that is open but too
@@ -84,6 +90,7 @@ impl PeerWindow {
     /// A probe went out; T3-rtx repeats it from here on, with its back-off.
     pub(crate) fn on_probe_sent(&mut self) {
         self.probe = Probe::No;
+        self.probe_out = self.advertised == 0;
         self.sack_seen = false;
     }
 

@@ -8,6 +8,7 @@ mod listener;
 mod ootb;
 mod ready;
 mod reconfig;
+mod settings;
 mod streams;
 mod table;
 

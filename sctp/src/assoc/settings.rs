@@ -1,0 +1,67 @@
+//! Changes of an association that exists (RFC 9260 §11.1.9, §11.1.12, §11.1.13).
+
+use std::sync::Arc;
+
+use super::Association;
+use crate::config::{AssociationConfig, PathConfig};
+use crate::error::SettingError;
+use crate::event::PathChange;
+use crate::path::PathId;
+use crate::random::Random;
+use crate::time::Instant;
+
+impl Association {
+    /// The configuration as it is by now.
+    pub(crate) fn settings(&self) -> AssociationConfig {
+        let mut config = AssociationConfig::clone(&self.config);
+        config.set_stream_scheduler(self.stream_scheduler());
+        config.reconfig_mut().set_accepted(self.reconfig_accepted);
+        config
+    }
+
+    /// Goes over to another configuration. What new paths start with changes nothing about those that exist.
+    pub(crate) fn configure(&mut self, now: Instant, next: AssociationConfig) -> Result<(), SettingError> {
+        if !self.config.may_become(&next) {
+            return Err(SettingError::Fixed);
+        }
+        if next.autoclose() != self.config.autoclose() {
+            self.last_activity = now;
+        }
+        for (_, path) in self.paths.iter_mut() {
+            path.follow(&next);
+        }
+        self.inbound
+            .configure(next.receive_buffer(), next.sack_delay(), next.sack_frequency());
+        self.outbound.set_send_buffer(next.send_buffer());
+        if next.stream_scheduler() != self.stream_scheduler() {
+            self.set_stream_scheduler(next.stream_scheduler());
+        }
+        self.reconfig_accepted = next.reconfig().accepted();
+        self.config = Arc::new(next);
+        self.tell_room();
+        Ok(())
+    }
+
+    /// The settings of a path.
+    pub(crate) fn path_config(&self, id: PathId) -> Option<PathConfig> {
+        self.paths.get(id).map(|path| path.config)
+    }
+
+    /// Changes the settings of a path.
+    pub(crate) fn configure_path(&mut self, now: Instant, id: PathId, next: PathConfig, random: &mut Random) {
+        let probing = self.phase().may_send_data();
+        let Some(path) = self.paths.get_mut(id) else { return };
+        let cleared = path.configure(now, next, &self.config, probing, random);
+        if cleared && self.config.expose_potentially_failed() {
+            self.path_event(id, PathChange::Available);
+        }
+    }
+
+    /// Changes the settings of all paths, those to come included.
+    pub(crate) fn configure_all_paths(&mut self, now: Instant, next: PathConfig, random: &mut Random) {
+        *Arc::make_mut(&mut self.config).path_mut() = next;
+        for id in self.paths.ids() {
+            self.configure_path(now, id, next, random);
+        }
+    }
+}
