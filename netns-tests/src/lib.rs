@@ -11,5 +11,10 @@
 //! test instead, so a machine that claims to have everything cannot skip anything by mistake.
 
 pub mod capture;
+pub mod content;
+pub mod guest;
+pub mod host;
+mod lines;
+pub mod namespace;
 pub mod process;
 pub mod require;

@@ -1,12 +1,13 @@
 //! Programs under test: started, watched line by line, and never left behind.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::lines::Lines;
 
 /// How long anything that a test waits for may take on a slow, busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -16,7 +17,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Program {
     name: String,
     child: Child,
-    output: Arc<Output>,
+    output: Arc<Lines>,
     readers: Vec<thread::JoinHandle<()>>,
 }
 
@@ -27,25 +28,6 @@ pub enum Source {
     Stdout,
     /// Standard error.
     Stderr,
-}
-
-#[derive(Debug, Default)]
-struct Output {
-    lines: Mutex<Vec<(Source, String)>>,
-    grew: Condvar,
-}
-
-impl Output {
-    fn lock(&self) -> MutexGuard<'_, Vec<(Source, String)>> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn read(self: Arc<Self>, source: Source, from: impl Read) {
-        for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
-            self.lock().push((source, String::from_utf8_lossy(&line).into_owned()));
-            self.grew.notify_all();
-        }
-    }
 }
 
 impl Program {
@@ -70,7 +52,7 @@ impl Program {
         let mut child = command
             .spawn()
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let output = Arc::new(Output::default());
+        let output = Lines::new(&name);
         let mut readers = Vec::new();
         if let Some(stdout) = child.stdout.take() {
             let output = Arc::clone(&output);
@@ -99,28 +81,7 @@ impl Program {
     ///
     /// If it does not come within [`PATIENCE`]; what came is in the message.
     pub fn wait_for_from(&self, from: usize, wanted: impl Fn(&str) -> bool) -> (String, usize) {
-        let deadline = Instant::now() + PATIENCE;
-        let mut lines = self.output.lock();
-        let mut seen = from;
-        loop {
-            for (index, (_, line)) in lines.iter().enumerate().skip(seen) {
-                if wanted(line) {
-                    return (line.clone(), index + 1);
-                }
-            }
-            seen = lines.len().max(from);
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                drop(lines);
-                panic!("{} did not print what was waited for, but:\n{}", self.name, self.text());
-            }
-            lines = self
-                .output
-                .grew
-                .wait_timeout(lines, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
+        self.output.wait_for_from(from, wanted)
     }
 
     /// As [`wait_for_from`](Self::wait_for_from), for a line anywhere that contains `text`.
@@ -134,26 +95,17 @@ impl Program {
 
     /// How many lines there are up to now.
     pub fn line_count(&self) -> usize {
-        self.output.lock().len()
+        self.output.count()
     }
 
     /// All lines of one output, up to now.
     pub fn lines(&self, of: Source) -> Vec<String> {
-        let lines = self.output.lock();
-        lines
-            .iter()
-            .filter(|(source, _)| *source == of)
-            .map(|(_, line)| line.clone())
-            .collect()
+        self.output.of(of)
     }
 
     /// Both outputs up to now, for messages.
     pub fn text(&self) -> String {
-        self.output
-            .lock()
-            .iter()
-            .map(|(_, line)| format!("{}: {line}\n", self.name))
-            .collect()
+        self.output.text()
     }
 
     /// Writes a line to its standard input.

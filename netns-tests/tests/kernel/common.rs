@@ -1,0 +1,215 @@
+//! The two sides of most tests: the engine beside the guest, a program on a kernel socket in it.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use netns_tests::content;
+use netns_tests::guest::{GUEST, HOST, Job, Session, addresses};
+use netns_tests::host::Host;
+use netns_tests::process::Source;
+use sctp::config::AssociationConfig;
+use sctp::{AssocId, Received};
+
+/// What carries the packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carrier {
+    Udp,
+    Ip,
+}
+
+/// The UDP port of both sides.
+pub(crate) const UDP_PORT: u16 = 9899;
+/// The next SCTP ports: each association has its own, since the kernel may still hold one of an earlier test.
+static NEXT_PORT: AtomicU16 = AtomicU16::new(5001);
+
+/// Engine and kernel, with one or two networks between them.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    pub(crate) host: Host,
+    peer: Job,
+    /// How many lines of the program were looked at.
+    seen: usize,
+    networks: usize,
+    /// The last one: the next test must not begin before the program is dropped.
+    pub(crate) session: Session,
+}
+
+impl Pair {
+    pub(crate) fn new(carrier: Carrier, networks: usize) -> Option<Self> {
+        let session = Session::start()?;
+        let own = addresses(&HOST[..networks]);
+        let host = match carrier {
+            Carrier::Udp => {
+                session.sysctl("encap_port", UDP_PORT.into());
+                session.sysctl("udp_port", UDP_PORT.into());
+                Host::udp(&own, UDP_PORT)
+            }
+            Carrier::Ip => Host::raw(&own),
+        };
+        Some(Self {
+            host,
+            peer: session.program("peer.py", &[]),
+            seen: 0,
+            networks,
+            session,
+        })
+    }
+
+    /// Tells the kernel's program to do something.
+    pub(crate) fn begin(&mut self, command: &str) {
+        self.peer.write_line(command);
+    }
+
+    /// Runs the engine until the program says a line that begins like this; gives the rest of it.
+    pub(crate) fn said(&mut self, beginning: &str) -> String {
+        let (peer, seen) = (&self.peer, &mut self.seen);
+        let line = self.host.until(&format!("the kernel's program says {beginning}"), |_| {
+            let lines = peer.lines(Source::Stdout);
+            for line in lines.iter().skip(*seen) {
+                *seen += 1;
+                if line.starts_with(beginning) {
+                    return Some(line.clone());
+                }
+                assert!(!line.starts_with("failed"), "{line}:\n{}", peer.text());
+            }
+            assert!(peer.status().is_none(), "the kernel's program ended:\n{}", peer.text());
+            None
+        });
+        line[beginning.len()..].trim().to_owned()
+    }
+
+    /// Runs the engine until the program is done with a command.
+    pub(crate) fn end(&mut self, command: &str) {
+        let word = command.split(' ').next().unwrap_or(command);
+        self.said(&format!("done {word}"));
+    }
+
+    /// Tells the program to do something, and runs the engine until it is done.
+    pub(crate) fn order(&mut self, command: &str) {
+        self.begin(command);
+        self.end(command);
+    }
+
+    /// As [`order`](Self::order), with an answer: the rest of the line that begins like this.
+    pub(crate) fn ask(&mut self, command: &str, beginning: &str) -> String {
+        self.begin(command);
+        let answer = self.said(beginning);
+        self.end(command);
+        answer
+    }
+
+    fn kernel_addresses(&self) -> String {
+        GUEST[..self.networks].join(" ")
+    }
+
+    /// An association that the engine opens.
+    pub(crate) fn engine_connects(&mut self, config: &AssociationConfig) -> AssocId {
+        let port = fresh_port();
+        self.order(&format!("listen {port} {}", self.kernel_addresses()));
+        let peer = addresses(&GUEST[..self.networks]);
+        let assoc = self.host.connect(&peer, port, config.clone());
+        self.order("accept");
+        assoc
+    }
+
+    /// An association that the kernel opens.
+    pub(crate) fn kernel_connects(&mut self, config: &AssociationConfig) -> AssocId {
+        let (port, from) = (fresh_port(), fresh_port());
+        self.host.listen(port, config.clone());
+        let to = HOST[..self.networks].join(" ");
+        let command = format!("connect {port} {to} from {from} {}", self.kernel_addresses());
+        self.begin(&command);
+        let assoc = self.host.accept();
+        self.end(&command);
+        assoc
+    }
+
+    /// Sends the messages `0..count` on `streams` streams in turn.
+    pub(crate) fn send_all(&mut self, assoc: AssocId, count: u32, size: usize, streams: u16) {
+        self.send_some(assoc, 0..count, size, streams);
+    }
+
+    /// Sends some of many messages.
+    pub(crate) fn send_some(&mut self, assoc: AssocId, which: Range<u32>, size: usize, streams: u16) {
+        let mut outgoing = Outgoing { which, size, streams };
+        self.host
+            .until("everything is sent", |host| outgoing.advance(host, assoc));
+    }
+
+    /// Receives the messages `0..count` on `streams` streams, each stream in order.
+    pub(crate) fn receive_all(&mut self, assoc: AssocId, count: u32, size: usize, streams: u16) {
+        Incoming::new(size, streams).take(&mut self.host, assoc, count);
+    }
+
+    /// Sends `count` messages while it receives as many.
+    pub(crate) fn exchange(&mut self, assoc: AssocId, count: u32, size: usize, streams: u16) {
+        let which = 0..count;
+        let mut outgoing = Outgoing { which, size, streams };
+        let mut incoming = Incoming::new(size, streams);
+        for _ in 0..count {
+            let message = self.host.receive_while(assoc, |host| outgoing.advance(host, assoc));
+            incoming.check(&message);
+        }
+        self.host
+            .until("everything is sent", |host| outgoing.advance(host, assoc));
+    }
+}
+
+fn fresh_port() -> u16 {
+    NEXT_PORT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Messages on their way into the send buffer.
+#[derive(Debug)]
+struct Outgoing {
+    which: Range<u32>,
+    size: usize,
+    streams: u16,
+}
+
+impl Outgoing {
+    /// Sends what there is room for; something once that was all.
+    fn advance(&mut self, host: &mut Host, assoc: AssocId) -> Option<()> {
+        while self.which.start < self.which.end {
+            let index = self.which.start;
+            let stream = u16::try_from(index % u32::from(self.streams)).unwrap();
+            if !host.try_send(assoc, content::message(index, self.size, stream)) {
+                return None;
+            }
+            self.which.start += 1;
+        }
+        Some(())
+    }
+}
+
+/// Messages as they arrive: none missing, none twice, each stream in order.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    size: usize,
+    /// The next message of each stream.
+    wanted: Vec<u32>,
+}
+
+impl Incoming {
+    /// Messages from number 0 on, on `streams` streams in turn.
+    pub(crate) fn new(size: usize, streams: u16) -> Self {
+        let wanted = (0..streams.into()).collect();
+        Self { size, wanted }
+    }
+
+    /// Receives some more.
+    pub(crate) fn take(&mut self, host: &mut Host, assoc: AssocId, count: u32) {
+        for _ in 0..count {
+            let message = host.receive(assoc);
+            self.check(&message);
+        }
+    }
+
+    fn check(&mut self, message: &Received) {
+        let streams = u32::try_from(self.wanted.len()).unwrap();
+        let next = &mut self.wanted[usize::from(message.stream.0)];
+        let (index, size) = (content::index(&message.payload), message.payload.len());
+        assert_eq!((index, message.ppid.0, size), (*next, *next, self.size));
+        *next += streams;
+    }
+}

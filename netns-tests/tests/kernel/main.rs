@@ -1,0 +1,6 @@
+//! The engine against the SCTP of a Linux kernel, in a guest: in UDP and directly on IP.
+
+mod base;
+mod common;
+mod multihoming;
+mod partial;
