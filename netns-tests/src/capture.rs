@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::process::Program;
 use crate::require;
 
-/// A running capture of SCTP in UDP.
+/// A running capture of SCTP.
 #[derive(Debug)]
 pub struct Capture {
     program: Program,
@@ -16,7 +16,8 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// Captures what goes over `interface` from or to `udp_port`, into `file`. Returns once it runs.
+    /// Captures what goes over `interface` from or to `udp_port`, and SCTP directly on IP, into `file`. Returns once it
+    /// runs.
     ///
     /// `None`, and a `skipped` line, where that is not possible: it takes root, `dumpcap` and `tshark`.
     pub fn start(interface: &str, udp_port: u16, file: &Path) -> Option<Self> {
@@ -25,7 +26,7 @@ impl Capture {
         if !require::root() {
             return None;
         }
-        let filter = format!("udp port {udp_port}");
+        let filter = format!("udp port {udp_port} or sctp");
         let path = file.to_string_lossy();
         let program = Program::start(dumpcap, ["-q", "-i", interface, "-f", &filter, "-w", &path]);
         program.wait_for("File: ");

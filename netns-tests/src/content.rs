@@ -17,13 +17,18 @@ pub fn bytes(index: u32, size: usize) -> Bytes {
     index.to_be_bytes().into_iter().chain(rest).collect()
 }
 
+/// The payload protocol identifier of the `index`th message: none that means something to Wireshark.
+pub const fn ppid(index: u32) -> Ppid {
+    Ppid(0x5000_0000 + index)
+}
+
 /// The `index`th message, in order, on a stream.
 ///
 /// # Panics
 ///
 /// As [`bytes`].
 pub fn message(index: u32, size: usize, stream: u16) -> OutMessage {
-    OutMessage::new(StreamId(stream), Ppid(index), bytes(index, size))
+    OutMessage::new(StreamId(stream), ppid(index), bytes(index, size))
 }
 
 /// Which message this is.

@@ -31,7 +31,10 @@ CMSG_SNDINFO, CMSG_RCVINFO, CMSG_PRINFO = 2, 3, 5
 SND_UNORDERED = 1
 PR_POLICIES = {"ttl": 0x10, "rtx": 0x20, "prio": 0x30}
 MSG_NOTIFICATION = 0x8000
-PATTERN = bytes((position * 7 + (position >> 8)) & 255 for position in range(1 << 17))
+ALL = bytes(range(256))
+SEVENS = bytes(low * 7 & 255 for low in range(256))
+# Byte number N is 7 N + N / 256, made 256 at a time.
+PATTERN = b"".join(SEVENS.translate(ALL[high:] + ALL[:high]) for high in range(256)) * 2
 
 
 def content(index, size):
@@ -119,7 +122,7 @@ class Peer:
         policies = [(number, values[name]) for name, number in PR_POLICIES.items() if values[name] >= 0]
         for index in range(values["first"], values["first"] + int(count)):
             stream = index % values["streams"]
-            ppid = socket.htonl(index)
+            ppid = socket.htonl(0x50000000 + index)
             control = [(SCTP, CMSG_SNDINFO, struct.pack("=HHIII", stream, flags, ppid, 0, 0))]
             for policy, value in policies:
                 control.append((SCTP, CMSG_PRINFO, struct.pack("=HxxI", policy, value)))

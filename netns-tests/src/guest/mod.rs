@@ -65,7 +65,7 @@ pub struct Session {
 
 impl Session {
     /// Starts the guest if it does not run yet, waits until no other test uses it, and moves this thread into the
-    /// network namespace beside it.
+    /// network namespace beside it. `settings` are `net.sctp` variables of the kernel, for this session.
     ///
     /// `None`, and a `skipped` line, where that is not possible: it takes root, QEMU, `/dev/net/tun`, some tools, and
     /// the first time a mirror of Debian's packages.
@@ -73,7 +73,7 @@ impl Session {
     /// # Panics
     ///
     /// If it fails although all that is there.
-    pub fn start() -> Option<Self> {
+    pub fn start(settings: &[(&str, u32)]) -> Option<Self> {
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         if shared.is_none() {
             if !requirements() {
@@ -90,7 +90,9 @@ impl Session {
         session.guest().namespace.enter();
         session.link(1, true);
         session.link(2, true);
-        session.run(["guest-reset"]);
+        let mut reset = vec!["guest-reset".to_owned()];
+        reset.extend(settings.iter().map(|(name, value)| format!("net.sctp.{name}={value}")));
+        session.run(reset);
         Some(session)
     }
 
@@ -135,15 +137,6 @@ impl Session {
         let status = job.wait();
         assert_eq!(status, 0, "{}", job.text());
         job.lines(Source::Stdout).join("\n")
-    }
-
-    /// Sets one of the kernel's `net.sctp` variables, until the session ends.
-    ///
-    /// # Panics
-    ///
-    /// As [`run`](Self::run).
-    pub fn sysctl(&self, name: &str, value: u32) {
-        self.run(["sysctl", "-qw", &format!("net.sctp.{name}={value}")]);
     }
 
     /// Plugs or pulls the cable of the guest's first or second network, until the session ends. The guest notices; this
@@ -225,7 +218,7 @@ impl Guest {
                 guest.finish(&[
                     "bash",
                     "-c",
-                    "tc qdisc; ip addr; ip route; sysctl -a; sleep 0; busybox date; \
+                    "ip addr; ip route; sysctl -a; busybox date; \
                     python3 -S -c 'import hashlib, select, socket, struct, time'",
                 ])?;
                 guest.monitor.save(Path::new(snapshot), BOOT_PATIENCE)?;

@@ -20,7 +20,7 @@ pub(crate) enum Carrier {
 /// The UDP port of both sides.
 pub(crate) const UDP_PORT: u16 = 9899;
 /// The next SCTP ports: each association has its own, since the kernel may still hold one of an earlier test.
-static NEXT_PORT: AtomicU16 = AtomicU16::new(5001);
+static NEXT_PORT: AtomicU16 = AtomicU16::new(20001);
 
 /// Engine and kernel, with one or two networks between them.
 #[derive(Debug)]
@@ -36,14 +36,19 @@ pub(crate) struct Pair {
 
 impl Pair {
     pub(crate) fn new(carrier: Carrier, networks: usize) -> Option<Self> {
-        let session = Session::start()?;
+        Self::with(carrier, networks, &[])
+    }
+
+    /// With the kernel's `net.sctp` variables set so.
+    pub(crate) fn with(carrier: Carrier, networks: usize, settings: &[(&str, u32)]) -> Option<Self> {
+        let mut settings = settings.to_vec();
+        if carrier == Carrier::Udp {
+            settings.extend([("encap_port", UDP_PORT.into()), ("udp_port", UDP_PORT.into())]);
+        }
+        let session = Session::start(&settings)?;
         let own = addresses(&HOST[..networks]);
         let host = match carrier {
-            Carrier::Udp => {
-                session.sysctl("encap_port", UDP_PORT.into());
-                session.sysctl("udp_port", UDP_PORT.into());
-                Host::udp(&own, UDP_PORT)
-            }
+            Carrier::Udp => Host::udp(&own, UDP_PORT),
             Carrier::Ip => Host::raw(&own),
         };
         Some(Self {
@@ -209,7 +214,7 @@ impl Incoming {
         let streams = u32::try_from(self.wanted.len()).unwrap();
         let next = &mut self.wanted[usize::from(message.stream.0)];
         let (index, size) = (content::index(&message.payload), message.payload.len());
-        assert_eq!((index, message.ppid.0, size), (*next, *next, self.size));
+        assert_eq!((index, message.ppid, size), (*next, content::ppid(*next), self.size));
         *next += streams;
     }
 }

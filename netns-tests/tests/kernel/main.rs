@@ -1,6 +1,7 @@
 //! The engine against the SCTP of a Linux kernel, in a guest: in UDP and directly on IP.
 
 mod base;
+mod captured;
 mod common;
 mod multihoming;
 mod partial;

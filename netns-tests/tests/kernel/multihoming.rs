@@ -22,17 +22,14 @@ fn config() -> AssociationConfig {
 }
 
 fn pair(carrier: Carrier) -> Option<Pair> {
-    let pair = Pair::new(carrier, 2)?;
-    for (name, value) in [
-        ("rto_initial", 300),
+    let settings = [
         ("rto_min", 300),
+        ("rto_initial", 300),
         ("rto_max", 600),
         ("path_max_retrans", 2),
-    ] {
-        pair.session.sysctl(name, value);
-    }
-    pair.session.sysctl("hb_interval", 300);
-    Some(pair)
+        ("hb_interval", 300),
+    ];
+    Pair::with(carrier, 2, &settings)
 }
 
 fn until_both_paths_work(pair: &mut Pair, assoc: AssocId) {
