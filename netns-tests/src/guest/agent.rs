@@ -33,7 +33,10 @@ impl Job {
     pub(super) fn start(agent: SocketAddrV6, words: &[String]) -> io::Result<Self> {
         let connection = TcpStream::connect_timeout(&agent.into(), Duration::from_secs(2))?;
         connection.set_nodelay(true)?;
-        let name = words.iter().find(|word| word.ends_with(".py")).or(words.first());
+        let name = words
+            .iter()
+            .find(|word| word.ends_with(".py"))
+            .or_else(|| words.first());
         let name = name.map_or_else(String::new, |word| {
             format!("guest {}", word.rsplit('/').next().unwrap_or(word))
         });
