@@ -118,7 +118,7 @@ impl Association {
             outbound_streams: self.outbound.streams(),
             inbound_streams: self.inbound.streams(),
         });
-        self.tell_whether_auth();
+        self.tell_no_auth();
         if shutdown_wanted {
             self.shutdown(now);
         }

@@ -150,7 +150,7 @@ impl Association {
     }
 
     /// Tells the user if it wanted AUTH and the peer does not take part.
-    pub(super) fn tell_whether_auth(&mut self) {
+    pub(super) fn tell_no_auth(&mut self) {
         if self.auth.as_ref().is_some_and(|auth| !auth.is_negotiated()) {
             self.tell(Event::Authentication(AuthEvent::NoAuth));
         }
@@ -203,8 +203,7 @@ impl Association {
     /// Makes a key the active one, for what is given to be sent from now on.
     pub(crate) fn set_active_auth_key(&mut self, key: SharedKeyId) -> Result<(), AuthKeyError> {
         let auth = self.auth.as_mut().ok_or(AuthKeyError::NotOffered)?;
-        let before = auth.set_active_key(key)?;
-        if before != key {
+        if let Some(before) = auth.set_active_key(key)? {
             self.outbound.keep_key(before);
         }
         Ok(())
@@ -228,6 +227,7 @@ impl Association {
     }
 
     /// Tells the user which deactivated keys no message uses any more.
+    #[inline]
     pub(super) fn tell_unused_keys(&mut self) {
         let Some(auth) = &mut self.auth else { return };
         let outbound = &self.outbound;
@@ -305,7 +305,7 @@ impl Association {
 
     /// Bytes to be left for an AUTH in packets with other chunks.
     pub(super) fn control_auth_len(&self) -> usize {
-        self.auth.as_ref().map_or(0, |auth| auth.control_overhead())
+        self.auth.as_ref().map_or(0, |auth| auth.chunk_len())
     }
 
     /// Whether a packet that begins with `chunks` needs an AUTH.

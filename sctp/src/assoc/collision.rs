@@ -234,7 +234,8 @@ impl Association {
             outbound_streams,
             inbound_streams: self.inbound.streams(),
         });
-        self.tell_whether_auth();
+        self.tell_no_auth();
+        self.tell_unused_keys();
         self.tell_room();
         if shutting_down {
             // The user's wish holds for the peer as it is now: a restart does not get it out of it.

@@ -143,9 +143,7 @@ impl Association {
     fn after_release(&mut self, now: Instant) {
         self.after_drain();
         self.tell_room();
-        if self.auth.is_some() {
-            self.tell_unused_keys();
-        }
+        self.tell_unused_keys();
         if self.outbound.is_empty() {
             self.tell(Event::SenderDry);
         }

@@ -157,20 +157,15 @@ impl Authenticator {
 
     /// Bytes to be left in packets with user data.
     pub(crate) fn data_overhead(&self) -> usize {
-        if self.keyed || self.protects(ChunkType::DATA) || self.protects(ChunkType::I_DATA) {
+        if self.keyed || self.protects_data() {
             self.chunk_len()
         } else {
             0
         }
     }
 
-    /// Bytes to be left in packets with other chunks.
-    pub(crate) fn control_overhead(&self) -> usize {
-        if self.keyed || !self.requested().is_empty() {
-            self.chunk_len()
-        } else {
-            0
-        }
+    fn protects_data(&self) -> bool {
+        self.protects(ChunkType::DATA) || self.protects(ChunkType::I_DATA)
     }
 
     /// The key and HMAC to send with, where `wanted` is the key that a message asks for. `None` if the peer does not
@@ -231,12 +226,15 @@ impl Authenticator {
         self.forget(id);
     }
 
-    /// Makes a key the active one. Messages that were given before keep the one that was, which is the answer.
-    pub(crate) fn set_active_key(&mut self, id: SharedKeyId) -> Result<SharedKeyId, AuthKeyError> {
+    /// Makes a key the active one. Messages that were given before keep the one that was, which is the answer if there
+    /// was another one and it matters to them.
+    pub(crate) fn set_active_key(&mut self, id: SharedKeyId) -> Result<Option<SharedKeyId>, AuthKeyError> {
         let before = self.shared.active();
         self.shared.set_active(id)?;
-        self.keyed = true;
-        Ok(before)
+        // Where user data leaves without AUTH its fragments were cut without room for one, and need no key.
+        let matters = before != id && (self.session.is_none() || self.protects_data());
+        self.keyed |= matters;
+        Ok(matters.then_some(before))
     }
 
     /// Stops sending with a key. The user is told by [`take_unused`](Self::take_unused) when the last message left it.

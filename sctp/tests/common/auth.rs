@@ -1,11 +1,13 @@
 //! AUTH as the scripted peer does it, from RFC 4895 and RFC 2104 and not by the engine's own code.
 
+use sctp::AssociationStats;
+use sctp::config::AssociationConfig;
 use sctp::tlv::Writer;
-use sctp::wire::ChunkType;
+use sctp::wire::{ChunkType, write_data};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-use super::peer::{Answer, ChunkBytes, Peer};
+use super::peer::{Answer, ChunkBytes, Peer, PeerSetup};
 
 /// The number of HMAC-SHA-1.
 pub(crate) const SHA1: u16 = 1;
@@ -203,4 +205,43 @@ impl Peer {
         assert!(self.assoc.is_some(), "{:?} {answers:?}", self.log);
         answers
     }
+}
+
+/// A configuration that takes chunks of these types only authenticated.
+pub(crate) fn requiring(kinds: &[ChunkType]) -> AssociationConfig {
+    let mut config = AssociationConfig::default();
+    config.auth_mut().set_enabled(true);
+    for &kind in kinds {
+        config.auth_mut().require(kind).unwrap();
+    }
+    config
+}
+
+/// A peer, and Z which takes chunks of these types only authenticated.
+pub(crate) fn z_requiring(kinds: &[ChunkType]) -> Peer {
+    Peer::with(PeerSetup {
+        association: requiring(kinds),
+        ..PeerSetup::default()
+    })
+}
+
+/// An established association in which Z and the peer require these.
+#[track_caller]
+pub(crate) fn established(by_z: &[ChunkType], by_peer: &[ChunkType]) -> (Peer, AuthScript) {
+    let mut peer = z_requiring(by_z);
+    let mut auth = AuthScript::new(by_peer);
+    peer.establish_with_auth(&mut auth);
+    (peer, auth)
+}
+
+/// The DATA chunk that the peer would send next.
+pub(crate) fn next_data(peer: &mut Peer, payload: &'static [u8]) -> impl FnOnce(&mut Vec<u8>) + use<> {
+    let steps = peer.tsn.steps_from(peer.fixed.initial_tsn);
+    let header = Peer::header(peer.tsn, 0, steps as u16);
+    peer.tsn = peer.tsn.next();
+    move |buf: &mut Vec<u8>| write_data(buf, &header, payload)
+}
+
+pub(crate) fn stats(peer: &Peer) -> AssociationStats {
+    peer.status().unwrap().stats
 }

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, unused_imports, reason = "each test file uses a part of it")]
 
-mod auth;
+pub(crate) mod auth;
 mod pair;
 mod peer;
 mod transfer;
@@ -14,7 +14,6 @@ use std::time::Duration;
 use sctp::sim::{LinkConfig, Packet, Verdict};
 use sctp::wire::ChunkType;
 
-pub(crate) use auth::{AuthScript, SHA1, SHA256, auth_chunk};
 pub(crate) use pair::{A, B, Family, PORT_A, PORT_B, Pair, Setup};
 pub(crate) use peer::{Answer, ChunkBytes, PEER_PORT, Peer, PeerSetup, Z_PORT, data_chunks, parse, sack_of};
 pub(crate) use transfer::{Flow, transfer};
