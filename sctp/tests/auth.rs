@@ -4,7 +4,7 @@
 mod common;
 
 use common::auth::{AuthScript, SHA1, SHA256, auth_chunk, established, next_data, requiring, stats, z_requiring};
-use common::{A, Answer, B, Flow, Pair, Peer, PeerSetup, Setup, ms, secs, transfer, wire};
+use common::{A, Answer, B, Flow, Pair, Peer, PeerSetup, Setup, data_chunks, ms, secs, transfer, wire};
 use sctp::serial::SharedKeyId;
 use sctp::sim::LinkConfig;
 use sctp::wire::{ChunkType, HmacId, write_chunk, write_heartbeat, write_shutdown, write_shutdown_ack};
@@ -104,6 +104,44 @@ fn rfc4895_6_2_packets_with_auth_fill_the_path() {
             assert!((1277..=1280).contains(&answer.size), "{} bytes", answer.size);
         }
     }
+}
+
+#[test]
+fn rfc4895_6_2_room_is_left_for_an_auth_that_only_control_chunks_need() {
+    let (mut peer, auth) = established(&[], &[ChunkType::SACK]);
+    // A SACK and as much DATA as fits beside it.
+    peer.say(b"first");
+    peer.answers();
+    peer.say(b"second");
+    peer.expect_silence();
+    peer.z_says(&[1; 6000]);
+    let answers = peer.answers();
+    assert!(
+        answers.iter().any(|a| a.has(ChunkType::SACK) && a.has(ChunkType::DATA)),
+        "{answers:?}"
+    );
+    for answer in &answers {
+        assert!(answer.size <= 1280, "{} bytes", answer.size);
+        assert_eq!(auth.open(answer).is_some(), answer.has(ChunkType::SACK), "{answer:?}");
+    }
+    let full = answers.iter().filter(|answer| !answer.has(ChunkType::SACK));
+    assert_eq!(
+        full.map(|answer| answer.size).max(),
+        Some(1280),
+        "other packets are full"
+    );
+    // A SACK with more gaps than there is room for.
+    let sent = data_chunks(&answers).len() as u32;
+    peer.send_sack(sent - 1, 100_000, &[]);
+    peer.answers();
+    let first = peer.tsn;
+    for n in 0..500 {
+        let mut header = Peer::header(first.plus(2 * n + 1), 0, 0);
+        header.unordered = true;
+        peer.send_data(&header, b"x");
+    }
+    let largest = peer.answers().iter().map(|answer| answer.size).max();
+    assert!((Some(1100)..=Some(1280)).contains(&largest), "{largest:?}");
 }
 
 #[test]

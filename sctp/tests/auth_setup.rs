@@ -389,6 +389,32 @@ fn rfc4895_6_3_in_a_collision_before_any_keys_those_of_the_cookie_count() {
 }
 
 #[test]
+fn rfc4895_6_1_a_late_collision_changes_the_random_number_with_the_tag() {
+    // Two INITs while Z opens the association itself; the cookie of the second one comes when it is established.
+    let mut peer = z_requiring(&[ChunkType::DATA]);
+    peer.connect();
+    peer.answer();
+    let mut first = AuthScript::new(&[]);
+    let cookie = peer.fetch_cookie_with_auth(&mut first);
+    let mut second = lose_state(&mut peer, &first);
+    let later = peer.fetch_cookie_with_auth(&mut second);
+    peer.send(|buf| write_cookie_echo(buf, &cookie));
+    peer.answers();
+    assert_eq!(peer.phase(), Some(AssociationPhase::Established));
+    peer.send(|buf| write_cookie_echo(buf, &later));
+    let ack = peer.answer();
+    assert_eq!((ack.kinds(), ack.tag()), (vec![ChunkType::COOKIE_ACK], peer.tag));
+    let mut bytes = Vec::new();
+    let header = Peer::header(Tsn(1000), 0, 0);
+    sctp::wire::write_data(&mut bytes, &header, b"x");
+    for (auth, heard) in [(first, 0), (second, 1)] {
+        peer.send_sealed(&auth, |buf| buf.extend(&bytes));
+        peer.answers();
+        assert_eq!(peer.z_hears().len(), heard);
+    }
+}
+
+#[test]
 fn rfc4895_6_1_a_repeated_init_says_the_same() {
     let mut peer = z_requiring(&[]);
     peer.connect();

@@ -256,3 +256,12 @@ fn rfc4895_6_3_without_a_peer_that_takes_part_nothing_is_valid() {
     assert!(auth.protects(ChunkType::ASCONF) && !auth.protects(ChunkType::DATA));
     assert_eq!(auth.verify(&auth_of(&packet, 20)), VALID);
 }
+
+#[test]
+fn rfc5061_4_1_address_changes_are_always_protected() {
+    let [client, server] = RANDOMS.map(|random| params(random, None, &[1]));
+    let auth = associated(&server, &client, SharedKeys::default());
+    assert!(auth.protects(ChunkType::ASCONF) && auth.protects(ChunkType::ASCONF_ACK));
+    assert!(!auth.protects(ChunkType::DATA));
+    assert!(!Authenticator::new(server, SharedKeys::default()).protects(ChunkType::ASCONF));
+}
