@@ -117,7 +117,10 @@ pub enum Violation {
     /// A parameter of AUTH that stands twice (RFC 4895 §3).
     #[error("a repeated parameter of AUTH")]
     RepeatedAuthParameter,
-    /// A peer that wants to change addresses without authentication (RFC 5061 §6).
+    /// An ASCONF-ACK for an ASCONF that was never sent (RFC 5061 §5.3 F0).
+    #[error("an answer to an address change that was never asked for")]
+    IllegalAsconfAck,
+    /// Address changes offered without authentication (RFC 5061 §4.2.7, §6).
     #[error("address changes without authentication")]
     AsconfWithoutAuth,
     /// A restart that claims addresses the association does not have (RFC 9260 §5.2.3).
@@ -290,6 +293,48 @@ pub enum SettingError {
     /// Something differs that was fixed when the association was set up: streams, extensions, congestion control.
     #[error("fixed since the association was set up")]
     Fixed,
+}
+
+/// Why a change of own addresses was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum AddressError {
+    /// There is no such association.
+    #[error("no such association")]
+    NoSuchAssociation,
+    /// There is no such end point.
+    #[error("no such end point")]
+    NoSuchEndpoint,
+    /// The association is shutting down, or has ended.
+    #[error("the association is shutting down")]
+    ShuttingDown,
+    /// Its addresses cannot change: this side or the peer does not offer ASCONF (RFC 5061).
+    #[error("addresses cannot change: not negotiated")]
+    NotNegotiated,
+    /// The peer has said that it does not understand such requests (RFC 5061 §5.1 A9, §5.3 F3).
+    #[error("the peer does not understand such requests")]
+    NotSupported,
+    /// The host does not have the address.
+    #[error("not a local address")]
+    AddressNotAvailable,
+    /// The association or end point does not use the address.
+    #[error("not an address in use")]
+    NoSuchAddress,
+    /// The peer could not use the address: it does not reach as far (RFC 9260 §5.1.2).
+    #[error("not an address that the peer could use")]
+    OutOfScope,
+    /// No address would be left (RFC 5061 §5.3 F5).
+    #[error("the last address")]
+    LastAddress,
+    /// The end point is bound to all addresses.
+    #[error("bound to all addresses")]
+    BoundToAll,
+    /// Another end point has the port on the address.
+    #[error("the port is in use")]
+    PortInUse,
+    /// Too many changes wait for the peer's answer.
+    #[error("too many changes")]
+    TooMany,
 }
 
 /// A configuration value outside what makes sense.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::error::FailureReason;
 use crate::message::OutMessage;
 use crate::serial::{Ppid, SharedKeyId, StreamId, Tsn};
+use crate::wire::AddressChange;
 
 /// A notification about one association.
 ///
@@ -71,6 +72,19 @@ pub enum Event {
     },
     /// Something about authenticated chunks (SCTP_AUTHENTICATION_EVENT, RFC 6458 §6.1.8).
     Authentication(AuthEvent),
+    /// The peer has answered a change of own addresses that it was asked for (RFC 5061 §5.1 A6).
+    AddressChangeAnswered {
+        /// What it was asked for.
+        change: AddressChange,
+        /// `None` if it was carried out. Else the code of the error cause, or zero if the peer gave none.
+        refused: Option<u16>,
+    },
+    /// The Adaptation Layer Indication of the peer's INIT or INIT ACK, behind
+    /// [`CommunicationUp`](Self::CommunicationUp) or [`Restarted`](Self::Restarted) (RFC 5061 §4.2.6, RFC 6458 §6.1.6).
+    AdaptationIndication {
+        /// The Adaptation Code point.
+        code_point: u32,
+    },
     /// The peer reported an error (COMMUNICATION ERROR, §11.2.6).
     PeerError {
         /// The cause code.
@@ -188,4 +202,8 @@ pub enum PathChange {
     Confirmed,
     /// New data goes there from now on.
     Primary,
+    /// The peer added it (RFC 5061 §4.2.1); it is to be confirmed.
+    Added,
+    /// The peer deleted it (RFC 5061 §4.2.2).
+    Removed,
 }

@@ -18,7 +18,7 @@
 //! | 5 | `sim` `fuzz_bridge` | hosts, links and a virtual clock (feature `sim`); what fuzzers run |
 //! | 4 | `stack` | demultiplexing, listening, out-of-the-blue packets, ports, ready lists |
 //! | 3 | `assoc` | one association: state, input, output |
-//! | 2 | `path` `cc` `send` `recv` `auth` `reconfig` | mechanisms that know no chunk bytes |
+//! | 2 | `path` `cc` `send` `recv` `auth` `reconfig` `asconf` | mechanisms that know no chunk bytes |
 //! | 1 | [`wire`] [`config`] [`error`] `event` `message` `transmit` `stats` | vocabulary |
 //! | 0 | [`time`] [`random`] [`serial`] [`addr`] [`tlv`] [`timer`] `map` `streams` | no protocol knowledge |
 //!
@@ -61,6 +61,7 @@ mod stats;
 mod transmit;
 pub mod wire;
 
+mod asconf;
 mod auth;
 mod cc;
 mod path;
@@ -82,7 +83,7 @@ pub use assoc::{AssociationPhase, AssociationStatus, PathStatus};
 pub use event::{AuthEvent, Event, PathChange, ReconfigOutcome, SendFailure, StreamDirection};
 pub use message::{OutMessage, Received, Reliability};
 pub use path::PathState;
-pub use stack::{AssocId, ConnectOptions, EndpointId, Stack, StreamDirections};
+pub use stack::{AssocId, ConnectOptions, EndpointId, LocalAddressChange, Stack, StreamDirections};
 pub use stats::{AbandonedMessages, AssociationStats, PartialReliabilityPolicy, StackStats};
 pub use time::Instant;
 pub use transmit::{ChecksumState, RxMeta, Transmit, UdpPorts};

@@ -60,6 +60,18 @@ pub struct AssociationStats {
     pub fast_retransmits: u64,
     /// Expiries of a T3-rtx timer (RFC 9260 §6.3.3).
     pub t3_expiries: u64,
+    /// Expiries of a T4-rto timer (RFC 5061 §5.1).
+    pub t4_expiries: u64,
+    /// ASCONF chunks sent, repeated ones included (RFC 5061).
+    pub asconfs_sent: u64,
+    /// ASCONF chunks received that got an answer.
+    pub asconfs_received: u64,
+    /// ASCONF-ACK chunks sent.
+    pub asconf_acks_sent: u64,
+    /// ASCONF-ACK chunks received that answer an ASCONF.
+    pub asconf_acks_received: u64,
+    /// ASCONF and ASCONF-ACK chunks thrown away: malformed, out of order, or too late.
+    pub asconfs_ignored: u64,
     /// Messages given up before any of them was sent (RFC 7496 §4.4).
     pub messages_abandoned_unsent: u64,
     /// Messages given up after at least a part was sent (RFC 7496 §4.4).

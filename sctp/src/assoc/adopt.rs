@@ -32,6 +32,8 @@ impl Association {
         self.events.extend(failures.into_iter().map(Event::SendFailed));
         self.tell_room();
         self.add_peer_addresses(now, &peer.addresses);
+        self.peer_adaptation = peer.adaptation;
+        self.begin_asconf(peer.initial_tsn, peer.primary);
     }
 
     /// Adds the peer's addresses that can be used from here. One that reaches less far than the address in use is
@@ -83,6 +85,9 @@ impl Association {
         let to = self.paths.for_new_data(None);
         self.outbound.leave_path(id, to);
         self.control.leave_path(id, to);
+        if let Some(state) = &mut self.asconf {
+            state.sender.leave_path(id, to);
+        }
         for holder in [&mut self.control_path, &mut self.sack_path] {
             if *holder == id {
                 *holder = to;
@@ -106,6 +111,13 @@ impl Association {
         }
     }
 
+    /// Tells the user of the peer's Adaptation Layer Indication (RFC 6458 §6.1.6).
+    pub(super) fn tell_adaptation(&mut self) {
+        if let Some(code_point) = self.peer_adaptation {
+            self.tell(Event::AdaptationIndication { code_point });
+        }
+    }
+
     /// Enters ESTABLISHED.
     pub(super) fn establish(&mut self, now: Instant, confirmed: PathId, random: &mut Random) {
         let shutdown_wanted = self.shutdown_wanted();
@@ -119,6 +131,8 @@ impl Association {
             inbound_streams: self.inbound.streams(),
         });
         self.tell_no_auth();
+        self.tell_adaptation();
+        self.heed_primary_wish();
         if shutdown_wanted {
             self.shutdown(now);
         }

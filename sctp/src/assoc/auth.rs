@@ -26,14 +26,24 @@ pub(super) enum Gate {
     Stop,
 }
 
-/// Whether AUTH is offered by associations of this configuration.
+/// Whether AUTH is offered by associations of this configuration. ASCONF needs it (RFC 5061 §4.2.7).
 pub(super) fn offers_auth(config: &AssociationConfig) -> bool {
-    config.auth().is_offered()
+    config.auth().is_offered() || config.asconf().is_authenticated()
 }
 
 /// The chunk types that associations of this configuration take only when they are authenticated.
 fn listed_chunks(config: &AssociationConfig) -> Vec<ChunkType> {
-    config.auth().chunks().collect()
+    let mut listed: Vec<ChunkType> = config.auth().chunks().collect();
+    if config.asconf().is_authenticated() {
+        // RFC 5061 §4.1.1, §4.1.2.
+        let needed = [ChunkType::ASCONF, ChunkType::ASCONF_ACK];
+        listed.extend(
+            needed
+                .into_iter()
+                .filter(|kind| !config.auth().chunks().any(|chunk| chunk == *kind)),
+        );
+    }
+    listed
 }
 
 /// What a new association of this configuration says of AUTH, if it offers it.

@@ -16,6 +16,8 @@ impl Extensions {
     pub(crate) const FORWARD_TSN: Self = Self(1);
     /// Interleaving of messages (RFC 8260).
     pub(crate) const INTERLEAVING: Self = Self(16);
+    /// Addresses that change (RFC 5061).
+    pub(crate) const ASCONF: Self = Self(4);
 
     /// Authenticated chunks (RFC 4895). A peer has it that says so by parameters of its own.
     pub(crate) const AUTH: Self = Self(2);
@@ -27,10 +29,12 @@ impl Extensions {
     pub(crate) const RECONFIG: Self = Self(8);
 
     /// Each extension with the chunk type by which the Supported Extensions parameter names it.
-    const BY_CHUNK: [(Self, ChunkType); 3] = [
+    const BY_CHUNK: [(Self, ChunkType); 5] = [
         (Self::FORWARD_TSN, ChunkType::FORWARD_TSN),
         (Self::AUTH, ChunkType::AUTH),
         (Self::RECONFIG, ChunkType::RE_CONFIG),
+        (Self::ASCONF, ChunkType::ASCONF),
+        (Self::ASCONF, ChunkType::ASCONF_ACK),
     ];
 
     /// What an association with this configuration offers.
@@ -44,6 +48,9 @@ impl Extensions {
         }
         if config.reconfig().offered() {
             own.insert(Self::RECONFIG);
+        }
+        if config.asconf().offered() {
+            own.insert(Self::ASCONF);
         }
         own
     }

@@ -12,6 +12,10 @@ pub(super) fn common_extensions(config: &AssociationConfig, peer: &PeerInit) -> 
     if config.zero_checksum().is_some() && config.zero_checksum() == peer.zero_checksum {
         common.insert(Extensions::ZERO_CHECKSUM);
     }
+    // RFC 5061 §4.2.7: addresses change under authentication only.
+    if config.asconf().authentication_required() && !common.contains(Extensions::AUTH) {
+        common.remove(Extensions::ASCONF);
+    }
     common
 }
 

@@ -236,6 +236,10 @@ impl Association {
         });
         self.tell_no_auth();
         self.tell_unused_keys();
+        self.peer_adaptation = cookie.peer.adaptation;
+        self.tell_adaptation();
+        self.begin_asconf(cookie.peer.initial_tsn, cookie.peer.primary);
+        self.heed_primary_wish();
         self.tell_room();
         if shutting_down {
             // The user's wish holds for the peer as it is now: a restart does not get it out of it.
@@ -281,6 +285,8 @@ mod tests {
                 extensions: Extensions::NONE,
                 zero_checksum: None,
                 auth: None,
+                adaptation: None,
+                primary: None,
                 addresses: addresses.iter().map(|text| ip(text)).collect(),
             },
         }

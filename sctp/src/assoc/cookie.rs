@@ -219,6 +219,8 @@ mod tests {
                     chunks: Some(vec![0, 193]),
                     hmacs: vec![3, 1],
                 }),
+                adaptation: Some(0x0a0b_0c0d),
+                primary: Some("10.0.0.2".parse().unwrap()),
                 addresses: vec!["10.0.0.2".parse().unwrap(), "::1".parse().unwrap()],
             },
         }

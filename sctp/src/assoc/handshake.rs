@@ -19,7 +19,7 @@ use crate::config::AssociationConfig;
 use crate::error::{FailureReason, Violation};
 use crate::path::{Path, PathId, PathState};
 use crate::random::Random;
-use crate::serial::VerificationTag;
+use crate::serial::{CorrelationId, VerificationTag};
 use crate::time::Instant;
 use crate::tlv::Writer;
 use crate::wire::{self, Cause, ChunkType, Init, InitFixed, Param, ParamType};
@@ -331,6 +331,22 @@ pub(crate) fn write_own_params(
         Param::address(address).write(w);
     }
     Extensions::offered(config).write_params(w);
+    if let Some(code_point) = config.adaptation_indication() {
+        Param::AdaptationLayerIndication(code_point).write(w);
+    }
+    // RFC 5061 §5.4: it must be one of the own addresses.
+    let preferred = config
+        .asconf()
+        .preferred_address()
+        .filter(|own| local.addresses.contains(own));
+    if let Some(address) = preferred.filter(|own| addr::may_list(*own, peer)) {
+        let correlation_id = CorrelationId(0);
+        Param::SetPrimaryAddress {
+            correlation_id,
+            address,
+        }
+        .write(w);
+    }
     if let Some(method) = config.zero_checksum() {
         Param::ZeroChecksumAcceptable(method).write(w);
     }

@@ -1,5 +1,7 @@
 //! A packet of the association, chunk by chunk (RFC 9260 §3.2, §6.10).
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 
 use super::auth::Gate;
@@ -29,6 +31,10 @@ pub(crate) struct PacketIn<'a> {
     pub(crate) authenticated: bool,
     /// The chunks that are still to be processed.
     pub(crate) chunks: Chunks<'a>,
+    /// It came from an address that is not the peer's; `path` is one that an ASCONF in it names (RFC 5061 §5.2 D2).
+    pub(crate) from_elsewhere: bool,
+    /// Addresses of other associations, which its ASCONFs want to add.
+    pub(crate) taken: &'a [IpAddr],
 }
 
 impl Association {
@@ -36,6 +42,7 @@ impl Association {
     pub(crate) fn handle_packet(&mut self, now: Instant, mut packet: PacketIn<'_>, random: &mut Random) {
         self.stats.packets_received += 1;
         self.control.begin_answers();
+        self.begin_asconf_packet();
         self.learn_route(&packet);
         let was_readable = self.inbound.readable();
         let mut had_data = false;
@@ -46,9 +53,14 @@ impl Association {
             if self.auth.is_some() {
                 match self.pass_gate(packet.packet, &chunk, &mut authenticated) {
                     Gate::Process => {}
+                    // RFC 5061 §5.2 D5: the rest of the packet goes with it.
+                    Gate::Skip if matches!(chunk.kind, ChunkType::ASCONF | ChunkType::ASCONF_ACK) => break,
                     Gate::Skip => continue,
                     Gate::Stop => break,
                 }
+            }
+            if packet.from_elsewhere && !belongs_to_move(chunk.kind) {
+                continue;
             }
             had_data |= matches!(chunk.kind, ChunkType::DATA | ChunkType::FORWARD_TSN);
             if !self.handle_chunk(now, &mut packet, &chunk, random) || self.phase() == AssociationPhase::Closed {
@@ -74,7 +86,7 @@ impl Association {
     /// Answers go to where the peer sends from: its UDP port may change (RFC 6951 §5.4), and its packets tell which
     /// own address it uses.
     fn learn_route(&mut self, packet: &PacketIn<'_>) {
-        let Some(path) = self.paths.get_mut(packet.path) else {
+        let Some(path) = self.paths.get_mut(packet.path).filter(|_| !packet.from_elsewhere) else {
             return;
         };
         if let (Some(ours), Some(theirs)) = (&mut path.encap, packet.meta.encap)
@@ -107,6 +119,7 @@ impl Association {
             ChunkType::SACK => self.on_sack(now, chunk.value),
             ChunkType::HEARTBEAT => self.on_heartbeat(chunk.value, packet.path),
             ChunkType::HEARTBEAT_ACK => self.on_heartbeat_ack(now, chunk.value, random),
+            ChunkType::ABORT if self.ignores_abort_to(packet.meta.dst) => return false,
             ChunkType::ABORT => self.on_abort(chunk),
             ChunkType::SHUTDOWN => self.on_shutdown(now, chunk.value),
             ChunkType::SHUTDOWN_ACK => self.on_shutdown_ack(packet.path),
@@ -120,6 +133,10 @@ impl Association {
             ChunkType::COOKIE_ACK => self.on_cookie_ack(now, random),
             // An INIT has no place under a tag (§8.5.1 A); COOKIE ECHO was handled before, or is not first.
             ChunkType::INIT => return false,
+            ChunkType::ASCONF if self.extensions.contains(Extensions::ASCONF) => self.on_asconf(now, packet, chunk),
+            ChunkType::ASCONF_ACK if self.extensions.contains(Extensions::ASCONF) => {
+                self.on_asconf_ack(now, chunk.value);
+            }
             ChunkType::COOKIE_ECHO | ChunkType::ECNE | ChunkType::CWR => {}
             _ => return self.on_unknown_chunk(chunk),
         }
@@ -166,6 +183,9 @@ impl Association {
             if CauseCode(tlv.kind) == CauseCode::STALE_COOKIE {
                 self.on_stale_cookie(now);
             } else if !self.phase().is_setup() {
+                if CauseCode(tlv.kind) == CauseCode::UNRECOGNIZED_CHUNK_TYPE {
+                    self.on_unrecognized_chunk(tlv.value);
+                }
                 let raw = tlv.raw.get(..MAX_REPORTED).unwrap_or(tlv.raw);
                 self.tell(Event::PeerError {
                     cause: tlv.kind,
@@ -174,6 +194,11 @@ impl Association {
             }
         }
     }
+}
+
+/// What a packet from a new address of the peer may bring; the rest comes again once that is known.
+const fn belongs_to_move(kind: ChunkType) -> bool {
+    matches!(kind, ChunkType::AUTH | ChunkType::ASCONF | ChunkType::ASCONF_ACK)
 }
 
 fn has_abort(chunks: Chunks<'_>) -> bool {

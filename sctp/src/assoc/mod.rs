@@ -5,6 +5,8 @@
 //! §9. The mechanisms are in `path`, `cc`, `send` and `recv`.
 
 mod adopt;
+mod asconf;
+mod asconf_in;
 mod auth;
 mod capabilities;
 mod checksum;
@@ -48,6 +50,7 @@ use crate::stats::AssociationStats;
 use crate::time::{Instant, earliest};
 use crate::transmit::UdpPorts;
 
+pub(crate) use asconf_in::wanted_addresses;
 pub(crate) use auth::{auth_in, behind_auth, own_auth};
 pub(crate) use capabilities::Extensions;
 pub(crate) use collision::{CookieAction, InitReply};
@@ -60,6 +63,7 @@ pub use state::AssociationPhase;
 pub use status::{AssociationStatus, PathStatus};
 
 use adopt::{inbound_config, set_route};
+use asconf::AsconfState;
 use control_out::{ControlOut, Farewell};
 use state::State;
 
@@ -146,6 +150,10 @@ pub(crate) struct Association {
     /// Which requests of the peer are carried out.
     reconfig_accepted: ReconfigRequests,
     stats: AssociationStats,
+    /// Present where ASCONF is offered, and from set-up on where both sides do.
+    asconf: Option<Box<AsconfState>>,
+    /// The Adaptation Code point of the peer.
+    peer_adaptation: Option<u32>,
 }
 
 /// The numbers that a new association starts with.
@@ -202,6 +210,10 @@ impl Association {
             reconfig: None,
             reconfig_accepted: config.reconfig().accepted(),
             stats: AssociationStats::default(),
+            asconf: Extensions::offered(&config)
+                .contains(Extensions::ASCONF)
+                .then(|| Box::new(AsconfState::new(identity.local_initial_tsn))),
+            peer_adaptation: None,
             config,
             local,
         }
@@ -353,7 +365,11 @@ impl Association {
             .reconfig
             .as_deref()
             .and_then(|reconfig| reconfig.outgoing.poll_timeout());
-        let own = earliest(earliest(self.state.timer(), reconfig), self.paths.poll_timeout());
+        let asconf = self.asconf.as_ref().and_then(|state| state.sender.timer());
+        let own = earliest(
+            earliest(self.state.timer(), reconfig),
+            earliest(asconf, self.paths.poll_timeout()),
+        );
         let own = earliest(own, self.autoclose_at());
         earliest(own, earliest(self.inbound.sack_timeout(), self.outbound.poll_timeout()))
     }
@@ -366,6 +382,7 @@ impl Association {
         self.outbound.on_timeout(now);
         self.on_path_timers(now, random);
         self.on_reconfig_timer(now);
+        self.on_t4(now);
         self.on_state_timer(now);
         self.on_autoclose_timer(now);
     }

@@ -35,6 +35,7 @@ impl Association {
         let id = match self.phase() {
             AssociationPhase::Closed => self.write_farewell(buf)?,
             AssociationPhase::CookieWait => self.write_init_packet(now, buf)?,
+            _ if let Some(transmit) = self.write_asconf_packet(now, buf) => return Some(transmit),
             _ => match self.write_heartbeats(now, buf, random) {
                 Some(id) => id,
                 None => return self.write_main_packets(now, max_segments, buf, scratch),
@@ -43,7 +44,7 @@ impl Association {
         self.transmit(id, buf.len(), buf.len())
     }
 
-    fn transmit(&mut self, id: PathId, size: usize, segment_size: usize) -> Option<Transmit> {
+    pub(super) fn transmit(&mut self, id: PathId, size: usize, segment_size: usize) -> Option<Transmit> {
         let path = self.paths.get(id)?;
         self.stats.packets_sent += size.div_ceil(segment_size.max(1)) as u64;
         Some(Transmit {
@@ -55,7 +56,7 @@ impl Association {
         })
     }
 
-    const fn header(&self, verification_tag: VerificationTag) -> CommonHeader {
+    pub(super) const fn header(&self, verification_tag: VerificationTag) -> CommonHeader {
         CommonHeader {
             source_port: self.local.port,
             destination_port: self.peer_port,
@@ -106,7 +107,7 @@ impl Association {
 
     /// HEARTBEATs and their answers: they are for a certain path, and do not wait for anything.
     fn write_heartbeats(&mut self, now: Instant, buf: &mut Vec<u8>, random: &mut Random) -> Option<PathId> {
-        if let Some((id, _)) = self.control.next_heartbeat_ack() {
+        if let Some((id, _)) = self.control.next_heartbeat_ack().filter(|(id, _)| self.has_source(*id)) {
             self.write_answers(id, buf);
             return Some(id);
         }
@@ -115,7 +116,9 @@ impl Association {
             return None;
         }
         let header = self.header(self.peer_tag);
-        let (id, path) = self.paths.iter_mut().find(|(_, path)| path.probe.is_due())?;
+        let sourceless = self.local.explicit;
+        let may = |path: &Path| path.probe.is_due() && !(sourceless && path.local.is_none());
+        let (id, path) = self.paths.iter_mut().find(|(_, path)| may(path))?;
         let info = path.send_probe(now, id, random);
         self.inbound.trim();
         let mut bytes = Vec::with_capacity(32);
@@ -143,7 +146,7 @@ impl Association {
             }
             first = false;
         }
-        if self.reply_path(id) == id && !self.phase().is_setup() {
+        if self.reply_path(id) == id && self.may_be_used(id) && !self.phase().is_setup() {
             self.write_errors(buf, limit);
         }
         self.finish_packet(buf, start);
@@ -179,6 +182,9 @@ impl Association {
             (None, None) if self.sack_is_due() => self.reply_path(self.sack_path),
             (None, None) => return None,
         };
+        if !self.may_be_used(id) {
+            return None;
+        }
         let plan = plan.filter(|plan| plan.path == id);
         buf.reserve(max_packet * if plan.is_some() { max_segments } else { 1 });
 

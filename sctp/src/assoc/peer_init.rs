@@ -26,6 +26,10 @@ pub(crate) struct PeerInit {
     pub(crate) zero_checksum: Option<ErrorDetectionMethod>,
     /// What it said of AUTH, if it takes part (RFC 4895).
     pub(crate) auth: Option<AuthParams>,
+    /// The Adaptation Code point for the user (RFC 5061 §4.2.6).
+    pub(crate) adaptation: Option<u32>,
+    /// The address that it wants to be reached at first (RFC 5061 §5.4).
+    pub(crate) primary: Option<IpAddr>,
     /// Addresses that it listed, usable ones only. The packet's source address belongs to the peer as well (§5.1.2).
     pub(crate) addresses: Vec<IpAddr>,
 }
@@ -101,6 +105,8 @@ impl PeerInit {
                 extensions: Extensions::NONE,
                 zero_checksum: None,
                 auth: None,
+                adaptation: None,
+                primary: None,
                 addresses: Vec::new(),
             },
             cookie: None,
@@ -131,10 +137,6 @@ impl PeerInit {
                         break;
                     }
                 }
-                // Not spoken here, and their types ask for a report (RFC 5061 §4.2).
-                Param::SetPrimaryAddress { .. } | Param::AdaptationLayerIndication(_) => {
-                    parsed.unrecognized.push(tlv.raw);
-                }
                 Param::SupportedExtensions(listed) => {
                     parsed.peer.extensions.insert_listed(listed);
                     changes_addresses |= listed.contains(&ChunkType::ASCONF.0);
@@ -142,6 +144,10 @@ impl PeerInit {
                 Param::Random(number) => auth.random(number),
                 Param::ChunkList(chunks) => auth.chunks(chunks),
                 Param::HmacAlgorithms(hmacs) => auth.hmacs(hmacs),
+                // RFC 5061 §4.2.4: the wildcard is the source of the packet, which is the first to be tried anyway.
+                Param::SetPrimaryAddress { address, .. } if address.is_unspecified() => {}
+                Param::SetPrimaryAddress { address, .. } => parsed.peer.primary = Some(address.to_canonical()),
+                Param::AdaptationLayerIndication(code_point) => parsed.peer.adaptation = Some(code_point),
                 Param::ForwardTsnSupported => parsed.peer.extensions.insert(Extensions::FORWARD_TSN),
                 // RFC 9653 §4: there should be but one.
                 Param::ZeroChecksumAcceptable(method) => {
@@ -181,6 +187,13 @@ impl PeerInit {
         if let Some(auth) = &self.auth {
             write_auth_to_cookie(w, auth);
         }
+        w.u8(u8::from(self.adaptation.is_some()) | u8::from(self.primary.is_some()) << 1);
+        if let Some(code_point) = self.adaptation {
+            w.u32(code_point);
+        }
+        if let Some(address) = self.primary {
+            write_address(w, address);
+        }
         w.u16(u16::try_from(self.addresses.len()).unwrap_or(u16::MAX));
         for &address in &self.addresses {
             write_address(w, address);
@@ -198,6 +211,8 @@ impl PeerInit {
             extensions: Extensions::from_bits(r.u16("extensions").ok()?),
             zero_checksum: None,
             auth: None,
+            adaptation: None,
+            primary: None,
             addresses: Vec::new(),
         };
         if peer.extensions.contains(Extensions::ZERO_CHECKSUM) {
@@ -205,6 +220,13 @@ impl PeerInit {
         }
         if peer.extensions.contains(Extensions::AUTH) {
             peer.auth = Some(read_auth_from_cookie(r)?);
+        }
+        let present = r.u8("optional parameters").ok()?;
+        if present & 1 != 0 {
+            peer.adaptation = Some(r.u32("adaptation").ok()?);
+        }
+        if present & 2 != 0 {
+            peer.primary = Some(read_address(r)?);
         }
         for _ in 0..r.u16("addresses").ok()? {
             peer.addresses.push(read_address(r)?);

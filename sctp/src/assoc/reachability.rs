@@ -198,6 +198,7 @@ impl Association {
             path.state = PathState::Active;
             path.error_count = 0;
             self.path_event(id, PathChange::Confirmed);
+            self.heed_primary_wish();
         } else if path.state == PathState::PotentiallyFailed && self.outbound.flight(id) > 0 {
             // RFC 7829 §3.2 rule 7: heartbeats may get through where data does not.
             return;

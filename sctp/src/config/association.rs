@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{AuthConfig, InterleavingConfig, PathConfig, ReconfigConfig, StreamScheduler, check};
+use super::{AsconfConfig, AuthConfig, InterleavingConfig, PathConfig, ReconfigConfig, StreamScheduler, check};
 use crate::error::ConfigError;
 use crate::wire::ErrorDetectionMethod;
 
@@ -35,6 +35,8 @@ pub struct AssociationConfig {
     receive_buffer: u32,
     send_buffer: u32,
     partial_reliability: bool,
+    asconf: AsconfConfig,
+    adaptation_indication: Option<u32>,
     zero_checksum: Option<ErrorDetectionMethod>,
     expose_potentially_failed: bool,
     auth: AuthConfig,
@@ -64,6 +66,8 @@ impl Default for AssociationConfig {
             receive_buffer: 1 << 20,
             send_buffer: 1 << 20,
             partial_reliability: true,
+            asconf: AsconfConfig::default(),
+            adaptation_indication: None,
             zero_checksum: None,
             expose_potentially_failed: true,
             auth: AuthConfig::default(),
@@ -307,6 +311,27 @@ impl AssociationConfig {
         check(valid, "autoclose", "1 ms to 2^32 - 1 s, or none")?;
         self.autoclose = idle;
         Ok(())
+    }
+
+    /// Whether and how addresses may change while the association is open (RFC 5061).
+    pub const fn asconf(&self) -> &AsconfConfig {
+        &self.asconf
+    }
+
+    /// Whether and how addresses may change while the association is open, to be changed.
+    pub const fn asconf_mut(&mut self) -> &mut AsconfConfig {
+        &mut self.asconf
+    }
+
+    /// The Adaptation Code point that INIT and INIT ACK carry.
+    pub const fn adaptation_indication(&self) -> Option<u32> {
+        self.adaptation_indication
+    }
+
+    /// Sets the Adaptation Code point that INIT and INIT ACK carry for the peer's upper layer (RFC 5061 §4.2.6), which
+    /// gets it as [`Event::AdaptationIndication`](crate::Event::AdaptationIndication).
+    pub const fn set_adaptation_indication(&mut self, code_point: Option<u32>) {
+        self.adaptation_indication = code_point;
     }
 
     /// What new paths start with.

@@ -1,5 +1,6 @@
 //! Configuration. Defaults are the RFC's; every setter checks its value, so a configuration is valid at all times.
 
+mod asconf;
 mod association;
 mod auth;
 mod interleaving;
@@ -9,6 +10,7 @@ mod reconfig;
 mod stack;
 mod thresholds;
 
+pub use asconf::AsconfConfig;
 pub use association::{AssociationConfig, CongestionControl};
 pub use auth::AuthConfig;
 pub use interleaving::{FragmentInterleave, InterleavingConfig, StreamScheduler};

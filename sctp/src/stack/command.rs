@@ -58,11 +58,6 @@ impl Stack {
         }
     }
 
-    /// The host's addresses changed. New associations use the new list; existing ones keep what they told the peer.
-    pub fn set_local_addresses(&mut self, addresses: Vec<IpAddr>) {
-        self.endpoints.set_addresses(&addresses);
-    }
-
     // Associations.
 
     /// Opens an association (ASSOCIATE, §11.1.2); [`Event::CommunicationUp`](crate::Event::CommunicationUp) or

@@ -84,11 +84,18 @@ impl Stack {
             None if phase == AssociationPhase::CookieWait && packet.find(ChunkType::INIT_ACK).is_some() => {
                 slot.assoc.called_path()
             }
-            None => {
-                self.stats.unknown_source += 1;
-                return;
-            }
+            None => match slot.assoc.path_named_by(packet) {
+                Some(path) => path,
+                None => {
+                    self.stats.unknown_source += 1;
+                    return;
+                }
+            },
         };
+        if slot.assoc.has_left(now, meta.dst) {
+            self.stats.unknown_source += 1;
+            return;
+        }
         // §8.5.1 E: while setting up, a SHUTDOWN ACK is out of the blue.
         if phase.is_setup() && packet.find(ChunkType::SHUTDOWN_ACK).is_some() {
             return self.on_out_of_the_blue(now, meta, packet);
@@ -101,6 +108,9 @@ impl Stack {
             self.stats.bad_verification_tag += 1;
             return;
         }
+        let from_elsewhere = slot.assoc.find_path(meta.src).is_none() && !phase.is_setup();
+        let taken = self.taken_addresses(id, meta, packet);
+        let Some(slot) = self.table.get_mut(id) else { return };
         let input = PacketIn {
             path,
             meta,
@@ -108,11 +118,16 @@ impl Stack {
             packet: datagram,
             authenticated: false,
             chunks: packet.chunks(),
+            from_elsewhere,
+            taken: &taken,
         };
         slot.assoc.handle_packet(now, input, &mut self.random);
+        let moved = slot.assoc.take_peer_changed();
         if phase.is_setup() {
             let open = slot.assoc.phase() == AssociationPhase::Established;
             self.stats.active_establishments += u64::from(open);
+        }
+        if phase.is_setup() || moved {
             self.table.relink(id);
         }
         self.settle(id);
@@ -136,6 +151,7 @@ impl Stack {
         let reflected = first.is_tag_reflected() && packet.header.verification_tag == slot.assoc.peer_tag();
         let admitted = |assoc: &mut Association| assoc.admit_first(packet.bytes(), auth.as_ref(), first.kind).is_some();
         match first.kind {
+            ChunkType::ABORT if reflected && slot.assoc.ignores_abort_to(meta.dst) => {}
             ChunkType::ABORT if reflected && admitted(&mut slot.assoc) => slot.assoc.on_abort(&first),
             ChunkType::SHUTDOWN_COMPLETE if reflected && admitted(&mut slot.assoc) => {
                 slot.assoc.on_shutdown_complete();

@@ -9,7 +9,7 @@ use slab::Slab;
 use super::AssocId;
 use crate::assoc::LocalSide;
 use crate::config::{AssociationConfig, EndpointConfig};
-use crate::error::BindError;
+use crate::error::{AddressError, BindError};
 use crate::random::Random;
 
 /// Names an end point of a stack. Never used again for another one.
@@ -167,6 +167,55 @@ impl Endpoints {
             }
         }
         Some(endpoint)
+    }
+
+    /// The addresses of the stack.
+    pub(super) const fn all_addresses(&self) -> &Arc<[IpAddr]> {
+        &self.all_addresses
+    }
+
+    /// Binds an end point to one address more.
+    pub(super) fn add_address(&mut self, id: EndpointId, address: IpAddr) -> Result<(), AddressError> {
+        let endpoint = self.get(id).ok_or(AddressError::NoSuchEndpoint)?;
+        if !self.all_addresses.contains(&address) {
+            return Err(AddressError::AddressNotAvailable);
+        }
+        if endpoint.bound.is_empty() {
+            return Err(AddressError::BoundToAll);
+        }
+        if endpoint.bound.contains(&address) {
+            return Ok(());
+        }
+        if !self.is_free(endpoint.port, &[address]) {
+            return Err(AddressError::PortInUse);
+        }
+        if let Some(endpoint) = self.get_mut(id) {
+            endpoint.bound.push(address);
+            endpoint.addresses = endpoint.bound.as_slice().into();
+        }
+        Ok(())
+    }
+
+    /// Takes an address from an end point, unless it is the last one.
+    pub(super) fn remove_address(&mut self, id: EndpointId, address: IpAddr) -> Result<(), AddressError> {
+        let endpoint = self.get_mut(id).ok_or(AddressError::NoSuchEndpoint)?;
+        if endpoint.bound.is_empty() {
+            return Err(AddressError::BoundToAll);
+        }
+        if !endpoint.bound.contains(&address) {
+            return Err(AddressError::NoSuchAddress);
+        }
+        if endpoint.bound.len() == 1 {
+            return Err(AddressError::LastAddress);
+        }
+        endpoint.bound.retain(|bound| *bound != address);
+        endpoint.addresses = endpoint.bound.as_slice().into();
+        Ok(())
+    }
+
+    /// The end points that use whatever address the stack has.
+    pub(super) fn is_bound_to_all(&self, id: EndpointId) -> bool {
+        self.get(id).is_some_and(|endpoint| endpoint.bound.is_empty())
     }
 
     /// The stack has other addresses now.

@@ -303,6 +303,8 @@ impl Stack {
                 packet: datagram,
                 authenticated,
                 chunks,
+                from_elsewhere: false,
+                taken: &[],
             };
             slot.assoc.handle_packet(now, input, &mut self.random);
         }

@@ -1,10 +1,12 @@
 //! The stack: inputs and outputs in a fixed order, and the way from a packet to its association.
 
+mod asconf;
 mod auth;
 mod command;
 mod demux;
 mod endpoint;
 mod listener;
+mod local_addrs;
 mod ootb;
 mod ready;
 mod reconfig;
@@ -27,6 +29,7 @@ use crate::transmit::{RxMeta, Transmit, UdpPorts};
 
 pub use command::ConnectOptions;
 pub use endpoint::EndpointId;
+pub use local_addrs::LocalAddressChange;
 pub use reconfig::StreamDirections;
 pub use table::AssocId;
 

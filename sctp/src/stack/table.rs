@@ -101,6 +101,18 @@ impl Table {
             .filter(|slot| slot.generation == id.generation)
     }
 
+    /// The associations that packets can find, oldest slots first.
+    pub(super) fn ids(&self) -> Vec<AssocId> {
+        let live = self.slots.iter().filter(|(_, slot)| !slot.unlinked);
+        live.filter_map(|(index, slot)| {
+            Some(AssocId {
+                index: u32::try_from(index).ok()?,
+                generation: slot.generation,
+            })
+        })
+        .collect()
+    }
+
     pub(super) fn by_tag(&self, tag: VerificationTag) -> Option<AssocId> {
         self.by_tag.get(&tag.0).copied()
     }

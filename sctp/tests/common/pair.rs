@@ -184,9 +184,14 @@ pub(crate) struct Pair {
 impl Pair {
     /// Binds the end point of a side, and lets B listen.
     pub(crate) fn open(&mut self, side: usize) {
+        self.open_on(side, &[]);
+    }
+
+    /// Binds the end point of a side to these addresses, none for all, and lets B listen.
+    pub(crate) fn open_on(&mut self, side: usize, addresses: &[IpAddr]) {
         let config = EndpointConfig {
             port: Some([PORT_A, PORT_B][side]),
-            addresses: Vec::new(),
+            addresses: addresses.to_vec(),
             association: self.configs[side].clone(),
         };
         let backlog = self.backlog;

@@ -21,7 +21,7 @@ use super::trace::Trace;
 use crate::config::StackConfig;
 use crate::random::Random;
 use crate::time::earliest;
-use crate::{AssocId, ChecksumState, EndpointId, Event, Instant, RxMeta, SendFailure, Stack};
+use crate::{AssocId, ChecksumState, EndpointId, Event, Instant, LocalAddressChange, RxMeta, SendFailure, Stack};
 
 /// How many packets wait for a paused host; more are lost, as from a socket's full buffer.
 const PAUSED_PACKETS: usize = 256;
@@ -187,27 +187,26 @@ impl Host {
         (self.scripted || self.former_addresses.contains(&address)).then_some(self.scripted)
     }
 
-    pub(crate) fn add_address(&mut self, interface: usize, address: IpAddr) {
+    pub(crate) fn add_address(&mut self, now: Instant, interface: usize, address: IpAddr) {
         self.interfaces[interface].addresses.push(address);
         self.former_addresses.remove(&address);
-        self.tell_addresses();
+        self.tell_address(now, LocalAddressChange::Added(address));
     }
 
     /// Takes an address away; the link it was on, if the host had it.
-    pub(crate) fn remove_address(&mut self, address: IpAddr) -> Option<LinkId> {
+    pub(crate) fn remove_address(&mut self, now: Instant, address: IpAddr) -> Option<LinkId> {
         let mut interfaces = self.interfaces.iter_mut();
         let interface = interfaces.find(|interface| interface.addresses.contains(&address))?;
         interface.addresses.retain(|&own| own != address);
         let link = interface.link;
         self.former_addresses.insert(address);
-        self.tell_addresses();
+        self.tell_address(now, LocalAddressChange::Removed(address));
         Some(link)
     }
 
-    fn tell_addresses(&mut self) {
-        let addresses = self.addresses();
+    fn tell_address(&mut self, now: Instant, change: LocalAddressChange) {
         if let Some(node) = &mut self.node {
-            node.stack.set_local_addresses(addresses);
+            node.stack.handle_local_address(now, change);
         }
     }
 

@@ -53,13 +53,15 @@ impl World {
     pub fn add_address(&mut self, host: HostId, interface: usize, address: IpAddr) {
         let link = self.hosts[host.0].interfaces[interface].link;
         self.routes.attach(link, address, host);
-        self.hosts[host.0].add_address(interface, address);
+        let now = self.now;
+        self.hosts[host.0].add_address(now, interface, address);
         self.touched.insert(host);
     }
 
     /// Takes an address from a host, and tells its stack. What is sent from it afterwards is lost.
     pub fn remove_address(&mut self, host: HostId, address: IpAddr) {
-        if let Some(link) = self.hosts[host.0].remove_address(address) {
+        let now = self.now;
+        if let Some(link) = self.hosts[host.0].remove_address(now, address) {
             self.routes.detach(link, address);
             self.touched.insert(host);
         }
