@@ -311,7 +311,8 @@ fn rfc5061_1_a_host_moves_under_load_and_loss() {
 fn rfc5061_5_1_1_both_sides_ask_at_once() {
     for (seed, loss) in [(1, 0.0), (2, 0.2), (3, 0.2), (4, 0.3)] {
         let link = LinkConfig::new().latency(ms(10)).mtu(1500).loss(loss);
-        let mut pair = connected(Setup::single().seed(seed).link(&link).config(offered));
+        let setup = Setup::single().seed(seed).link(&link).config(offered);
+        let mut pair = connected(setup.config(|config| config.set_rto(secs(1), secs(1), secs(4)).unwrap()));
         let new = [ip(NEW), ip("10.1.0.102")];
         let mut flows = [Flow::new(A, 100), Flow::new(B, 100)];
         for side in [A, B] {
