@@ -263,10 +263,15 @@ fn an_address_that_goes_away_takes_its_packets_with_it() {
     let mut pair = Setup::dual().build();
     pair.connect();
     pair.run(secs(5));
-    let address = pair.address(A, 0);
-    pair.world.remove_address(pair.hosts[A], address);
-    pair.say(A, 0, b"x");
-    pair.run(ms(500));
+    let (src, dst) = (pair.address(A, 0), pair.address(B, 0));
+    pair.world.remove_address(pair.hosts[A], src);
+    let packet = Packet {
+        src,
+        dst,
+        transport: Transport::Sctp,
+        payload: Bytes::from_static(b"x"),
+    };
+    pair.world.inject(pair.hosts[A], packet);
     assert_eq!(pair.world.host_stats(pair.hosts[A]).stale_source, 1);
 }
 

@@ -159,7 +159,7 @@ impl Sender {
         let about =
             |change: &&AddressChange| change.address() == address && !matches!(change, AddressChange::SetPrimary(_));
         let asked = self.outstanding.iter().flat_map(|request| &request.changes);
-        asked.chain(&self.waiting).filter(about).next_back().copied()
+        asked.chain(&self.waiting).rfind(about).copied()
     }
 
     /// Whether an address is to be added, and not deleted before that.
