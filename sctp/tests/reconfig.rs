@@ -12,7 +12,7 @@ use sctp::{Event, OutMessage, ReconfigOutcome, StreamDirection, StreamDirections
 
 use ReconfigOutcome::{Denied, Failed, Performed};
 use StreamDirection::{Incoming, Outgoing};
-use common::{A, B, Pair, Setup, lose, ms, secs};
+use common::{A, B, Flow, Pair, Setup, lose, ms, secs, wire};
 
 fn willing(setup: Setup) -> Setup {
     setup.config(|config| config.reconfig_mut().set_accepted(ReconfigRequests::ALL))
@@ -385,4 +385,68 @@ fn rfc6525_5_1_1_a_request_without_an_answer_ends_the_association() {
     assert_eq!(told(&pair, A), [stream_reset(Outgoing, &[0], Failed)]);
     assert_eq!(pair.failures(A).len(), 1);
     assert_eq!(pair.ends(A), 1);
+}
+
+/// Requests of all kinds in both directions while messages flow over a bad network. Each request has one outcome, no
+/// message is lost or overtakes another one of its stream.
+#[test]
+fn rfc6525_whatever_is_lost_every_request_ends_and_no_message_is_lost() {
+    for seed in 1..13 {
+        let link = wire(ms(15)).loss(0.1).duplication(0.02).reordering(0.1, ms(20));
+        let setup = if seed % 2 == 0 { Setup::single() } else { Setup::dual() };
+        // What is queued goes before a reset, so the queue is short.
+        let setup = setup.config(|config| config.set_send_buffer(20_000).unwrap());
+        let mut pair = connected(willing(setup.link(&link).seed(seed)));
+        let mut flows = [A, B].map(|side| {
+            let flow = Flow::new(side, 1500).streams(7).sizes(&[20, 1200, 4000]);
+            flow.unordered_every(seed % 4)
+        });
+        let mut asked = [0usize; 2];
+        let mut turn = seed as usize;
+        let mut next = pair.now();
+        pair.must("everything arrives", secs(4000), |pair| {
+            for flow in &mut flows {
+                flow.pump(pair).unwrap_or_else(|wrong| panic!("seed {seed}: {wrong}"));
+            }
+            if pair.now() >= next {
+                next = pair.now() + ms(100);
+                let side = (turn / 3) % 2;
+                turn = (turn * 7 + 3) % 10_007;
+                let streams = [turn as u16 % 10, turn as u16 % 7];
+                let result = match turn % 11 {
+                    0 => reset_all(pair, side).map(|()| 1),
+                    1..5 => reset(pair, side, StreamDirections::Outgoing, &streams).map(|()| 1),
+                    5..7 => reset(pair, side, StreamDirections::Incoming, &streams).map(|()| 1),
+                    7 => reset(pair, side, StreamDirections::Both, &[]).map(|()| 2),
+                    8 => add(pair, side, 1, 0).map(|()| 1),
+                    9 => add(pair, side, 0, 1).map(|()| 1),
+                    _ => add(pair, side, 1, 1).map(|()| 2),
+                };
+                asked[side] += result.unwrap_or(0);
+            }
+            flows.iter().all(Flow::is_complete)
+        });
+        pair.run(secs(200));
+        pair.assert_idle();
+        let told = [told(&pair, A), told(&pair, B)];
+        let all = asked[A] + asked[B];
+        assert!(asked[A] > 4 && asked[B] > 4, "seed {seed}: {asked:?}");
+        // What is carried out is told to both.
+        let performed = told
+            .iter()
+            .flatten()
+            .filter(|event| format!("{event:?}").contains("Performed"));
+        assert!(performed.count() > all / 3, "seed {seed}: {told:?}");
+        for side in [A, B] {
+            assert!(told[side].len() >= asked[side], "seed {seed}: {asked:?} {told:?}");
+            assert!(told[side].len() <= all, "seed {seed}: {asked:?} {told:?}");
+        }
+        let streams = |side| {
+            let status = pair.status(side).unwrap();
+            (status.outbound_streams, status.inbound_streams)
+        };
+        assert_eq!(streams(A), (streams(B).1, streams(B).0));
+        pair.shutdown(A);
+        pair.must("both ends close", secs(500), |pair| pair.ends(A) + pair.ends(B) == 2);
+    }
 }

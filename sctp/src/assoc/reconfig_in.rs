@@ -216,7 +216,8 @@ impl Association {
             Some(_) => return ReconfigResult::REQUEST_ALREADY_IN_PROGRESS,
             None => {}
         }
-        if self.inbound.is_holding() || self.resets_association() {
+        // The own user asked for new numbers in both directions.
+        if self.inbound.is_holding() {
             return ReconfigResult::REQUEST_ALREADY_IN_PROGRESS;
         }
         if self.inbound.reset_after(last_tsn, streams) {
@@ -226,15 +227,6 @@ impl Association {
         let deferred = Deferred::Streams(streams.clone());
         self.reconfig_mut().incoming.defer(seq, path, deferred);
         ReconfigResult::IN_PROGRESS
-    }
-
-    /// Whether the own user asked for new numbers in both directions.
-    fn resets_association(&self) -> bool {
-        let parts = self
-            .reconfig
-            .as_deref()
-            .map_or(&[][..], |reconfig| reconfig.outgoing.open());
-        parts.iter().any(|part| part.ask == Ask::ResetAssociation)
     }
 
     /// Data arrived: a reset may wait for it (§5.2.2 E2 to E5).

@@ -90,6 +90,8 @@ pub(crate) struct Outgoing {
     flight: Option<Flight>,
     /// So many streams the peer said it would add; its own request for that follows.
     granted: u16,
+    /// The number of a request that a request of the peer seemed to answer, which does not say so.
+    implied: Option<RequestSeq>,
     /// When an SSN/TSN Reset Request was last sent.
     association_reset: Option<Instant>,
 }
@@ -104,6 +106,7 @@ impl Outgoing {
             open: Vec::new(),
             flight: None,
             granted: 0,
+            implied: None,
             association_reset: None,
         }
     }
@@ -227,11 +230,25 @@ impl Outgoing {
             (flight.interval, flight.expires, flight.patient) = (rto, now + rto, true);
             return Some(Settled::InProgress);
         }
+        let implied = self.implied.take();
+        if result == ReconfigResult::BAD_SEQUENCE_NUMBER && implied.is_some_and(|implied| implied.next() == seq) {
+            self.renumber(seq.minus(1));
+            return Some(Settled::InProgress);
+        }
         let (part, path) = self.close(at)?;
         if let (Ask::AddIncoming(streams), ReconfigResult::PERFORMED) = (&part.ask, result) {
             self.granted = *streams;
         }
         Some(Settled::Done { part, path })
+    }
+
+    /// The peer has not got the request before, whose number is free then.
+    fn renumber(&mut self, next: RequestSeq) {
+        self.next_seq = next;
+        self.repeat();
+        for part in &mut self.open {
+            part.seq = None;
+        }
     }
 
     fn close(&mut self, at: usize) -> Option<(Part, PathId)> {
@@ -254,15 +271,17 @@ impl Outgoing {
     }
 
     /// An Add Outgoing Streams Request of the peer arrived. Whether it answers the own Add Incoming Streams Request
-    /// (RFC 6525 §5.2.6), and the path of that if it was open.
+    /// (RFC 6525 §5.2.6), and the path of that if it was open. It may be that both sides ask for the same at once: then
+    /// the peer finds the number of the next request wrong.
     pub(crate) fn is_answered_by_streams(&mut self, streams: u16) -> Option<Option<PathId>> {
         if streams > 0 && self.granted == streams {
             self.granted = 0;
             return Some(None);
         }
-        let same = |part: &Part| part.seq.is_some() && part.ask == Ask::AddIncoming(streams);
-        let at = self.open.iter().position(same)?;
-        Some(self.close(at).map(|(_, path)| path))
+        // What stands before it is answered before it.
+        let first = self.open.first().filter(|part| part.ask == Ask::AddIncoming(streams))?;
+        self.implied = Some(first.seq?);
+        Some(self.close(0).map(|(_, path)| path))
     }
 }
 
@@ -340,5 +359,21 @@ mod tests {
         outgoing.on_response(at(1), RequestSeq(7), ReconfigResult::PERFORMED, RTO);
         assert_eq!(outgoing.is_answered_by_streams(1), Some(None));
         assert!(outgoing.is_answered_by_streams(1).is_none());
+    }
+
+    #[test]
+    fn rfc6525_5_2_6_a_request_that_only_seemed_to_be_an_answer_costs_no_number() {
+        let mut outgoing = sent();
+        assert_eq!(outgoing.is_answered_by_streams(1), Some(Some(PathId(0))));
+        outgoing.begin([Ask::AddOutgoing {
+            streams: 1,
+            answers: None,
+        }]);
+        assert_eq!(outgoing.send(at(2), PathId(0), RTO, Tsn(3))[0].seq, Some(RequestSeq(8)));
+        let wrong = outgoing.on_response(at(3), RequestSeq(8), ReconfigResult::BAD_SEQUENCE_NUMBER, RTO);
+        assert!(matches!(wrong, Some(Settled::InProgress)) && outgoing.repeat_on().is_some());
+        assert_eq!(outgoing.send(at(3), PathId(0), RTO, Tsn(3))[0].seq, Some(RequestSeq(7)));
+        let wrong = outgoing.on_response(at(3), RequestSeq(7), ReconfigResult::BAD_SEQUENCE_NUMBER, RTO);
+        assert!(matches!(wrong, Some(Settled::Done { .. })), "once");
     }
 }
