@@ -187,7 +187,7 @@ fn rfc6525_5_2_1_the_last_request_again_is_answered_again_and_done_once() {
     for _ in 0..3 {
         send(&mut peer, |w| reset_outgoing(w, SEQ, 0, last, &[0]));
         let answer = peer.answer();
-        assert_eq!(said(&[answer.clone()]), result(SEQ, Result::PERFORMED));
+        assert_eq!(said(std::slice::from_ref(&answer)), result(SEQ, Result::PERFORMED));
         assert!(answer.has(ChunkType::SACK), "a SACK goes along");
     }
     assert_eq!(outcomes(&peer), [ReconfigOutcome::Performed]);
