@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use common::{Answer, PEER_PORT, Peer, PeerSetup, data_chunks, ms, secs};
 use sctp::config::{AssociationConfig, OotbPolicy};
-use sctp::error::{FailureReason, SendError, Violation};
+use sctp::error::{ConnectError, FailureReason, SendError, Violation};
 use sctp::serial::{Ppid, StreamId, Tsn, VerificationTag};
 use sctp::wire::{
     self, ChunkType, InitFixed, Param, write_abort, write_chunk, write_cookie_ack, write_cookie_echo, write_data,
@@ -95,6 +95,79 @@ fn rfc5062_2_a_host_that_does_not_know_the_association_ends_it_for_the_camper() 
             .iter()
             .any(|event| matches!(event, Event::CommunicationLost { .. }))
     );
+}
+
+#[test]
+fn rfc5062_2_a_claim_that_is_not_confirmed_keeps_nobody_from_the_address() {
+    let (mut peer, attacker, victim) = with_victim();
+    peer.establish_with(|w| {
+        Param::address(attacker).write(w);
+        Param::address(victim).write(w);
+    });
+    let camper = peer.assoc.unwrap();
+    peer.run(secs(20));
+    assert_eq!(state_of(&peer, victim), Some(PathState::Unconfirmed));
+    let (now, endpoint) = (peer.world.now(), peer.endpoint);
+    let stack = peer.world.stack(peer.z);
+    // What is meant for the victim is not for the camper.
+    assert_eq!(stack.find(endpoint, victim, PEER_PORT), None);
+    assert_eq!(stack.find(endpoint, attacker, PEER_PORT), Some(camper));
+    let taken = stack.connect(now, endpoint, &[attacker], PEER_PORT, ConnectOptions::default());
+    assert_eq!(taken, Err(ConnectError::AlreadyConnected));
+    let own = stack
+        .connect(now, endpoint, &[victim], PEER_PORT, ConnectOptions::default())
+        .unwrap();
+    assert_eq!(stack.find(endpoint, victim, PEER_PORT), Some(own));
+    let again = stack.connect(now, endpoint, &[victim], PEER_PORT, ConnectOptions::default());
+    assert_eq!(again, Err(ConnectError::AlreadyConnected));
+    let answers = peer.answers();
+    let init = answers
+        .iter()
+        .find(|answer| answer.has(ChunkType::INIT))
+        .expect("an INIT");
+    assert_eq!(init.dst, victim);
+    // The victim accepts.
+    peer.learn(init);
+    let fixed = InitFixed {
+        initiate_tag: VerificationTag(0x0bad_cafe),
+        ..peer.fixed
+    };
+    let init_ack = peer.packet(peer.z_tag, |buf| {
+        write_init(buf, ChunkType::INIT_ACK, &fixed, |w| {
+            Param::StateCookie(b"cookie").write(w)
+        });
+    });
+    peer.send_on(1, init_ack);
+    let answers = peer.answers();
+    let echo = answers
+        .iter()
+        .find(|answer| answer.has(ChunkType::COOKIE_ECHO))
+        .expect("a COOKIE ECHO");
+    assert_eq!((echo.dst, echo.tag()), (victim, fixed.initiate_tag));
+    let cookie_ack = peer.packet(peer.z_tag, write_cookie_ack);
+    peer.send_on(1, cookie_ack);
+    peer.answers();
+    let phase = |peer: &Peer, assoc| peer.world.peek(peer.z).status(assoc).map(|status| status.phase);
+    assert_eq!(phase(&peer, own), Some(AssociationPhase::Established));
+    // The camper has its own, and cannot get the address back.
+    assert_eq!(phase(&peer, camper), Some(AssociationPhase::Established));
+    peer.run(secs(60));
+    assert_eq!(peer.world.peek(peer.z).find(endpoint, victim, PEER_PORT), Some(own));
+}
+
+#[test]
+fn rfc9260_5_4_an_association_is_found_by_an_address_once_it_is_confirmed() {
+    let (mut peer, _, second) = with_victim();
+    peer.establish_with(|w| Param::address(second).write(w));
+    let endpoint = peer.endpoint;
+    assert_eq!(peer.world.peek(peer.z).find(endpoint, second, PEER_PORT), None);
+    for _ in 0..4 {
+        let answers = peer.run(ms(500));
+        peer.answer_heartbeats(&answers);
+    }
+    peer.answers();
+    assert_eq!(peer.world.peek(peer.z).find(endpoint, second, PEER_PORT), peer.assoc);
+    assert!(peer.assoc.is_some());
 }
 
 #[test]

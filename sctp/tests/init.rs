@@ -6,7 +6,6 @@ mod common;
 use std::net::IpAddr;
 
 use common::{A, Answer, B, Peer, PeerSetup, Setup, secs};
-use sctp::Event;
 use sctp::config::EndpointConfig;
 use sctp::error::{FailureReason, Violation};
 use sctp::serial::VerificationTag;
@@ -14,6 +13,7 @@ use sctp::tlv::Writer;
 use sctp::wire::{
     Cause, CauseCode, ChunkType, InitFixed, Param, ParamType, write_cookie_ack, write_cookie_echo, write_init,
 };
+use sctp::{AssociationPhase, Event};
 
 /// Checks that an answer is an ABORT with this tag and T bit and nothing else; its cause codes.
 #[track_caller]
@@ -234,6 +234,29 @@ fn rfc9260_3_3_3_an_init_ack_with_values_that_are_ruled_out_ends_the_set_up() {
         let reason = FailureReason::PeerMisbehaved(violation);
         assert_eq!(peer.log, [Event::ConnectFailed { reason }]);
     }
+}
+
+#[test]
+fn rfc9260_3_3_3_an_init_ack_with_too_small_a_window_is_refused_and_the_set_up_goes_on() {
+    let mut peer = Peer::new();
+    peer.connect();
+    let init = peer.answer();
+    peer.learn(&init);
+    let good = peer.fixed;
+    peer.fixed.a_rwnd = 1499;
+    for _ in 0..3 {
+        peer.send_init_ack(b"cookie", |_| {});
+        let answer = peer.answer();
+        assert_eq!(
+            abort_causes(&answer, peer.tag, false),
+            [CauseCode::INVALID_MANDATORY_PARAMETER.0]
+        );
+    }
+    assert_eq!(peer.phase(), Some(AssociationPhase::CookieWait));
+    assert!(peer.log.is_empty());
+    peer.fixed = good;
+    peer.send_init_ack(b"cookie", |_| {});
+    assert!(peer.answer().has(ChunkType::COOKIE_ECHO));
 }
 
 #[test]

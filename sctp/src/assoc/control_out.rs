@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use crate::path::PathId;
+use crate::serial::VerificationTag;
 use crate::tlv::padded;
 use crate::wire::CHUNK_HEADER_LEN;
 
@@ -20,6 +21,8 @@ const ANSWER_LEN: usize = 600;
 #[derive(Debug, Default)]
 pub(crate) struct ControlOut {
     pub(crate) init: bool,
+    /// An INIT ACK is refused by an ABORT with this tag, and the set-up goes on.
+    pub(crate) refused_init_ack: Option<VerificationTag>,
     pub(crate) cookie_echo: bool,
     /// Where the COOKIE ACK goes.
     pub(crate) cookie_ack: Option<PathId>,

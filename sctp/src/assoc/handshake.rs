@@ -210,8 +210,8 @@ impl Association {
     /// §3.3.3: an INIT ACK that cannot be used ends the set-up; the peer is told where its tag allows it.
     fn refuse_init_ack(&mut self, tag: VerificationTag, refusal: &Refusal<'_>) {
         match refusal.violation {
-            // The packet is discarded, and nothing changes.
-            Violation::WindowTooSmall => {}
+            // The peer is told, and nothing changes.
+            Violation::WindowTooSmall => self.control.refused_init_ack = Some(tag),
             Violation::ZeroInitiateTag => {
                 let causes = refusal_causes(refusal);
                 self.control.farewell = Some(Farewell::Abort {

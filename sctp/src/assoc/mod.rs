@@ -139,6 +139,8 @@ pub(crate) struct Association {
     control_path: PathId,
     /// Where the last DATA came from: where SACKs go (§6.4).
     sack_path: PathId,
+    /// An address was confirmed, so that packets may find the association by it.
+    confirmed: bool,
     /// The user was told that the send buffer is full.
     sender_blocked: bool,
     /// When user data was last sent or received.
@@ -204,6 +206,7 @@ impl Association {
             error_count: 0,
             control_path: PathId(0),
             sack_path: PathId(0),
+            confirmed: false,
             sender_blocked: false,
             last_activity: now,
             next_verification: Instant::ZERO,
@@ -255,6 +258,17 @@ impl Association {
     /// The peer's addresses.
     pub(crate) fn peer_addresses(&self) -> impl Iterator<Item = IpAddr> {
         self.paths.iter().map(|(_, path)| path.address)
+    }
+
+    /// Whether an address is known to be the peer's (§5.4).
+    pub(crate) fn has_confirmed(&self, address: IpAddr) -> bool {
+        let path = self.find_path(address).and_then(|id| self.paths.get(id));
+        path.is_some_and(|path| path.state != PathState::Unconfirmed)
+    }
+
+    /// Whether an address was confirmed since this was last asked.
+    pub(crate) const fn take_confirmed(&mut self) -> bool {
+        std::mem::replace(&mut self.confirmed, false)
     }
 
     /// The path that the set-up went to.

@@ -11,7 +11,7 @@ use crate::serial::{SharedKeyId, Ssn, StreamId, Tsn, VerificationTag};
 use crate::time::Instant;
 use crate::tlv::{Writer, padded};
 use crate::transmit::Transmit;
-use crate::wire::{self, CHUNK_HEADER_LEN, CommonHeader, DataHeader, SACK_HEADER_LEN, SkippedMessage};
+use crate::wire::{self, CHUNK_HEADER_LEN, Cause, CommonHeader, DataHeader, SACK_HEADER_LEN, SkippedMessage};
 
 /// What all associations of a stack share while they write packets.
 #[derive(Debug, Default)]
@@ -85,8 +85,14 @@ impl Association {
         Some(path)
     }
 
-    /// An INIT, which stands alone, under a tag of zero (§8.5.1 A).
+    /// The ABORT that refuses an INIT ACK, or an INIT, which stands alone, under a tag of zero (§8.5.1 A).
     fn write_init_packet(&mut self, now: Instant, buf: &mut Vec<u8>) -> Option<PathId> {
+        if let Some(tag) = self.control.refused_init_ack.take() {
+            let start = wire::begin_packet(buf, &self.header(tag));
+            wire::write_abort(buf, false, |w| Cause::InvalidMandatoryParameter.write(w));
+            wire::finish_packet(buf, start);
+            return Some(self.control_path);
+        }
         if !std::mem::take(&mut self.control.init) {
             return None;
         }

@@ -197,6 +197,7 @@ impl Association {
         if path.state == PathState::Unconfirmed {
             path.state = PathState::Active;
             path.error_count = 0;
+            self.confirmed = true;
             self.path_event(id, PathChange::Confirmed);
             self.heed_primary_wish();
         } else if path.state == PathState::PotentiallyFailed && self.outbound.flight(id) > 0 {

@@ -90,7 +90,7 @@ impl Stack {
         }
         if reachable
             .iter()
-            .any(|&address| self.table.by_peer(endpoint, address, peer_port).is_some())
+            .any(|&address| self.table.by_confirmed_peer(endpoint, address, peer_port).is_some())
         {
             return Err(ConnectError::AlreadyConnected);
         }
@@ -187,9 +187,10 @@ impl Stack {
         self.table.get(assoc).map(|slot| slot.endpoint)
     }
 
-    /// The association between an own end point and a peer's address and port.
+    /// The association between an own end point and a peer's address and port. One that lists the address without
+    /// having shown that it is there (§5.4) is not found by it: what is meant for the address is not for who claims it.
     pub fn find(&self, endpoint: EndpointId, peer: IpAddr, peer_port: u16) -> Option<AssocId> {
-        self.table.by_peer(endpoint, peer, peer_port)
+        self.table.by_confirmed_peer(endpoint, peer, peer_port)
     }
 
     /// Sends new data to `address` from now on (SET PRIMARY, §11.1.4).

@@ -122,7 +122,7 @@ impl Stack {
             taken: &taken,
         };
         slot.assoc.handle_packet(now, input, &mut self.random);
-        let moved = slot.assoc.take_peer_changed();
+        let moved = slot.assoc.take_peer_changed() | slot.assoc.take_confirmed();
         if phase.is_setup() {
             let open = slot.assoc.phase() == AssociationPhase::Established;
             self.stats.active_establishments += u64::from(open);

@@ -121,6 +121,13 @@ impl Table {
         self.by_peer.get(&(endpoint, address, port)).copied()
     }
 
+    /// The association with a peer at an address that is known to be the peer's. Anybody can list anybody's address; a
+    /// mere claim keeps nobody else from it (RFC 9260 §5.4, RFC 5062 §2).
+    pub(super) fn by_confirmed_peer(&self, endpoint: EndpointId, address: IpAddr, port: u16) -> Option<AssocId> {
+        let id = self.by_peer(endpoint, address, port)?;
+        self.get(id)?.assoc.has_confirmed(address).then_some(id)
+    }
+
     /// A tag that no association has (RFC 9260 §5.3.1).
     pub(super) fn fresh_tag(&self, random: &mut Random) -> VerificationTag {
         loop {
@@ -132,40 +139,36 @@ impl Table {
     }
 
     /// Lets packets find the association by the tag and the addresses that it has by now. An address that another
-    /// association with the same port has stays with that one: nobody is displaced by a claim (RFC 5062 §2).
+    /// association with the same port has stays with that one, since nobody is displaced by a claim (RFC 5062 §2);
+    /// unless it only claims the address, and this one has it confirmed.
     pub(super) fn relink(&mut self, id: AssocId) {
-        let Some(slot) = self
-            .slots
-            .get_mut(id.index as usize)
-            .filter(|slot| slot.generation == id.generation)
-        else {
-            return;
-        };
+        let Some(slot) = self.get_mut(id) else { return };
         let tag = slot.assoc.local_tag();
-        if tag != slot.linked_tag {
-            self.by_tag.remove(&slot.linked_tag.0);
-            self.by_tag.insert(tag.0, id);
-            slot.linked_tag = tag;
-        }
+        let old_tag = std::mem::replace(&mut slot.linked_tag, tag);
         let (endpoint, port) = (slot.endpoint, slot.assoc.peer_port());
         let addresses: Vec<IpAddr> = slot.assoc.peer_addresses().collect();
-        let gone = slot
-            .linked_addresses
+        let confirmed: Vec<bool> = addresses
             .iter()
-            .filter(|address| !addresses.contains(address));
-        for &address in gone {
+            .map(|&address| slot.assoc.has_confirmed(address))
+            .collect();
+        let before = std::mem::replace(&mut slot.linked_addresses, addresses.clone());
+        if tag != old_tag {
+            self.by_tag.remove(&old_tag.0);
+            self.by_tag.insert(tag.0, id);
+        }
+        for address in before.into_iter().filter(|address| !addresses.contains(address)) {
             let key = (endpoint, address, port);
             if self.by_peer.get(&key) == Some(&id) {
                 self.by_peer.remove(&key);
             }
         }
-        for &address in &addresses {
+        for (address, confirmed) in addresses.into_iter().zip(confirmed) {
             let key = (endpoint, address, port);
-            if !self.by_peer.contains(&key) {
+            let is_free = !self.by_peer.contains(&key);
+            if is_free || (confirmed && self.by_confirmed_peer(endpoint, address, port).is_none()) {
                 self.by_peer.insert(key, id);
             }
         }
-        slot.linked_addresses = addresses;
     }
 
     /// Lets packets find the association no more.
