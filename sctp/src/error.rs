@@ -99,6 +99,12 @@ pub enum Violation {
     /// Fragments that do not fit together.
     #[error("inconsistent fragments")]
     InconsistentFragments,
+    /// DATA or FORWARD-TSN where interleaving was negotiated (RFC 8260 §2.2.3, §2.3.1).
+    #[error("chunks without interleaving although it was negotiated")]
+    MissingInterleaving,
+    /// I-DATA or I-FORWARD-TSN where that was not negotiated (RFC 8260 §2.2.3, §2.3.1).
+    #[error("chunks with interleaving that was not negotiated")]
+    UnexpectedInterleaving,
     /// A message that is larger than this side can ever take.
     #[error("a message that is too large")]
     MessageTooLarge,

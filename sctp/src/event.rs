@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::error::FailureReason;
 use crate::message::OutMessage;
-use crate::serial::{Ppid, SharedKeyId, StreamId, Tsn};
+use crate::serial::{Ppid, SharedKeyId, Ssn, StreamId, Tsn};
 use crate::wire::AddressChange;
 
 /// A notification about one association.
@@ -48,9 +48,18 @@ pub enum Event {
         /// Streams that the peer may send on.
         inbound_streams: u16,
     },
-    /// The rest of the message of which a piece was received will not come (RFC 3758 §3.6, RFC 6458 §6.1.7). What is received next
-    /// begins another message.
-    PartialDeliveryAborted,
+    /// The rest of a message of which a piece was received, or is still to be received, will not come (RFC 3758 §3.6,
+    /// RFC 6458 §6.1.7). It has the same numbers as its pieces.
+    PartialDeliveryAborted {
+        /// Its stream.
+        stream: StreamId,
+        /// Its stream sequence number, or the low 16 bits of its Message Identifier.
+        ssn: Ssn,
+        /// Whether it was sent unordered.
+        unordered: bool,
+        /// The TSN of its first fragment.
+        tsn: Tsn,
+    },
     /// The peer will not send any more (SHUTDOWN arrived, §9.2); what is queued here is still delivered.
     PeerShutdown,
     /// The association ended gracefully: both sides have everything (SHUTDOWN COMPLETE, §11.2.8).

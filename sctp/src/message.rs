@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::serial::{Ppid, SharedKeyId, Ssn, StreamId, Tsn};
+use crate::serial::{Mid, Ppid, SharedKeyId, Ssn, StreamId, Tsn};
 
 /// How long the sender tries to deliver a message (RFC 3758, RFC 7496). It takes a peer that knows FORWARD-TSN;
 /// without one, every message is reliable.
@@ -69,19 +69,29 @@ impl OutMessage {
 }
 
 /// A received message, or a piece of one (RECEIVE, RFC 9260 §11.1.6).
+///
+/// A message that the receive buffer cannot hold, or that would fill half of it, comes in pieces (§6.9). All pieces of a
+/// message have the same `stream`, `tsn` and other properties, and only the last has `end_of_message`. What may come
+/// between them says [`FragmentInterleave`](crate::config::FragmentInterleave): with
+/// [`Streams`](crate::config::FragmentInterleave::Streams), always so where messages are interleaved (RFC 8260), other
+/// streams' messages and pieces, so that one message of each stream may be under way; otherwise nothing. If the end of a
+/// message will not come, [`Event::PartialDeliveryAborted`](crate::Event::PartialDeliveryAborted) names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
     /// The stream.
     pub stream: StreamId,
-    /// The stream sequence number; meaningless for an unordered message.
+    /// The stream sequence number; meaningless for an unordered message. With interleaving, the low 16 bits of the
+    /// Message Identifier (RFC 8260 §4.1).
     pub ssn: Ssn,
+    /// The Message Identifier, with interleaving: of ordered and of unordered messages apart.
+    pub mid: Option<Mid>,
     /// The payload protocol identifier.
     pub ppid: Ppid,
     /// Whether it was sent unordered.
     pub unordered: bool,
     /// The TSN of its first fragment.
     pub tsn: Tsn,
-    /// Whether this ends the message. A message that the receive buffer cannot hold comes in pieces (§6.9).
+    /// Whether this ends the message.
     pub end_of_message: bool,
     /// The bytes.
     pub payload: Bytes,

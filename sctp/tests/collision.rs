@@ -270,7 +270,7 @@ fn rfc6458_6_1_7_a_restart_in_the_middle_of_a_message_is_told() {
     pair.must("B noticed", secs(10), |pair| {
         pair.reported(B, |event| matches!(event, Event::Restarted { .. }))
     });
-    assert!(pair.reported(B, |event| *event == Event::PartialDeliveryAborted));
+    assert!(pair.reported(B, |event| matches!(event, Event::PartialDeliveryAborted { .. })));
     pair.hear(B);
     transfer(&mut pair, &mut [Flow::new(A, 50)], secs(30));
 }

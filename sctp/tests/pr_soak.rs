@@ -91,7 +91,7 @@ impl Mixture {
             Some(_) => {
                 // The rest of it will not come, as the user was told.
                 let to = 1 - self.from;
-                let told = |event: &Event| *event == Event::PartialDeliveryAborted;
+                let told = |event: &Event| matches!(event, Event::PartialDeliveryAborted { .. });
                 assert!(pair.reported(to, told), "a message is cut without a word");
                 (piece.tsn, Vec::new())
             }

@@ -154,6 +154,8 @@ pub(super) fn inbound_config(config: &AssociationConfig, extensions: Extensions,
         receive_buffer: config.receive_buffer(),
         streams,
         forward_tsn: extensions.contains(Extensions::FORWARD_TSN),
+        interleaving: extensions.contains(Extensions::INTERLEAVING),
+        fragment_interleave: config.interleaving().fragment_interleave(),
         sack_delay: config.sack_delay(),
         sack_frequency: config.sack_frequency(),
     }

@@ -18,6 +18,8 @@ impl Extensions {
     pub(crate) const INTERLEAVING: Self = Self(16);
     /// Addresses that change (RFC 5061).
     pub(crate) const ASCONF: Self = Self(4);
+    /// Partial reliability together with it.
+    pub(crate) const I_FORWARD_TSN: Self = Self(64);
 
     /// Authenticated chunks (RFC 4895). A peer has it that says so by parameters of its own.
     pub(crate) const AUTH: Self = Self(2);
@@ -29,12 +31,14 @@ impl Extensions {
     pub(crate) const RECONFIG: Self = Self(8);
 
     /// Each extension with the chunk type by which the Supported Extensions parameter names it.
-    const BY_CHUNK: [(Self, ChunkType); 5] = [
+    const BY_CHUNK: [(Self, ChunkType); 7] = [
         (Self::FORWARD_TSN, ChunkType::FORWARD_TSN),
         (Self::AUTH, ChunkType::AUTH),
         (Self::RECONFIG, ChunkType::RE_CONFIG),
         (Self::ASCONF, ChunkType::ASCONF),
         (Self::ASCONF, ChunkType::ASCONF_ACK),
+        (Self::INTERLEAVING, ChunkType::I_DATA),
+        (Self::I_FORWARD_TSN, ChunkType::I_FORWARD_TSN),
     ];
 
     /// What an association with this configuration offers.
@@ -42,6 +46,12 @@ impl Extensions {
         let mut own = Self::NONE;
         if config.partial_reliability() {
             own.insert(Self::FORWARD_TSN);
+        }
+        if config.interleaving().offered() {
+            own.insert(Self::INTERLEAVING);
+            if config.partial_reliability() {
+                own.insert(Self::I_FORWARD_TSN);
+            }
         }
         if offers_auth(config) {
             own.insert(Self::AUTH);
@@ -59,12 +69,24 @@ impl Extensions {
         self.0 & other.0 == other.0
     }
 
+    pub(crate) const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     pub(crate) const fn insert(&mut self, other: Self) {
         self.0 |= other.0;
     }
 
     pub(crate) const fn remove(&mut self, other: Self) {
         self.0 &= !other.0;
+    }
+
+    /// Of what both sides support, leaves what goes together: with interleaving, partial reliability takes
+    /// I-FORWARD-TSN, and [`FORWARD_TSN`](Self::FORWARD_TSN) stands for that from now on (RFC 8260 §2.3.1).
+    pub(crate) const fn settle_interleaving(&mut self) {
+        if self.contains(Self::INTERLEAVING) && !self.contains(Self::I_FORWARD_TSN) {
+            self.0 &= !Self::FORWARD_TSN.0;
+        }
     }
 
     /// What both sides support.
@@ -129,7 +151,7 @@ mod tests {
     #[test]
     fn rfc5061_4_2_7_unknown_chunk_types_in_the_list_mean_nothing() {
         let mut set = Extensions::NONE;
-        set.insert_listed(&[0x40, 0x77]);
+        set.insert_listed(&[0x41, 0x77]);
         assert_eq!(set, Extensions::NONE);
         set.insert_listed(&[0x77, ChunkType::FORWARD_TSN.0]);
         assert_eq!(set, Extensions::FORWARD_TSN);

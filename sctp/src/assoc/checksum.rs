@@ -16,6 +16,7 @@ pub(super) fn common_extensions(config: &AssociationConfig, peer: &PeerInit) -> 
     if config.asconf().authentication_required() && !common.contains(Extensions::AUTH) {
         common.remove(Extensions::ASCONF);
     }
+    common.settle_interleaving();
     common
 }
 

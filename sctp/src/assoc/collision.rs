@@ -2,9 +2,11 @@
 
 use std::net::IpAddr;
 
+use super::adopt::inbound_config;
 use super::capabilities::Extensions;
 use super::checksum::common_extensions;
 use super::cookie::{StateCookie, TieTags};
+use super::data_in::cut_event;
 use super::handshake::causes;
 use super::peer_init::PeerInit;
 use super::state::State;
@@ -212,9 +214,9 @@ impl Association {
         self.extensions = common_extensions(&self.config, &cookie.peer);
         self.restart_auth(cookie);
         let forward_tsn = self.extensions.contains(Extensions::FORWARD_TSN);
-        if self.inbound.restart(cookie.peer.initial_tsn, streams, forward_tsn) {
-            self.events.push_back(Event::PartialDeliveryAborted);
-        }
+        let config = inbound_config(&self.config, self.extensions, streams);
+        let cut = self.inbound.restart(cookie.peer.initial_tsn, config);
+        self.events.extend(cut.iter().map(cut_event));
         let mut failures = self.outbound.restart(cookie.local_initial_tsn);
         let outbound_streams = self.config.outbound_streams().min(cookie.peer.inbound_streams);
         self.set_interleaving();

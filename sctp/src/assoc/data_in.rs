@@ -4,11 +4,13 @@ use bytes::Bytes;
 
 use super::handshake::causes;
 use super::input::PacketIn;
-use super::{Association, AssociationPhase};
+use super::{Association, AssociationPhase, Extensions};
 use crate::error::Violation;
 use crate::event::Event;
+use crate::message::Received;
 use crate::recv::{DataFragment, DataOutcome, ForwardOutcome};
 use crate::send::{SackIn, SackResult};
+use crate::serial::StreamId;
 use crate::time::Instant;
 use crate::wire::{Cause, DataChunk, ForwardTsn, RawChunk, Sack, payload_range};
 
@@ -17,6 +19,9 @@ impl Association {
     pub(super) fn on_data(&mut self, packet: &mut PacketIn<'_>, chunk: &RawChunk<'_>) {
         if !self.phase().may_receive_data() {
             return;
+        }
+        if self.extensions.contains(Extensions::INTERLEAVING) {
+            return self.abort_missing_interleaving();
         }
         let Ok(data) = DataChunk::parse(chunk.flags, chunk.value) else {
             let text = causes(|w| Cause::ProtocolViolation(b"malformed DATA").write(w));
@@ -39,14 +44,21 @@ impl Association {
             immediate: data.immediate,
             payload: packet.payloads.take(payload_range(chunk)),
         };
-        match self.inbound.on_data(fragment) {
+        let outcome = self.inbound.on_data(fragment);
+        self.after_chunk(data.stream, outcome);
+    }
+
+    /// What became of DATA or I-DATA.
+    #[inline(always)]
+    pub(super) fn after_chunk(&mut self, stream: StreamId, outcome: Result<DataOutcome, Violation>) {
+        match outcome {
             Ok(DataOutcome::Accepted) => {}
             Ok(DataOutcome::Duplicate) => self.stats.duplicate_tsns += 1,
             Ok(DataOutcome::NoRoom) => self.stats.data_chunks_dropped += 1,
             // §6.5: acknowledged, and reported.
             Ok(DataOutcome::InvalidStream) => {
                 self.control
-                    .push_error(causes(|w| Cause::InvalidStreamIdentifier(data.stream).write(w)));
+                    .push_error(causes(|w| Cause::InvalidStreamIdentifier(stream).write(w)));
             }
             Err(violation) => {
                 let text = causes(|w| Cause::ProtocolViolation(violation.to_string().as_bytes()).write(w));
@@ -63,14 +75,29 @@ impl Association {
         if !self.phase().may_receive_data() {
             return;
         }
+        if self.extensions.contains(Extensions::INTERLEAVING) {
+            return self.abort_missing_interleaving();
+        }
         self.stats.forward_tsns_received += 1;
         self.sack_path = packet.path;
         if let Err(violation) = self.inbound.release_before_forward(forward.new_cumulative_tsn) {
             return self.abort_of(violation);
         }
         let outcome = self.inbound.on_forward_tsn(forward.new_cumulative_tsn, forward.streams);
+        self.after_forward(outcome);
+    }
+
+    /// What became of a FORWARD-TSN or I-FORWARD-TSN.
+    pub(super) fn after_forward(&mut self, outcome: ForwardOutcome) {
         if outcome == (ForwardOutcome::Moved { cut: true }) {
-            self.tell(Event::PartialDeliveryAborted);
+            self.tell_cut();
+        }
+    }
+
+    /// Tells which messages will not be completed of which the user has a part.
+    pub(super) fn tell_cut(&mut self) {
+        for head in self.inbound.take_cut() {
+            self.tell(cut_event(&head));
         }
     }
 
@@ -106,5 +133,15 @@ impl Association {
                 self.abort_violation(Violation::AcknowledgedUnsent, text);
             }
         }
+    }
+}
+
+/// The event that tells that a message has no end, of which `head` is the first piece.
+pub(super) const fn cut_event(head: &Received) -> Event {
+    Event::PartialDeliveryAborted {
+        stream: head.stream,
+        ssn: head.ssn,
+        unordered: head.unordered,
+        tsn: head.tsn,
     }
 }

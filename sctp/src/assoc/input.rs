@@ -62,7 +62,7 @@ impl Association {
             if packet.from_elsewhere && !belongs_to_move(chunk.kind) {
                 continue;
             }
-            had_data |= matches!(chunk.kind, ChunkType::DATA | ChunkType::FORWARD_TSN);
+            had_data |= carries_data(chunk.kind);
             if !self.handle_chunk(now, &mut packet, &chunk, random) || self.phase() == AssociationPhase::Closed {
                 break;
             }
@@ -110,9 +110,9 @@ impl Association {
     ) -> bool {
         match chunk.kind {
             ChunkType::DATA => self.on_data(packet, chunk),
-            ChunkType::FORWARD_TSN if self.extensions.contains(Extensions::FORWARD_TSN) => {
-                self.on_forward_tsn(packet, chunk);
-            }
+            ChunkType::FORWARD_TSN if self.takes_forward_tsn() => self.on_forward_tsn(packet, chunk),
+            ChunkType::I_DATA => self.on_i_data(packet, chunk),
+            ChunkType::I_FORWARD_TSN => self.on_i_forward_tsn(packet, chunk),
             ChunkType::RE_CONFIG if self.extensions.contains(Extensions::RECONFIG) => {
                 self.on_reconfig(now, packet, chunk);
             }
@@ -199,6 +199,14 @@ impl Association {
 /// What a packet from a new address of the peer may bring; the rest comes again once that is known.
 const fn belongs_to_move(kind: ChunkType) -> bool {
     matches!(kind, ChunkType::AUTH | ChunkType::ASCONF | ChunkType::ASCONF_ACK)
+}
+
+/// Whether chunks of this type are acknowledged by SACKs.
+const fn carries_data(kind: ChunkType) -> bool {
+    matches!(
+        kind,
+        ChunkType::DATA | ChunkType::FORWARD_TSN | ChunkType::I_DATA | ChunkType::I_FORWARD_TSN
+    )
 }
 
 fn has_abort(chunks: Chunks<'_>) -> bool {

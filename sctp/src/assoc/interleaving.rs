@@ -1,11 +1,18 @@
 //! Interleaving of messages (RFC 8260): I-DATA and I-FORWARD-TSN in place of DATA and FORWARD-TSN, and the schedulers.
 
+use super::handshake::causes;
+use super::input::PacketIn;
 use super::{Association, Extensions};
 use crate::config::StreamScheduler;
+use crate::error::Violation;
+use crate::recv::IDataFragment;
 use crate::send::ChunkToSend;
 use crate::serial::StreamId;
 use crate::stats::{AbandonedMessages, PartialReliabilityPolicy};
-use crate::wire::{self, Fragment, IDataHeader};
+use crate::wire::{self, Cause, Fragment, IDataChunk, IDataHeader, IForwardTsn, RawChunk, i_data_payload_range};
+
+/// Partial reliability with I-DATA.
+const INTERLEAVED_PR: Extensions = Extensions::INTERLEAVING.with(Extensions::I_FORWARD_TSN);
 
 impl Association {
     /// Sends as was negotiated, before anything is sent.
@@ -13,6 +20,86 @@ impl Association {
         let from_zero = self.config.interleaving().fragments_from_zero();
         self.outbound
             .set_interleaving(self.extensions.contains(Extensions::INTERLEAVING), from_zero);
+    }
+
+    /// An I-DATA chunk. What arrives in a state that takes no data is discarded (RFC 9260 §6).
+    pub(super) fn on_i_data(&mut self, packet: &mut PacketIn<'_>, chunk: &RawChunk<'_>) {
+        if !self.phase().may_receive_data() {
+            return;
+        }
+        if !self.extensions.contains(Extensions::INTERLEAVING) {
+            return self.abort_unexpected_interleaving();
+        }
+        let Ok(data) = IDataChunk::parse(chunk.flags, chunk.value) else {
+            let text = causes(|w| Cause::ProtocolViolation(b"malformed I-DATA").write(w));
+            return self.abort_violation(Violation::MalformedChunk, text);
+        };
+        self.stats.data_chunks_received += 1;
+        let header = data.header;
+        if data.payload.is_empty() {
+            let text = causes(|w| Cause::NoUserData(header.tsn).write(w));
+            return self.abort_violation(Violation::NoUserData, text);
+        }
+        self.sack_path = packet.path;
+        let fragment = IDataFragment {
+            tsn: header.tsn,
+            stream: header.stream,
+            mid: header.mid,
+            fragment: header.fragment,
+            unordered: header.unordered,
+            ending: header.ending,
+            immediate: header.immediate,
+            payload: packet.payloads.take(i_data_payload_range(chunk)),
+        };
+        let outcome = self.inbound.on_i_data(fragment);
+        self.after_chunk(header.stream, outcome);
+        if self.inbound.peer_counts_from_zero() {
+            self.outbound.count_from_zero();
+        }
+    }
+
+    /// An I-FORWARD-TSN.
+    pub(super) fn on_i_forward_tsn(&mut self, packet: &PacketIn<'_>, chunk: &RawChunk<'_>) {
+        if !self.phase().may_receive_data() {
+            return;
+        }
+        if !self.extensions.contains(INTERLEAVED_PR) {
+            return self.abort_unexpected_interleaving();
+        }
+        let Ok(forward) = IForwardTsn::parse(chunk.value) else {
+            return;
+        };
+        self.stats.forward_tsns_received += 1;
+        self.sack_path = packet.path;
+        if let Err(violation) = self.inbound.release_before_forward(forward.new_cumulative_tsn) {
+            return self.abort_of(violation);
+        }
+        let outcome = self
+            .inbound
+            .on_i_forward_tsn(forward.new_cumulative_tsn, forward.messages);
+        self.after_forward(outcome);
+    }
+
+    /// Whether a FORWARD-TSN means something, if only a violation; otherwise it is an unknown chunk.
+    pub(super) const fn takes_forward_tsn(&self) -> bool {
+        self.extensions.contains(Extensions::FORWARD_TSN) || self.extensions.contains(Extensions::INTERLEAVING)
+    }
+
+    /// DATA or FORWARD-TSN came, where I-DATA was negotiated: the association ends (RFC 8260 §2.2.3, §2.3.1).
+    #[cold]
+    pub(super) fn abort_missing_interleaving(&mut self) {
+        self.abort_interleaving(Violation::MissingInterleaving);
+    }
+
+    /// I-DATA or I-FORWARD-TSN came and was not negotiated.
+    #[cold]
+    fn abort_unexpected_interleaving(&mut self) {
+        self.abort_interleaving(Violation::UnexpectedInterleaving);
+    }
+
+    fn abort_interleaving(&mut self, violation: Violation) {
+        let text = causes(|w| Cause::ProtocolViolation(violation.to_string().as_bytes()).write(w));
+        self.abort_violation(violation, text);
     }
 
     pub(crate) fn set_stream_scheduler(&mut self, scheduler: StreamScheduler) {

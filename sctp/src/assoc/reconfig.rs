@@ -304,9 +304,8 @@ impl Association {
     fn go_on_with(&mut self, tsns: NextTsns) -> Result<(), Violation> {
         self.outbound.renumber(tsns.receiver);
         self.outbound.reset_streams(&StreamSet::All);
-        if self.inbound.go_on_with(tsns.sender)? {
-            self.events.push_back(Event::PartialDeliveryAborted);
-        }
+        self.inbound.go_on_with(tsns.sender)?;
+        self.tell_cut();
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use super::handshake::causes;
 use super::input::PacketIn;
 use super::reconfig::request_len;
 use super::{Association, AssociationPhase};
-use crate::event::{Event, ReconfigOutcome, StreamDirection};
+use crate::event::{ReconfigOutcome, StreamDirection};
 use crate::path::PathId;
 use crate::reconfig::{Answer, Ask, Deferred, Part, Reconfig, Turn, Wanted};
 use crate::serial::{RequestSeq, Tsn};
@@ -383,10 +383,8 @@ impl Association {
     }
 
     fn begin_anew(&mut self) -> NextTsns {
-        let (_, cut) = self.inbound.begin_anew();
-        if cut {
-            self.events.push_back(Event::PartialDeliveryAborted);
-        }
+        self.inbound.begin_anew();
+        self.tell_cut();
         self.outbound.end_hold(false);
         self.outbound.reset_streams(&StreamSet::All);
         self.tell_association_reset(ReconfigOutcome::Performed);

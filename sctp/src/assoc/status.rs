@@ -58,6 +58,8 @@ pub struct AssociationStatus {
     pub authentication: bool,
     /// Whether both sides support re-configuration (RFC 6525 §5.1.1).
     pub reconfiguration: bool,
+    /// Whether messages are interleaved (RFC 8260): both sides have offered it.
+    pub interleaving: bool,
     /// What is left of the peer's receive window, in bytes.
     pub peer_rwnd: usize,
     /// Messages queued or not fully acknowledged.
@@ -107,6 +109,7 @@ impl Association {
             zero_checksum: self.sends_zero_checksum(),
             authentication: self.has_auth(),
             reconfiguration: self.extensions.contains(Extensions::RECONFIG),
+            interleaving: self.extensions.contains(Extensions::INTERLEAVING),
             peer_rwnd: self.outbound.peer_rwnd(),
             unacknowledged_messages: self.outbound.messages(),
             buffered_bytes: self.outbound.buffered(),

@@ -49,20 +49,14 @@ impl Inbound {
         ForwardOutcome::Moved { cut }
     }
 
-    /// Drops what is incomplete up to `through`. True if the user has a part of it.
+    /// Drops what is incomplete up to `through`; with interleaving, all that is incomplete. True if the user has a part
+    /// of it.
     pub(super) fn drop_through(&mut self, through: Position) -> bool {
+        if self.interleaved.is_some() {
+            return self.drop_incomplete();
+        }
         let dropped = self.reassembly.drop_through(through);
         self.window.release_all(dropped.charged, dropped.len);
-        dropped.partial && self.cut_partial()
-    }
-
-    /// The message that is delivered in pieces has no end. What the user has not seen of it is dropped; false if that
-    /// is all of it, and there is nothing to tell.
-    fn cut_partial(&mut self) -> bool {
-        let unseen = self.inbox.cut_unseen_partial();
-        if let Some(first_piece) = &unseen {
-            self.window.release(first_piece.payload.len());
-        }
-        unseen.is_none()
+        dropped.partial.is_some_and(|stream| self.cut_partial(stream))
     }
 }

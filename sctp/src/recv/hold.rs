@@ -4,10 +4,33 @@
 use std::collections::BTreeMap;
 
 use super::tsn_map::{Position, tsn_of};
-use super::{DataFragment, Inbound};
+use super::{DataFragment, IDataFragment, Inbound};
 use crate::error::Violation;
 use crate::serial::{StreamId, Tsn};
 use crate::streams::StreamSet;
+
+/// DATA or I-DATA.
+#[derive(Debug)]
+pub(super) enum Fragment {
+    Data(DataFragment),
+    IData(Box<IDataFragment>),
+}
+
+impl Fragment {
+    const fn stream(&self) -> StreamId {
+        match self {
+            Self::Data(data) => data.stream,
+            Self::IData(data) => data.stream,
+        }
+    }
+
+    const fn len(&self) -> usize {
+        match self {
+            Self::Data(data) => data.payload.len(),
+            Self::IData(data) => data.payload.len(),
+        }
+    }
+}
 
 /// Data that arrived and waits for the numbers of its streams to begin anew, or not.
 #[derive(Debug)]
@@ -15,13 +38,13 @@ pub(super) struct Hold {
     streams: StreamSet,
     /// The last position that has the old numbers for sure.
     after: Position,
-    fragments: BTreeMap<Position, DataFragment>,
+    fragments: BTreeMap<Position, Fragment>,
     /// How far the peer gave up since.
     forwarded: Position,
 }
 
 impl Hold {
-    fn takes(&self, position: Position, stream: StreamId) -> bool {
+    pub(super) fn takes(&self, position: Position, stream: StreamId) -> bool {
         position > self.after && self.streams.contains(stream)
     }
 
@@ -37,6 +60,7 @@ impl Inbound {
         for message in self.ordering.reset(streams) {
             self.inbox.push(message.received);
         }
+        self.reset_interleaved(streams);
     }
 
     /// Resets streams once everything up to `last` has arrived (RFC 6525 §5.2.2 E2). True if it has; otherwise
@@ -100,6 +124,7 @@ impl Inbound {
     fn close_hold(&mut self) {
         if let Some(hold) = self.hold.take()
             && hold.forwarded > 0
+            && self.interleaved.is_none()
         {
             // What was held is incomplete now if the peer gave up a part of it.
             self.drop_through(hold.forwarded);
@@ -158,9 +183,9 @@ impl Inbound {
 
     /// Keeps a fragment back if it is for one of the held streams.
     #[cold]
-    pub(super) fn hold_or_take_in(&mut self, position: Position, fragment: DataFragment) -> Result<(), Violation> {
+    pub(super) fn hold_or_take_in(&mut self, position: Position, fragment: Fragment) -> Result<(), Violation> {
         match &mut self.hold {
-            Some(hold) if hold.takes(position, fragment.stream) => {
+            Some(hold) if hold.takes(position, fragment.stream()) => {
                 hold.fragments.insert(position, fragment);
                 Ok(())
             }
@@ -169,7 +194,11 @@ impl Inbound {
     }
 
     /// Takes a fragment in. What is held has arrived, but was not taken in.
-    fn take_in_beside_held(&mut self, position: Position, fragment: DataFragment) -> Result<(), Violation> {
+    fn take_in_beside_held(&mut self, position: Position, fragment: Fragment) -> Result<(), Violation> {
+        let fragment = match fragment {
+            Fragment::Data(fragment) => fragment,
+            Fragment::IData(fragment) => return self.take_in_interleaved(position, *fragment),
+        };
         let taken = |position: Position| {
             let held = |hold: &Hold| hold.fragments.contains_key(&position);
             self.map.contains(position) && !self.hold.as_deref().is_some_and(held)
@@ -185,7 +214,7 @@ impl Inbound {
             && let Some(last) = hold.fragments.last_entry().filter(|entry| *entry.key() > position)
         {
             let (at, fragment) = last.remove_entry();
-            self.window.release(fragment.payload.len());
+            self.window.release(fragment.len());
             self.map.forget(at);
         }
     }

@@ -7,7 +7,9 @@
 
 mod forward;
 mod hold;
+mod i_data;
 mod inbox;
+mod interleaved;
 mod ordering;
 mod payload;
 mod reassembly;
@@ -23,15 +25,18 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub(crate) use self::forward::ForwardOutcome;
+pub(crate) use self::interleaved::IDataFragment;
 pub(crate) use self::payload::Payloads;
 
 use self::hold::Hold;
 use self::inbox::Inbox;
+use self::interleaved::Interleaved;
 use self::ordering::Ordering;
 use self::reassembly::{Message, Progress, Reassembly, whole};
 use self::sack_out::SackOut;
 use self::tsn_map::{Lookup, Position, TsnMap};
 use self::window::Window;
+use crate::config::FragmentInterleave;
 use crate::error::Violation;
 use crate::message::Received;
 use crate::serial::{Ppid, Ssn, StreamId, Tsn};
@@ -44,8 +49,12 @@ pub(crate) struct InboundConfig {
     pub(crate) receive_buffer: u32,
     /// How many streams the peer may send on.
     pub(crate) streams: u16,
-    /// The peer may give messages up by FORWARD-TSN.
+    /// The peer may give messages up by FORWARD-TSN, or I-FORWARD-TSN.
     pub(crate) forward_tsn: bool,
+    /// The peer sends I-DATA.
+    pub(crate) interleaving: bool,
+    /// What may come between the pieces of a message.
+    pub(crate) fragment_interleave: FragmentInterleave,
     /// SACK.Delay.
     pub(crate) sack_delay: Duration,
     /// After how many packets with data a SACK is sent at once.
@@ -76,6 +85,7 @@ impl DataFragment {
         Received {
             stream: self.stream,
             ssn: self.ssn,
+            mid: None,
             ppid: self.ppid,
             unordered: self.unordered,
             tsn: self.tsn,
@@ -113,41 +123,46 @@ pub(crate) struct Inbound {
     window: Window,
     reassembly: Reassembly,
     ordering: Ordering,
+    /// With interleaving, what takes the place of the two.
+    interleaved: Option<Box<Interleaved>>,
     inbox: Inbox,
     sack: SackOut,
     /// What waits for numbers to begin anew.
     hold: Option<Box<Hold>>,
+    /// The first pieces, without the bytes, of messages whose ends will not come, of which the user is to be told.
+    cut: Vec<Received>,
 }
 
 impl Inbound {
     /// Nothing has arrived; the first TSN will be `peer_initial_tsn`.
     pub(crate) fn new(peer_initial_tsn: Tsn, config: InboundConfig) -> Self {
+        let window = Window::new(config.receive_buffer);
         Self {
             config,
             map: TsnMap::new(peer_initial_tsn),
-            window: Window::new(config.receive_buffer),
             reassembly: Reassembly::new(config.forward_tsn),
             ordering: Ordering::default(),
-            inbox: Inbox::default(),
+            interleaved: config
+                .interleaving
+                .then(|| Box::new(Interleaved::new(config.forward_tsn, window.buffer()))),
+            inbox: Inbox::new(config.fragment_interleave),
             sack: SackOut::new(config.sack_delay, config.sack_frequency),
             hold: None,
+            window,
+            cut: Vec::new(),
         }
     }
 
     /// The peer restarted (RFC 9260 §5.2.4 A): everything begins anew, except that the user keeps what it has not
-    /// taken. True if a message was being delivered in pieces: its end will not come.
-    pub(crate) fn restart(&mut self, peer_initial_tsn: Tsn, streams: u16, forward_tsn: bool) -> bool {
-        let config = InboundConfig {
-            streams,
-            forward_tsn,
-            ..self.config
-        };
+    /// taken. The ends of messages that were being delivered in pieces will not come: their first pieces, without the
+    /// bytes.
+    pub(crate) fn restart(&mut self, peer_initial_tsn: Tsn, config: InboundConfig) -> Vec<Received> {
         let old = std::mem::replace(self, Self::new(peer_initial_tsn, config));
         self.inbox = old.inbox;
         for len in self.inbox.lens() {
             self.window.hold_unannounced(len);
         }
-        self.inbox.cut_partial()
+        self.inbox.cut_all()
     }
 
     /// Changes the receive buffer, and when SACKs are sent.
@@ -199,7 +214,7 @@ impl Inbound {
         self.sack.on_new(fragment.immediate || had_gap || self.map.has_gap());
 
         if self.hold.is_some() {
-            self.hold_or_take_in(position, fragment)?;
+            self.hold_or_take_in(position, hold::Fragment::Data(fragment))?;
         } else if fragment.beginning && fragment.ending && self.reassembly.is_empty() {
             self.deliver_whole(position, fragment)?;
             return Ok(DataOutcome::Accepted);
@@ -284,7 +299,8 @@ impl Inbound {
             self.window.release(received.payload.len());
             received
         } else {
-            let piece = self.reassembly.take_piece()?;
+            let interleaved = self.interleaved.as_mut().and_then(|peer| peer.take_piece());
+            let piece = interleaved.or_else(|| self.reassembly.take_piece())?;
             self.window.release_all(piece.charged, piece.received.payload.len());
             piece.received
         };
@@ -302,17 +318,22 @@ impl Inbound {
 
     /// Whether [`recv`](Self::recv) would return something.
     pub(crate) fn readable(&self) -> bool {
-        !self.inbox.is_empty() || self.reassembly.has_piece()
+        !self.inbox.is_empty() || self.has_piece()
+    }
+
+    /// Whether there is more of a message that is delivered in pieces.
+    fn has_piece(&self) -> bool {
+        self.reassembly.has_piece() || self.interleaved.as_ref().is_some_and(|peer| peer.has_piece())
     }
 
     /// How many messages and pieces are ready for the user, or will be after a message that is delivered in pieces.
     pub(crate) fn pending_messages(&self) -> usize {
-        self.inbox.len() + usize::from(self.reassembly.has_piece())
+        self.inbox.len() + usize::from(self.has_piece())
     }
 
     /// Whether a message is delivered in pieces and its end has not come.
     #[cfg(test)]
-    pub(crate) const fn is_partial(&self) -> bool {
+    pub(crate) fn is_partial(&self) -> bool {
         self.inbox.is_partial()
     }
 
@@ -357,6 +378,14 @@ impl Inbound {
     fn renounce_after(&mut self, position: Position) {
         self.renounce_held_after(position);
         while !self.window.has_room() {
+            if let Some(interleaved) = &mut self.interleaved {
+                let Some(last) = interleaved.last_after(position) else {
+                    return;
+                };
+                self.window.release(interleaved.drop_last().unwrap_or_default());
+                self.map.forget(last);
+                continue;
+            }
             let fragment = self.reassembly.last_after(position);
             let message = self.ordering.last().filter(|first| *first > position);
             if let Some(first) = message
@@ -433,6 +462,8 @@ impl Inbound {
     fn start_partial_if_needed(&mut self) {
         if !self.reassembly.is_empty() {
             self.start_partial();
+        } else if self.interleaved.is_some() {
+            self.start_interleaved_if_needed();
         }
     }
 

@@ -153,6 +153,7 @@ impl Run {
             received: Received {
                 stream: self.attributes.stream,
                 ssn: self.attributes.ssn,
+                mid: None,
                 ppid: self.attributes.ppid,
                 unordered: self.attributes.unordered,
                 tsn: tsn_of(self.origin),
@@ -185,8 +186,8 @@ pub(super) struct Dropped {
     pub(super) len: usize,
     /// What these cost in the window.
     pub(super) charged: usize,
-    /// Whether the message that was delivered in pieces was among them.
-    pub(super) partial: bool,
+    /// The stream of the message that was delivered in pieces, if it was among them.
+    pub(super) partial: Option<StreamId>,
 }
 
 impl Dropped {
@@ -383,7 +384,7 @@ impl Reassembly {
         let mut dropped = Dropped::default();
         if let Some(run) = self.partial.take_if(|run| run.end() <= through) {
             dropped.add(&run);
-            dropped.partial = true;
+            dropped.partial = Some(run.attributes.stream);
         }
         self.park_current();
         // What begins right behind without a B bit has lost its beginning.

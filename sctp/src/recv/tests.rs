@@ -3,6 +3,8 @@
 mod acknowledgement;
 mod delivery;
 mod forward;
+mod interleaved;
+mod interleaved_model;
 mod model;
 mod window;
 
@@ -13,6 +15,8 @@ const CONFIG: InboundConfig = InboundConfig {
     receive_buffer: 65_536,
     streams: 10,
     forward_tsn: false,
+    interleaving: false,
+    fragment_interleave: FragmentInterleave::Associations,
     sack_delay: Duration::from_millis(200),
     sack_frequency: 2,
 };
@@ -70,6 +74,7 @@ fn check_invariants(inbound: &Inbound) {
         .inbox
         .lens()
         .chain(inbound.reassembly.piece_lens())
+        .chain(inbound.interleaved.iter().flat_map(|peer| peer.piece_lens()))
         .chain(inbound.ordering.held().map(|message| message.received.payload.len()))
         .collect();
     assert_eq!(inbound.buffered_bytes(), lens.iter().sum::<usize>());
@@ -86,8 +91,12 @@ fn check_invariants(inbound: &Inbound) {
 }
 
 fn sack(inbound: &mut Inbound) -> (SackNumbers, Vec<(u16, u16)>, Vec<Tsn>) {
+    sack_with(inbound, 100)
+}
+
+fn sack_with(inbound: &mut Inbound, max_entries: usize) -> (SackNumbers, Vec<(u16, u16)>, Vec<Tsn>) {
     let (mut gaps, mut duplicates) = (Vec::new(), Vec::new());
-    let numbers = inbound.take_sack(&mut gaps, &mut duplicates, 100);
+    let numbers = inbound.take_sack(&mut gaps, &mut duplicates, max_entries);
     (numbers, gaps, duplicates)
 }
 

@@ -21,7 +21,6 @@ impl Outbound {
 
     /// The peer counts the fragments after the first from zero, and so expects it: messages begun from now on are
     /// numbered that way.
-    #[expect(dead_code, reason = "I-DATA is not received yet")]
     pub(crate) const fn count_from_zero(&mut self) {
         self.second_fsn = 0;
     }

@@ -298,7 +298,8 @@ fn a_restart_keeps_what_the_user_has_not_taken() {
         &mut inbound,
         [data(1, 0, 0, b"old"), data(3, 0, 2, b"lost"), part(5, 7, "10")],
     );
-    assert!(!inbound.restart(Tsn(1000), 3, false));
+    let config = InboundConfig { streams: 3, ..CONFIG };
+    assert!(inbound.restart(Tsn(1000), config).is_empty());
     super::check_invariants(&inbound);
     assert_eq!((inbound.buffered_bytes(), inbound.streams()), (3, 3));
     assert_eq!(inbound.cumulative_tsn_ack(), Tsn(999));
@@ -314,7 +315,7 @@ fn a_restart_tells_that_a_message_in_pieces_will_not_end() {
     let mut inbound = inbound();
     accept(&mut inbound, large(1, 0, 50_000)[..40].iter().cloned());
     accept(&mut inbound, [data(51, 1, 0, b"behind")]);
-    assert!(inbound.restart(Tsn(1), 10, false));
+    assert_eq!(inbound.restart(Tsn(1), CONFIG).len(), 1);
     assert!(!inbound.is_partial());
     super::check_invariants(&inbound);
     assert_eq!(inbound.recv().unwrap().payload.len(), 33_000);

@@ -302,6 +302,8 @@ fn run(scenario: &Scenario) {
         forward_tsn: scenario.abandoning > 0.0,
         sack_delay: Duration::from_millis(200),
         sack_frequency: 2,
+        interleaving: false,
+        fragment_interleave: FragmentInterleave::Associations,
     };
     let mut inbound = Inbound::new(Tsn(scenario.initial_tsn), config);
     let (messages, all) = write_messages(scenario, &mut random);

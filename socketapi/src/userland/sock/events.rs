@@ -197,7 +197,7 @@ impl Sockets {
             }),
             Event::ShutdownComplete => change(AssociationState::ShutdownComplete),
             Event::PeerShutdown => Some(Notification::PeerShutdown { assoc }),
-            Event::PartialDeliveryAborted => Some(Notification::PartialDeliveryAborted { assoc }),
+            Event::PartialDeliveryAborted { .. } => Some(Notification::PartialDeliveryAborted { assoc }),
             Event::SenderDry => Some(Notification::SenderDry { assoc }),
             Event::SendFailed(SendFailure {
                 stream,
