@@ -4,11 +4,7 @@
 //! Its ways that tests must leave out: it answers the SHUTDOWN ACK to its own SHUTDOWN by nothing, does not take a
 //! SHUTDOWN COMPLETE with a reflected tag (RFC 9260 §8.5.1 C), and closes without an ABORT.
 
-#![expect(
-    clippy::disallowed_types,
-    clippy::disallowed_methods,
-    reason = "the crate wants the system's kind of time"
-)]
+#![expect(clippy::disallowed_types, reason = "the crate wants the system's kind of time")]
 
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
