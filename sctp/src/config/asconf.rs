@@ -50,6 +50,13 @@ impl AsconfConfig {
         self.authentication_required = required;
     }
 
+    /// Takes over what may change while an association is open.
+    pub(crate) const fn follow(&mut self, next: &Self) {
+        self.automatic = next.automatic;
+        self.peer_may_change = next.peer_may_change;
+        self.peer_may_set_primary = next.peer_may_set_primary;
+    }
+
     /// Whether it is offered and must be authenticated.
     pub(crate) const fn is_authenticated(&self) -> bool {
         self.offered && self.authentication_required

@@ -359,6 +359,7 @@ impl AssociationConfig {
             ..self.clone()
         };
         live.reconfig.set_accepted(next.reconfig.accepted());
+        live.asconf.follow(&next.asconf);
         live == *next
     }
 
