@@ -207,3 +207,34 @@ fn dcsctp_stream_resets_from_either_side() {
         }
     }
 }
+
+#[test]
+fn dcsctp_message_interleaving_both_ways_with_stream_resets() {
+    for link in [good(), bad()] {
+        let mut config = AssociationConfig::default();
+        config.interleaving_mut().set_offered(true);
+        config.reconfig_mut().set_accepted(sctp::config::ReconfigRequests::ALL);
+        let mut game = Match::with(
+            with(|options| options.enable_message_interleaving = true),
+            &link,
+            7,
+            config,
+        );
+        game.connect(Side::Ours);
+        assert!(game.status().unwrap().interleaving);
+        for round in 1..4 {
+            let mut traffic = [Traffic::new(60, &[20, 9000, 1000]), Traffic::new(60, &[300, 6000])];
+            game.must("all messages arrive", secs(1000), |game| {
+                traffic[0].pump(game, Side::Ours);
+                traffic[1].pump(game, Side::Theirs);
+                traffic.iter().all(Traffic::is_complete)
+            });
+            game.reset_streams(&[0, 1]);
+            game.foreign.reset_streams(&[1, 3]);
+            game.must("both resets are done", secs(600), |game| {
+                let (incoming, outgoing) = game.foreign.resets();
+                (incoming.len(), outgoing.len()) == (2 * round, 2 * round)
+            });
+        }
+    }
+}
