@@ -55,6 +55,25 @@ fn rfc4895_3_init_and_init_ack_say_what_is_wanted() {
 }
 
 #[test]
+fn rfc8260_2_1_who_requires_data_and_offers_interleaving_requires_i_data_too() {
+    for (offered, expected) in [(false, vec![0, 192]), (true, vec![0, 192, 64, 194])] {
+        let mut association = requiring(&[ChunkType::DATA, ChunkType::FORWARD_TSN]);
+        association.interleaving_mut().set_offered(offered);
+        let mut peer = Peer::with(PeerSetup {
+            association,
+            ..PeerSetup::default()
+        });
+        peer.connect();
+        let init = peer.answer();
+        let list = init.chunks[0].init().params.find_map(|param| match param {
+            Ok(Param::ChunkList(list)) => Some(list.to_vec()),
+            _ => None,
+        });
+        assert_eq!(list, Some(expected));
+    }
+}
+
+#[test]
 fn rfc4895_3_2_an_empty_list_is_left_out() {
     let mut peer = z_requiring(&[]);
     peer.connect();

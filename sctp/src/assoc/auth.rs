@@ -3,7 +3,7 @@
 
 use super::handshake::causes;
 use super::{Association, PeerInit, StateCookie};
-use crate::auth::{AuthIn, AuthParams, Authenticator, ChunkSet, RANDOM_LEN, Verdict};
+use crate::auth::{AuthIn, AuthParams, Authenticator, ChunkSet, RANDOM_LEN, Verdict, list_interleaved};
 use crate::config::{AssociationConfig, SharedKeys};
 use crate::error::AuthKeyError;
 use crate::event::{AuthEvent, Event};
@@ -48,7 +48,14 @@ fn listed_chunks(config: &AssociationConfig) -> Vec<ChunkType> {
 
 /// What a new association of this configuration says of AUTH, if it offers it.
 pub(crate) fn own_auth(config: &AssociationConfig, random: &mut Random) -> Option<AuthParams> {
-    offers_auth(config).then(|| Authenticator::offer(config.auth(), &listed_chunks(config), random))
+    offers_auth(config).then(|| {
+        let mut listed = listed_chunks(config);
+        if config.interleaving().offered() {
+            // Otherwise what must be authenticated as DATA would be taken as I-DATA without.
+            list_interleaved(&mut listed);
+        }
+        Authenticator::offer(config.auth(), &listed, random)
+    })
 }
 
 /// Writes the parameters of an INIT or INIT ACK (RFC 4895 §3).

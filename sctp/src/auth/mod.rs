@@ -17,7 +17,7 @@ use crate::tlv::padded;
 use crate::wire::{AUTH_HEADER_LEN, ChunkType, HmacId};
 
 pub(crate) use hmac::HmacBytes;
-pub(crate) use policy::{AuthParams, AuthParamsReader, ChunkSet, RANDOM_LEN};
+pub(crate) use policy::{AuthParams, AuthParamsReader, ChunkSet, RANDOM_LEN, list_interleaved};
 
 use keys::AssociationKeys;
 
@@ -64,11 +64,21 @@ pub(crate) struct Authenticator {
     keyed: bool,
 }
 
+/// What is sent authenticated to a peer that asks for `requested`. ASCONF and ASCONF-ACK always are (RFC 5061 §4.1).
+fn protected(requested: ChunkSet) -> ChunkSet {
+    let mut protected = requested.with_interleaved();
+    protected.insert(ChunkType::ASCONF);
+    protected.insert(ChunkType::ASCONF_ACK);
+    protected
+}
+
 /// What both sides agreed on.
 #[derive(Clone, Debug)]
 struct Session {
     /// What the peer wants authenticated.
     requested: ChunkSet,
+    /// What is sent authenticated: that, what stands for it, and what always is.
+    protected: ChunkSet,
     /// The HMAC to send with.
     hmac: HmacId,
     keys: AssociationKeys,
@@ -106,6 +116,7 @@ impl Authenticator {
     pub(crate) fn set_peer(&mut self, peer: Option<&AuthParams>) {
         self.session = peer.map(|peer| Session {
             requested: peer.chunk_set(),
+            protected: protected(peer.chunk_set()),
             hmac: peer.preferred_hmac(),
             keys: AssociationKeys::new(&self.own, peer),
         });
@@ -141,11 +152,11 @@ impl Authenticator {
             .map_or_else(ChunkSet::default, |session| session.requested)
     }
 
-    /// Whether chunks of this type are sent authenticated (§6.2). ASCONF and ASCONF-ACK always are (RFC 5061 §4.1).
+    /// Whether chunks of this type are sent authenticated (§6.2).
     pub(crate) fn protects(&self, kind: ChunkType) -> bool {
-        self.session.as_ref().is_some_and(|session| {
-            session.requested.contains(kind) || matches!(kind, ChunkType::ASCONF | ChunkType::ASCONF_ACK)
-        })
+        self.session
+            .as_ref()
+            .is_some_and(|session| session.protected.contains(kind))
     }
 
     /// Bytes of an AUTH chunk with padding; zero if the peer does not take part.

@@ -10,6 +10,12 @@ pub(crate) const RANDOM_LEN: usize = 32;
 /// How many HMAC Identifiers a peer may list. Four are assigned; the list has to be kept in the State Cookie.
 const MAX_HMACS: usize = 64;
 
+/// Chunk types, and those that take their place where messages are interleaved.
+const INTERLEAVED: [(ChunkType, ChunkType); 2] = [
+    (ChunkType::DATA, ChunkType::I_DATA),
+    (ChunkType::FORWARD_TSN, ChunkType::I_FORWARD_TSN),
+];
+
 /// A set of chunk types.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ChunkSet([u64; 4]);
@@ -38,8 +44,29 @@ impl ChunkSet {
             .is_some_and(|word| word >> (kind.0 & 63) & 1 == 1)
     }
 
+    /// The set with the types that stand for some of it where messages are interleaved (RFC 8260): who wants DATA
+    /// authenticated means I-DATA as well.
+    #[must_use]
+    pub(crate) fn with_interleaved(mut self) -> Self {
+        for (kind, interleaved) in INTERLEAVED {
+            if self.contains(kind) {
+                self.insert(interleaved);
+            }
+        }
+        self
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = ChunkType> {
         (0..=u8::MAX).map(ChunkType).filter(|&kind| self.contains(kind))
+    }
+}
+
+/// Adds to a list what takes the place of types in it where messages are interleaved.
+pub(crate) fn list_interleaved(listed: &mut Vec<ChunkType>) {
+    for (kind, interleaved) in INTERLEAVED {
+        if listed.contains(&kind) && !listed.contains(&interleaved) {
+            listed.push(interleaved);
+        }
     }
 }
 

@@ -265,3 +265,17 @@ fn rfc5061_4_1_address_changes_are_always_protected() {
     assert!(!auth.protects(ChunkType::DATA));
     assert!(!Authenticator::new(server, SharedKeys::default()).protects(ChunkType::ASCONF));
 }
+
+#[test]
+fn rfc8260_2_1_who_wants_data_authenticated_gets_i_data_so_too() {
+    let [client, server] = RANDOMS.map(|random| params(random, Some(&[0, 192]), &[1]));
+    let auth = associated(&server, &client, SharedKeys::default());
+    assert!(auth.protects(ChunkType::I_DATA) && auth.protects(ChunkType::I_FORWARD_TSN));
+    assert!(
+        !auth.requested().contains(ChunkType::I_DATA),
+        "it is not what the peer said"
+    );
+    let [client, server] = RANDOMS.map(|random| params(random, Some(&[64]), &[1]));
+    let auth = associated(&server, &client, SharedKeys::default());
+    assert!(auth.protects(ChunkType::I_DATA) && !auth.protects(ChunkType::DATA));
+}

@@ -49,6 +49,8 @@ impl AuthConfig {
     /// Takes chunks of this type only when they are authenticated (SCTP_AUTH_CHUNK, RFC 6458 §8.3.2); INIT, INIT ACK,
     /// SHUTDOWN COMPLETE and AUTH cannot be (RFC 4895 §3.2).
     ///
+    /// Where interleaving is offered, DATA stands for I-DATA too, and FORWARD-TSN for I-FORWARD-TSN (RFC 8260).
+    ///
     /// They are dropped otherwise, even if the peer does not know AUTH: nobody who removes it from a set-up gets such a
     /// chunk through. With ABORT listed a dead peer is found late; with COOKIE ECHO listed a peer cannot restart unless
     /// it knows the keys it had (RFC 4895 §6.3).
