@@ -349,6 +349,27 @@ fn rfc4895_6_a_transfer_both_ways_with_everything_authenticated() {
 }
 
 #[test]
+fn rfc8260_2_1_interleaved_messages_are_authenticated_where_data_must_be() {
+    let interleaving = Setup::single().config(|config| config.interleaving_mut().set_offered(true));
+    // Only B requires it, so only A signs.
+    let mut pair = interleaving
+        .config_of(B, |config| {
+            *config.auth_mut() = requiring(&[ChunkType::DATA]).auth().clone()
+        })
+        .config_of(A, |config| config.auth_mut().set_enabled(true))
+        .build();
+    pair.connect();
+    let mut flows = [A, B].map(|from| Flow::new(from, 12).sizes(&sizes()).streams(3));
+    transfer(&mut pair, &mut flows, secs(600));
+    let (a, b) = (pair.status(A).unwrap().stats, pair.status(B).unwrap().stats);
+    assert!(a.auth_chunks_sent > 20 && b.auth_chunks_received > 20);
+    assert_eq!(
+        (b.auth_failures, b.unauthenticated_chunks_dropped, b.auth_chunks_sent),
+        (0, 0, 0)
+    );
+}
+
+#[test]
 fn rfc4895_6_everything_authenticated_over_lossy_links() {
     for seed in 1..=3 {
         let lossy: LinkConfig = wire(ms(10)).loss(0.05).duplication(0.02).reordering(0.05, ms(20));
