@@ -41,6 +41,9 @@ pub enum FailureReason {
     /// Association.Max.Retrans was exceeded (RFC 9260 §8.1).
     #[error("the peer does not answer")]
     PeerUnreachable,
+    /// The peer's host says by ICMP that it has no SCTP, or nothing at the UDP port that was asked for (RFC 9260 §10).
+    #[error("connection refused: there is no SCTP at the address")]
+    ProtocolUnreachable,
     /// The set-up was repeated Max.Init.Retransmits times without an answer (RFC 9260 §5.1.6).
     #[error("no answer to the association set-up")]
     SetupTimeout,

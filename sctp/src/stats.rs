@@ -35,6 +35,10 @@ pub struct StackStats {
     pub stale_cookies: u64,
     /// COOKIE ECHO chunks that must be authenticated and were not, or wrongly (RFC 4895 §6.3).
     pub unauthenticated_cookies: u64,
+    /// ICMP messages that had an effect (RFC 9260 §10).
+    pub icmp_processed: u64,
+    /// ICMP messages that were for no association, quoted too little or a wrong tag, or said nothing of use.
+    pub icmp_discarded: u64,
     /// Associations refused for want of room: backlog or the stack's limit.
     pub refused: u64,
 }
@@ -102,6 +106,8 @@ pub struct AssociationStats {
     pub auth_failures: u64,
     /// Chunks dropped because they must be authenticated and were not.
     pub unauthenticated_chunks_dropped: u64,
+    /// Probes of the path MTU sent (RFC 8899 §6.2.1.2).
+    pub mtu_probes_sent: u64,
     /// Probes of a closed window sent (RFC 9260 §6.1 A).
     pub zero_window_probes: u64,
 }

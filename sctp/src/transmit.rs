@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use bytes::Bytes;
+
 /// The UDP ports around an SCTP packet (RFC 6951 §5.2), seen by whoever holds the datagram: `source` is the sender's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct UdpPorts {
@@ -50,6 +52,10 @@ pub struct Transmit {
     pub size: usize,
     /// Bytes of each packet; the last one may be shorter. Equal to `size` for a single packet.
     pub segment_size: usize,
+    /// The packets must not be fragmented by IP, on this host or on their way: the engine knows that the path carries
+    /// them, or wants to find out (RFC 8899 §3). Otherwise a packet may be larger than what the path carries, and should
+    /// arrive in fragments (RFC 9260 §6.9).
+    pub dont_fragment: bool,
 }
 
 impl Transmit {
@@ -57,4 +63,36 @@ impl Transmit {
     pub fn segments<'a>(&self, buf: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         buf.chunks(self.segment_size.max(1))
     }
+}
+
+/// What an ICMP or ICMPv6 message says of the packet that it quotes (RFC 9260 §10). Messages of other types are not for
+/// SCTP (ICMP1, ICMP2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IcmpKind {
+    /// A link on its way carries no IP packets of more than `mtu` bytes: ICMP type 3 code 4, ICMPv6 type 2.
+    PacketTooBig {
+        /// The size of IP packets, headers included; zero from routers that do not tell.
+        mtu: u32,
+    },
+    /// The host has no SCTP: ICMP type 3 code 2, ICMPv6 type 4 code 1.
+    ProtocolUnreachable,
+    /// Nobody is at the port: ICMP type 3 code 3, ICMPv6 type 1 code 4. It means a UDP port, for SCTP in UDP.
+    PortUnreachable,
+    /// The packet did not get there for another reason: the other codes of ICMP type 3 and ICMPv6 type 1.
+    Unreachable,
+}
+
+/// An ICMP or ICMPv6 message about a packet that this host sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IcmpReport {
+    /// The own address that the packet was sent from; `None` if that is not known.
+    pub src: Option<IpAddr>,
+    /// The address that it was sent to.
+    pub dst: IpAddr,
+    /// The UDP ports that were around it (`source` is the own one), `None` for SCTP directly on IP.
+    pub encap: Option<UdpPorts>,
+    /// What happened to it.
+    pub kind: IcmpKind,
+    /// The SCTP packet, as far as it is quoted.
+    pub quoted: Bytes,
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::{A, B, Flow, Peer, PeerSetup, Setup, data_chunks, ms, sack_of, secs, transfer};
 use sctp::OutMessage;
-use sctp::config::AssociationConfig;
 use sctp::serial::{Ppid, StreamId, Tsn};
 use sctp::sim::Verdict;
 use sctp::wire::{ChunkType, DataHeader, write_data};
@@ -196,7 +195,7 @@ fn rfc9260_6_7_a_gap_is_reported_at_once_for_each_packet_until_it_is_filled() {
 }
 
 fn small_window(receive_buffer: u32) -> Peer {
-    let mut association = AssociationConfig::default();
+    let mut association = common::without_discovery();
     association.set_receive_buffer(receive_buffer).unwrap();
     let mut peer = Peer::with(PeerSetup {
         association,

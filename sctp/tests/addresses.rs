@@ -3,7 +3,6 @@
 mod common;
 
 use common::{A, B, PEER_PORT, Peer, PeerSetup, Setup, data_chunks, ms, secs};
-use sctp::config::AssociationConfig;
 use sctp::serial::VerificationTag;
 use sctp::wire::{ChunkType, Param, write_cookie_ack, write_init};
 use sctp::{AssociationPhase, ConnectOptions, Event, PathChange, PathState};
@@ -104,7 +103,7 @@ fn rfc9260_5_1_2_all_that_the_init_ack_tells_is_learned() {
 fn rfc9260_5_2_1_an_init_ack_in_cookie_wait_says_what_the_own_init_said() {
     let mut peer = Peer::new();
     let (now, endpoint) = (peer.world.now(), peer.endpoint);
-    let mut config = AssociationConfig::default();
+    let mut config = common::without_discovery();
     config.set_receive_buffer(54_321).unwrap();
     config.set_outbound_streams(3).unwrap();
     config.set_max_inbound_streams(5).unwrap();

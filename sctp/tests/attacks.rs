@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 use common::{Answer, PEER_PORT, Peer, PeerSetup, data_chunks, ms, secs};
-use sctp::config::{AssociationConfig, OotbPolicy};
+use sctp::config::OotbPolicy;
 use sctp::error::{ConnectError, FailureReason, SendError, Violation};
 use sctp::serial::{Ppid, StreamId, Tsn, VerificationTag};
 use sctp::wire::{
@@ -463,7 +463,7 @@ fn restart_unseen(peer: &mut Peer, tag: u32) {
 
 #[test]
 fn a_restart_that_frees_the_send_buffer_tells_the_user_who_waits() {
-    let mut config = AssociationConfig::default();
+    let mut config = common::without_discovery();
     config.set_send_buffer(5000).unwrap();
     let mut peer = Peer::with(PeerSetup {
         association: config,

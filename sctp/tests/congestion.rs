@@ -5,7 +5,6 @@ mod common;
 use std::time::Duration;
 
 use common::{A, Family, Flow, Pair, Peer, PeerSetup, Setup, data_chunks, ms, secs, transfer};
-use sctp::config::AssociationConfig;
 use sctp::sim::{LinkConfig, Verdict};
 use sctp::wire::ChunkType;
 
@@ -40,7 +39,7 @@ const CHUNK: usize = 1216;
 
 /// An association that Z may send on as fast as congestion control lets it.
 fn established(max_burst: u16) -> Peer {
-    let mut association = AssociationConfig::default();
+    let mut association = common::without_discovery();
     association.set_max_burst(max_burst);
     association.path_mut().set_heartbeat_interval(None).unwrap();
     let mut peer = Peer::with(PeerSetup {

@@ -3,7 +3,6 @@
 mod common;
 
 use common::{A, Answer, B, Pair, Peer, PeerSetup, Setup, ms, secs};
-use sctp::config::AssociationConfig;
 use sctp::error::{FailureReason, PathError};
 use sctp::wire::{ChunkType, write_heartbeat, write_heartbeat_ack, write_heartbeat_answer};
 use sctp::{AssociationPhase, Event, Instant, PathChange, PathState};
@@ -248,7 +247,7 @@ fn rfc9260_8_3_answers_to_nothing_are_ignored() {
 
 #[test]
 fn rfc9260_8_3_a_new_interval_holds_for_new_associations() {
-    let mut association = AssociationConfig::default();
+    let mut association = common::without_discovery();
     association.path_mut().set_heartbeat_interval(Some(secs(5))).unwrap();
     let mut peer = Peer::with(PeerSetup {
         association,

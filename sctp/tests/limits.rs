@@ -3,7 +3,6 @@
 mod common;
 
 use common::{Answer, Peer, PeerSetup, ms, secs};
-use sctp::config::AssociationConfig;
 use sctp::random::Random;
 use sctp::serial::{Ssn, StreamId, Tsn, VerificationTag};
 use sctp::tlv::Writer;
@@ -243,7 +242,7 @@ fn packets_cut_off_anywhere_do_no_harm() {
 }
 
 fn window(bytes: u32) -> Peer {
-    let mut association = AssociationConfig::default();
+    let mut association = common::without_discovery();
     association.set_receive_buffer(bytes).unwrap();
     let mut peer = Peer::with(PeerSetup {
         association,

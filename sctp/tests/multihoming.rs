@@ -5,7 +5,7 @@ mod common;
 use std::net::IpAddr;
 
 use common::{A, Answer, B, Family, Flow, Pair, Peer, PeerSetup, Setup, data_chunks, lose, ms, secs, transfer};
-use sctp::config::{AssociationConfig, PathThresholds};
+use sctp::config::PathThresholds;
 use sctp::error::{FailureReason, PathError};
 use sctp::serial::{Ppid, StreamId};
 use sctp::sim::{Script, Verdict};
@@ -364,7 +364,7 @@ fn rfc9260_6_4_answers_go_where_the_request_came_from() {
 
 #[test]
 fn rfc9260_8_2_an_acknowledgement_clears_the_error_counter_of_its_path() {
-    let mut association = AssociationConfig::default();
+    let mut association = common::without_discovery();
     association.path_mut().set_heartbeat_interval(None).unwrap();
     // RFC 7829 §3.2 rule 9 says otherwise.
     let thresholds = PathThresholds::new(5, None, None).unwrap();

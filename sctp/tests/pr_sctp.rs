@@ -85,7 +85,7 @@ fn rfc3758_3_3_1_init_and_init_ack_announce_it_unless_it_is_switched_off() {
     for on in [true, false] {
         let setup = || PeerSetup {
             association: {
-                let mut config = sctp::config::AssociationConfig::default();
+                let mut config = common::without_discovery();
                 config.set_partial_reliability(on);
                 config.reconfig_mut().set_offered(false);
                 config

@@ -5,7 +5,6 @@ mod common;
 use std::time::Duration;
 
 use common::{A, Answer, B, Flow, Peer, PeerSetup, Setup, data_chunks, lose, ms, secs, transfer};
-use sctp::config::AssociationConfig;
 use sctp::error::FailureReason;
 use sctp::serial::Tsn;
 use sctp::sim::Verdict;
@@ -17,7 +16,7 @@ const NOTHING: u32 = u32::MAX;
 
 /// A peer of a stack without heartbeats and with these RTO limits, in milliseconds; established.
 fn with_rto(initial: u64, min: u64, max: u64) -> Peer {
-    let mut association = AssociationConfig::default();
+    let mut association = common::without_discovery();
     association.path_mut().set_heartbeat_interval(None).unwrap();
     association.set_rto(ms(initial), ms(min), ms(max)).unwrap();
     let mut peer = Peer::with(PeerSetup {

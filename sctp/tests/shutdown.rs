@@ -201,7 +201,7 @@ fn rfc9260_9_1_an_aborted_set_up_is_over() {
 // What follows is played against a peer that the test speaks for.
 
 fn with_config(change: impl FnOnce(&mut AssociationConfig)) -> Peer {
-    let mut association = AssociationConfig::default();
+    let mut association = common::without_discovery();
     association.path_mut().set_heartbeat_interval(None).unwrap();
     change(&mut association);
     Peer::with(PeerSetup {

@@ -19,6 +19,7 @@ mod input;
 mod interleaving;
 mod output;
 mod peer_init;
+mod pmtud;
 mod reachability;
 mod reconfig;
 mod reconfig_in;
@@ -255,6 +256,11 @@ impl Association {
         })
     }
 
+    /// The UDP ports around packets on a path.
+    pub(crate) fn encapsulation_to(&self, id: PathId) -> Option<UdpPorts> {
+        self.paths.get(id)?.encap
+    }
+
     /// The peer's addresses.
     pub(crate) fn peer_addresses(&self) -> impl Iterator<Item = IpAddr> {
         self.paths.iter().map(|(_, path)| path.address)
@@ -346,6 +352,7 @@ impl Association {
         for (_, path) in self.paths.iter_mut() {
             path.t3_rtx = None;
             path.disarm_probe();
+            path.pmtud.disable();
         }
         self.fail_requests();
         let failures = self.outbound.drain();

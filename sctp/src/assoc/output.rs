@@ -22,6 +22,9 @@ pub(crate) struct Scratch {
     skipped_streams: Vec<(StreamId, Ssn)>,
 }
 
+/// How many bytes of packets are written at once: what fits a datagram, or a little more.
+const MAX_TRANSMISSION: usize = 1 << 16;
+
 impl Association {
     /// Writes the next packet or packets (of one size, to one path) to `buf`, which is empty.
     pub(crate) fn poll_transmit(
@@ -36,9 +39,13 @@ impl Association {
             AssociationPhase::Closed => self.write_farewell(buf)?,
             AssociationPhase::CookieWait => self.write_init_packet(now, buf)?,
             _ if let Some(transmit) = self.write_asconf_packet(now, buf) => return Some(transmit),
-            _ => match self.write_heartbeats(now, buf, random) {
+            phase => match self.write_heartbeats(now, buf, random) {
                 Some(id) => id,
-                None => return self.write_main_packets(now, max_segments, buf, scratch),
+                None if phase.is_setup() => return self.write_main_packets(now, max_segments, buf, scratch),
+                None => match self.write_mtu_probe(now, buf, random) {
+                    Some(id) => return self.transmit_mtu_probe(id, buf.len()),
+                    None => return self.write_main_packets(now, max_segments, buf, scratch),
+                },
             },
         };
         self.transmit(id, buf.len(), buf.len())
@@ -46,6 +53,8 @@ impl Association {
 
     pub(super) fn transmit(&mut self, id: PathId, size: usize, segment_size: usize) -> Option<Transmit> {
         let path = self.paths.get(id)?;
+        // §6.9: what has outgrown the path arrives in fragments, if at all.
+        let dont_fragment = path.pmtud.is_on() && segment_size <= path.max_packet();
         self.stats.packets_sent += size.div_ceil(segment_size.max(1)) as u64;
         Some(Transmit {
             src: path.local,
@@ -53,6 +62,7 @@ impl Association {
             encap: path.encap,
             size,
             segment_size,
+            dont_fragment,
         })
     }
 
@@ -192,6 +202,7 @@ impl Association {
             return None;
         }
         let plan = plan.filter(|plan| plan.path == id);
+        let max_segments = max_segments.min(MAX_TRANSMISSION / max_packet.max(1)).max(1);
         buf.reserve(max_packet * if plan.is_some() { max_segments } else { 1 });
 
         let start = wire::begin_packet(buf, &self.header(self.peer_tag));
@@ -220,7 +231,7 @@ impl Association {
         // Further packets must be as long, but for the last one.
         let mut segments = 1;
         let mut last = segment_size;
-        while plan.is_some() && segments < max_segments && last == segment_size {
+        while plan.is_some() && segments < max_segments && last == segment_size && segment_size <= max_packet {
             let next = self.plan_data(now, max_chunks);
             let bound = self.control.has_chunks() || self.forward_is_due() || self.reconfig_path().is_some();
             let fits = |next: &DataPlan| CommonHeader::LEN + data_auth + next.first_chunk <= segment_size;
@@ -237,6 +248,9 @@ impl Association {
             self.finish_data_packet(buf, start, key);
             last = buf.len() - start;
             segments += 1;
+        }
+        if plan.is_some() {
+            self.note_packet_size(id, segment_size, max_packet);
         }
         self.transmit(id, buf.len(), segment_size)
     }

@@ -20,11 +20,15 @@ impl Association {
             let busy = self.outbound.flight(id) > 0;
             if path.t3_rtx.is_some_and(|at| at <= now) {
                 self.stats.t3_expiries += 1;
+                self.look_for_black_hole(id);
                 if self.outbound.on_t3_expiry(id, &mut self.paths) {
                     self.on_missing_answer(now, id, true, true);
                 }
             }
             let Some(path) = self.paths.get_mut(id) else { continue };
+            if path.pmtud.on_timer(now) {
+                path.on_mtu_change();
+            }
             if path
                 .on_probe_timer(now, busy, random)
                 .is_some_and(|expiry| expiry.missed)
@@ -101,6 +105,34 @@ impl Association {
                 self.abort(text, FailureReason::PeerUnreachable);
             }
         }
+    }
+
+    /// ICMP says that an address cannot be reached (§10 ICMP9): one answer is missing there. What it says of the peer is
+    /// left to the peer.
+    pub(crate) fn on_destination_unreachable(&mut self, now: Instant, id: PathId) {
+        let Some(path) = self.paths.get_mut(id) else { return };
+        let counts = path.state != PathState::Unconfirmed && path.counts_as_unreachable(now);
+        if counts && !self.phase().is_setup() {
+            self.on_missing_answer(now, id, false, false);
+        }
+    }
+
+    /// ICMP says that the peer's host has no SCTP (§10 ICMP8), about an INIT or another packet: as an ABORT would.
+    /// `None` if it is too late for that.
+    pub(crate) fn on_protocol_unreachable(&mut self, about_init: bool) -> Option<()> {
+        match self.phase() {
+            AssociationPhase::CookieWait if about_init => {}
+            _ if about_init => return None,
+            AssociationPhase::Closed => return None,
+            // As with an ABORT: both sides had everything, and the other one is gone.
+            AssociationPhase::ShutdownAckSent => {
+                self.terminate(Ok(()));
+                return Some(());
+            }
+            _ => {}
+        }
+        self.terminate(Err(FailureReason::ProtocolUnreachable));
+        Some(())
     }
 
     /// What was sent on a path was acknowledged (§8.1, §8.2).
@@ -191,6 +223,9 @@ impl Association {
         };
         let id = info.path();
         let Some(path) = self.paths.get_mut(id) else { return };
+        if info.probes_mtu() {
+            return self.on_mtu_probe_ack(now, &info);
+        }
         if !path.on_probe_ack(now, &info, random) {
             return;
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::capabilities::Extensions;
 use super::{Association, AssociationPhase};
-use crate::path::{Path, PathState};
+use crate::path::{MtuDiscovery, Path, PathState};
 use crate::stats::AssociationStats;
 
 /// One of the peer's addresses (GET SRTT REPORT and STATUS, RFC 9260 §11.1.8, §11.1.13).
@@ -29,8 +29,10 @@ pub struct PathStatus {
     pub flight_size: usize,
     /// Missing answers in a row.
     pub error_count: u16,
-    /// Largest IP packet, headers included.
+    /// Largest IP packet that the path is known to carry, headers included.
     pub mtu: usize,
+    /// Where the search for a larger one stands.
+    pub mtu_discovery: MtuDiscovery,
     /// The peer's UDP port, with encapsulation.
     pub encapsulation_port: Option<u16>,
 }
@@ -95,7 +97,8 @@ impl Association {
             ssthresh: path.cc.ssthresh(),
             flight_size: self.outbound.flight(id),
             error_count: path.error_count,
-            mtu: path.config.mtu().into(),
+            mtu: path.pmtud.mtu().into(),
+            mtu_discovery: path.pmtud.state(),
             encapsulation_port: path.encap.map(|ports| ports.destination),
         });
         AssociationStatus {

@@ -71,6 +71,18 @@ impl Cubic {
         self.mtu
     }
 
+    /// Packets are of another size; `one_packet` after a time-out, when the window is one packet.
+    pub(super) fn set_mtu(&mut self, mtu: usize, initial_window: usize, one_packet: bool) {
+        self.mtu = mtu;
+        if one_packet {
+            self.cwnd = mtu as f64;
+        } else if self.ssthresh == f64::MAX {
+            self.cwnd = self.cwnd.max(initial_window as f64);
+        }
+        // The cubic function counts in packets.
+        self.epoch = None;
+    }
+
     pub(super) fn on_acked(&mut self, acked: &Acked) {
         if let Some(rtt) = acked.rtt {
             self.last_rtt = Some(rtt);

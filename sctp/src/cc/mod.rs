@@ -96,6 +96,18 @@ impl Controller {
         each!(&self.algorithm, algorithm => algorithm.mtu())
     }
 
+    /// Packets have room for `mtu` bytes of chunks from now on. A window that no loss has shrunk yet is opened to the
+    /// initial one for that size (§7.2.1); what was found out about the path in bytes remains.
+    pub(crate) fn set_mtu(&mut self, mtu: usize, ipv4: bool) {
+        if mtu == self.mtu() {
+            return;
+        }
+        let initial = Reno::new(mtu, ipv4).cwnd();
+        let one_packet = self.one_packet;
+        each!(&mut self.algorithm, algorithm => algorithm.set_mtu(mtu, initial, one_packet));
+        self.on_occasion();
+    }
+
     /// Whether more may be sent with `flight` bytes in flight (§6.1 B): the window may be overrun by the last packet,
     /// by less than its size.
     pub(crate) const fn may_send(&self, flight: usize) -> bool {

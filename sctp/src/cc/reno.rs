@@ -36,6 +36,16 @@ impl Reno {
         self.mtu
     }
 
+    /// Packets are of another size; `one_packet` after a time-out, when the window is one packet (§7.2.3).
+    pub(crate) fn set_mtu(&mut self, mtu: usize, initial_window: usize, one_packet: bool) {
+        self.mtu = mtu;
+        if one_packet {
+            self.cwnd = mtu;
+        } else if self.ssthresh == usize::MAX {
+            self.cwnd = self.cwnd.max(initial_window);
+        }
+    }
+
     pub(crate) fn on_acked(&mut self, acked: &Acked) {
         // §7.2.1, §7.2.2: only a window that was used grows; up to one packet below it counts as used, since that is
         // how a sender fills it.
@@ -109,6 +119,21 @@ mod tests {
         assert_eq!(Reno::new(1000, true).cwnd(), 4000);
         assert_eq!(Reno::new(9000, true).cwnd(), 18_000);
         assert_eq!(Reno::new(MTU, false).cwnd(), 4344);
+    }
+
+    #[test]
+    fn rfc9260_7_2_1_a_larger_packet_size_opens_a_window_that_no_loss_has_shrunk() {
+        let mut reno = Reno::new(MTU, true);
+        reno.set_mtu(9000, 18_000, false);
+        assert_eq!((reno.cwnd(), reno.mtu()), (18_000, 9000));
+        reno.set_mtu(MTU, 4404, false);
+        assert_eq!(reno.cwnd(), 18_000, "a smaller one closes nothing");
+        reno.on_fast_retransmit();
+        reno.set_mtu(60_000, 120_000, false);
+        assert_eq!(reno.cwnd(), 9000, "after a loss the window is what was found out");
+        reno.on_t3_expiry();
+        reno.set_mtu(MTU, 4404, true);
+        assert_eq!(reno.cwnd(), MTU, "and one packet after a time-out");
     }
 
     #[test]

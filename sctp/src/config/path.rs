@@ -11,17 +11,19 @@ pub struct PathConfig {
     heartbeat_interval: Option<Duration>,
     thresholds: PathThresholds,
     mtu: u16,
+    max_mtu: Option<u16>,
     remote_encapsulation_port: Option<u16>,
 }
 
 impl Default for PathConfig {
-    /// RFC 9260 §16: HB.interval 30 s, Path.Max.Retrans 5; RFC 7829 §6: PotentiallyFailed.Max.Retrans 0. The MTU is what every IPv6 link carries (1280), so that
-    /// packets arrive without path MTU discovery.
+    /// RFC 9260 §16: HB.interval 30 s, Path.Max.Retrans 5; RFC 7829 §6: PotentiallyFailed.Max.Retrans 0. The MTU is at
+    /// first what every IPv6 link carries (1280), and larger ones are searched up to 65535 (RFC 8899).
     fn default() -> Self {
         Self {
             heartbeat_interval: Some(Duration::from_secs(30)),
             thresholds: PathThresholds::default(),
             mtu: Self::MIN_MTU,
+            max_mtu: Some(u16::MAX),
             remote_encapsulation_port: None,
         }
     }
@@ -65,15 +67,34 @@ impl PathConfig {
         self.thresholds = thresholds;
     }
 
-    /// The largest IP packet, headers included, that is sent, in bytes.
+    /// The size of IP packets, headers included, to start with, in bytes: BASE_PLPMTU of RFC 8899 §5.1.2. Without path
+    /// MTU discovery none is larger.
     pub const fn mtu(&self) -> u16 {
         self.mtu
     }
 
-    /// Sets the largest IP packet. Larger than the path carries means loss, or fragments.
+    /// Sets the size of IP packets, and [switches discovery off](Self::set_mtu_discovery). Larger than the path carries
+    /// means fragments (RFC 9260 §6.9), or loss.
     pub fn set_mtu(&mut self, mtu: u16) -> Result<(), ConfigError> {
         check(mtu >= Self::MIN_MTU, "MTU", "1280 to 65535 bytes")?;
-        self.mtu = mtu;
+        (self.mtu, self.max_mtu) = (mtu, None);
+        Ok(())
+    }
+
+    /// The largest IP packet, headers included, that path MTU discovery tries (RFC 8899 §5.1.2); `None` while it is off.
+    pub const fn mtu_discovery(&self) -> Option<u16> {
+        self.max_mtu
+    }
+
+    /// Has larger packets than [`mtu`](Self::mtu) tried, up to this size (RFC 8899); `None` has not. A limit spares
+    /// probes where it is known that no more is carried.
+    pub fn set_mtu_discovery(&mut self, max: Option<u16>) -> Result<(), ConfigError> {
+        check(
+            max.is_none_or(|max| max >= self.mtu),
+            "largest MTU",
+            "the MTU to start with, to 65535 bytes",
+        )?;
+        self.max_mtu = max;
         Ok(())
     }
 

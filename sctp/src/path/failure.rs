@@ -45,6 +45,9 @@ impl Path {
         let (state, failure) = self.judged()?;
         let changes = self.state != state;
         self.state = state;
+        if state == PathState::Inactive {
+            self.pmtud.disable();
+        }
         changes.then_some(failure)
     }
 

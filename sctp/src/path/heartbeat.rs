@@ -33,13 +33,16 @@ pub(crate) struct HeartbeatInfo {
     path: PathId,
     sent_at: Instant,
     nonce: u64,
+    /// The size of the IP packet, if it was to find out whether that arrives (RFC 8899 §6.2.1.2); zero otherwise.
+    probed_size: u16,
 }
 
 impl HeartbeatInfo {
     pub(crate) fn write(&self, w: &mut Writer<'_>) {
         w.u64(self.nonce);
         w.u64(self.sent_at.as_nanos());
-        w.u32(self.path.0.into());
+        w.u16(self.probed_size);
+        w.u16(self.path.0.into());
     }
 
     /// Reads what [`write`](Self::write) wrote; `None` for anything else.
@@ -47,9 +50,30 @@ impl HeartbeatInfo {
         let mut r = Reader::new(bytes);
         let nonce = r.u64("nonce").ok()?;
         let sent_at = Instant::from_nanos(r.u64("time").ok()?);
-        let path = PathId(u8::try_from(r.u32("path").ok()?).ok()?);
+        let probed_size = r.u16("probed size").ok()?;
+        let path = PathId(u8::try_from(r.u16("path").ok()?).ok()?);
         r.finish("heartbeat information").ok()?;
-        Some(Self { path, sent_at, nonce })
+        Some(Self {
+            path,
+            sent_at,
+            nonce,
+            probed_size,
+        })
+    }
+
+    /// The content of a HEARTBEAT that is sent now, in an IP packet of `probed_size` bytes if that is not zero.
+    pub(super) fn new(path: PathId, now: Instant, probed_size: u16, random: &mut Random) -> Self {
+        Self {
+            path,
+            sent_at: now,
+            nonce: random.u64(),
+            probed_size,
+        }
+    }
+
+    /// Whether it probes the path MTU.
+    pub(crate) const fn probes_mtu(&self) -> bool {
+        self.probed_size != 0
     }
 
     pub(crate) const fn path(&self) -> PathId {
@@ -154,11 +178,7 @@ impl Path {
 
     /// The content of the heartbeat that is sent now. Its answer is expected within one RTO (§8.3).
     pub(crate) fn send_probe(&mut self, now: Instant, id: PathId, random: &mut Random) -> HeartbeatInfo {
-        let info = HeartbeatInfo {
-            path: id,
-            sent_at: now,
-            nonce: random.u64(),
-        };
+        let info = HeartbeatInfo::new(id, now, 0, random);
         self.probe = Probe {
             timer: Some(now + self.rto()),
             outstanding: Some(info),
@@ -166,6 +186,16 @@ impl Path {
         };
         self.touch(now);
         info
+    }
+
+    /// The content of the HEARTBEAT that probes the path MTU now (RFC 8899 §6.2.1.2), and the size of the SCTP packet that
+    /// it is to be in. It is no heartbeat otherwise: that it is lost says nothing about the path.
+    pub(crate) fn send_mtu_probe(&mut self, now: Instant, id: PathId, random: &mut Random) -> (HeartbeatInfo, usize) {
+        let size = self.pmtud.probed();
+        let info = HeartbeatInfo::new(id, now, size, random);
+        let rto = self.rto();
+        self.pmtud.on_probe_sent(now, info, rto);
+        (info, self.packet_in(size))
     }
 
     /// An acknowledgement came; true if it answers the outstanding heartbeat. It measures the round trip.

@@ -3,6 +3,7 @@
 
 mod failure;
 mod heartbeat;
+mod pmtud;
 mod rto;
 mod select;
 mod set;
@@ -20,6 +21,8 @@ use crate::wire::CommonHeader;
 
 pub(crate) use failure::{Failure, Recovery};
 pub(crate) use heartbeat::{HeartbeatInfo, Probe};
+pub use pmtud::MtuDiscovery;
+pub(crate) use pmtud::Pmtud;
 pub(crate) use set::PathSet;
 
 use rto::Rto;
@@ -63,11 +66,14 @@ pub(crate) struct Path {
     pub(crate) error_count: u16,
     pub(crate) t3_rtx: Option<Instant>,
     pub(crate) probe: Probe,
+    pub(crate) pmtud: Pmtud,
     /// When something that asks for an answer was last sent here (§8.3: idle or not).
     last_used: Instant,
     /// When DATA was last sent here, and for how many RTOs since then the window was already shrunk (§7.2.1).
     last_data: Instant,
     idle_rtos: u8,
+    /// Before this no further ICMP message counts as a missing answer.
+    next_unreachable: Instant,
 }
 
 impl Path {
@@ -83,9 +89,11 @@ impl Path {
             error_count: 0,
             t3_rtx: None,
             probe: Probe::default(),
+            pmtud: Pmtud::new(config.path(), address.is_ipv4()),
             last_used: now,
             last_data: now,
             idle_rtos: 0,
+            next_unreachable: Instant::ZERO,
         };
         path.reset_cc(config);
         path
@@ -109,7 +117,14 @@ impl Path {
         self.error_count = 0;
         self.t3_rtx = None;
         self.disarm_probe();
+        self.pmtud = Pmtud::new(&self.config, self.address.is_ipv4());
         self.reset_cc(config);
+    }
+
+    /// Packets of another size fit from now on.
+    pub(crate) fn on_mtu_change(&mut self) {
+        let room = self.max_packet().saturating_sub(CommonHeader::LEN);
+        self.cc.set_mtu(room, self.address.is_ipv4());
     }
 
     /// What idleness does to the window (§7.2.1): it shrinks once for each RTO that no DATA was sent.
@@ -125,10 +140,20 @@ impl Path {
 
     /// The largest SCTP packet, common header included, that fits the path MTU below its IP and UDP headers.
     pub(crate) fn max_packet(&self) -> usize {
+        self.packet_in(self.pmtud.mtu())
+    }
+
+    /// The largest SCTP packet in an IP packet of `size` bytes.
+    pub(crate) fn packet_in(&self, size: u16) -> usize {
+        // Chunks are padded to four bytes, so a packet is a multiple of four long.
+        usize::from(size).saturating_sub(self.headers()) & !3
+    }
+
+    /// Bytes of the IP and UDP headers before an SCTP packet (RFC 6951 §5.6).
+    pub(crate) fn headers(&self) -> usize {
         let ip = if self.address.is_ipv4() { 20 } else { 40 };
         let udp = if self.encap.is_some() { 8 } else { 0 };
-        // Chunks are padded to four bytes, so a packet is a multiple of four long.
-        usize::from(self.config.mtu()).saturating_sub(ip + udp) & !3
+        ip + udp
     }
 
     pub(crate) fn is_active(&self) -> bool {
@@ -158,8 +183,22 @@ impl Path {
         self.t3_rtx = Some(now + self.rto.get());
     }
 
+    /// Whether the MTU may be probed: it answers, or may still do so.
+    pub(crate) fn is_usable(&self) -> bool {
+        matches!(self.state, PathState::Active | PathState::PotentiallyFailed)
+    }
+
+    /// ICMP says that the path's address cannot be reached; true if that counts: once in an RTO, as a time-out would.
+    pub(crate) fn counts_as_unreachable(&mut self, now: Instant) -> bool {
+        let counts = now >= self.next_unreachable;
+        if counts {
+            self.next_unreachable = now + self.rto();
+        }
+        counts
+    }
+
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        earliest(self.t3_rtx, self.probe.timer())
+        earliest(self.t3_rtx, earliest(self.probe.timer(), self.pmtud.timer()))
     }
 
     /// The retransmission time-out.

@@ -144,9 +144,13 @@ impl PathSet {
         }
     }
 
-    /// The largest packet that every path carries: fragments must fit whichever way they are sent again (§6.9).
+    /// The largest packet that every path carries: fragments must fit whichever way they are sent again (§6.9). Addresses
+    /// that nobody has confirmed do not count: data never goes there, and some never are.
     pub(crate) fn smallest_max_packet(&self) -> usize {
-        self.iter().map(|(_, path)| path.max_packet()).min().unwrap_or(0)
+        let confirmed = self.iter().filter(|(_, path)| path.state != PathState::Unconfirmed);
+        let smallest = confirmed.map(|(_, path)| path.max_packet()).min();
+        let all = || self.iter().map(|(_, path)| path.max_packet()).min();
+        smallest.or_else(all).unwrap_or(0)
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {

@@ -535,6 +535,11 @@ impl Outbound {
         self.sacks.fast_retransmits
     }
 
+    /// Bytes of the chunks of the largest packet in flight on a path.
+    pub(crate) fn largest_packet_in_flight(&self, id: PathId) -> usize {
+        self.outstanding.largest_packet_in_flight(id)
+    }
+
     /// T3-rtx of `id` expired (§6.3.3): what is in flight there is to be sent again. True if it counts as an error of
     /// the path; an answered probe of a closed window does not (§6.1 A).
     pub(crate) fn on_t3_expiry(&mut self, id: PathId, paths: &mut PathSet) -> bool {

@@ -347,6 +347,20 @@ impl Outstanding {
         flight.rtt_probe.take_if(|probe| *probe == index);
     }
 
+    /// Bytes of the chunks of the largest packet in flight on `path`, of which all chunks are.
+    pub(crate) fn largest_packet_in_flight(&self, path: PathId) -> usize {
+        let in_flight = |chunk: &&SentChunk| chunk.state == ChunkState::InFlight && chunk.path == path;
+        let (mut largest, mut packet, mut bytes) = (0, None, 0);
+        for chunk in self.chunks.iter().filter(in_flight) {
+            if packet != Some(chunk.packet) {
+                (packet, bytes) = (Some(chunk.packet), 0);
+            }
+            bytes += chunk.wire_len(self.form);
+            largest = largest.max(bytes);
+        }
+        largest
+    }
+
     /// Marks everything in flight on `path`; the number of chunks marked.
     pub(crate) fn mark_path(&mut self, path: PathId) -> usize {
         let lost: Vec<Index> = (self.first..)

@@ -323,6 +323,7 @@ impl SackProcessor {
                     newest_packet: entry.newest_packet,
                     next_packet: outstanding.next_packet(),
                 });
+                path.pmtud.on_acked(entry.bytes);
             }
         }
         self.recovery_exit.take_if(|exit| outstanding.first() >= *exit);

@@ -58,6 +58,7 @@ pub(crate) enum Outgoing {
         dst: IpAddr,
         encap: Option<crate::UdpPorts>,
         payload: Bytes,
+        dont_fragment: bool,
     },
     Datagram {
         from: AppId,

@@ -33,7 +33,7 @@ mod world;
 pub use app::{App, AppEvent, HostCtx};
 pub use host::{HostConfig, HostStats};
 pub use ids::{AppId, HostId, LinkId, seed_of};
-pub use link::{Captured, Fate, LinkConfig, LinkStats, Loss, Verdict};
+pub use link::{Captured, Fate, LinkConfig, LinkStats, Loss, TooBig, Verdict};
 pub use packet::{Packet, Transport};
 pub use pcap::write_pcap;
 pub use script::Script;

@@ -145,6 +145,7 @@ mod tests {
                 transport,
                 payload: Bytes::from_static(payload),
             },
+            dont_fragment: true,
             fate: Fate::Sent,
         }
     }

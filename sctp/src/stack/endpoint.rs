@@ -157,6 +157,15 @@ impl Endpoints {
         holders.find(|&id| self.get(id).is_some_and(|endpoint| endpoint.takes(address)))
     }
 
+    /// The end point that sent a packet from a port, and from an address unless routing chose that.
+    pub(super) fn find_sender(&self, address: Option<IpAddr>, port: u16) -> Option<EndpointId> {
+        let Some(address) = address else {
+            let mut holders = self.by_port.get(&port)?.iter().copied();
+            return holders.find(|&id| self.get(id).is_some_and(|endpoint| endpoint.bound.is_empty()));
+        };
+        self.find(address, port)
+    }
+
     pub(super) fn remove(&mut self, id: EndpointId) -> Option<Endpoint> {
         self.get(id)?;
         let endpoint = self.slots.remove(id.index as usize);

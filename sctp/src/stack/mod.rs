@@ -5,6 +5,7 @@ mod auth;
 mod command;
 mod demux;
 mod endpoint;
+mod icmp;
 mod listener;
 mod local_addrs;
 mod ootb;
@@ -263,6 +264,7 @@ impl Stack {
             encap,
             size,
             segment_size: size,
+            dont_fragment: false,
         };
         self.replies.push_back(Reply { transmit, packet });
     }

@@ -12,6 +12,7 @@ use std::env;
 use std::io::Write;
 use std::time::Duration;
 
+use sctp::config::AssociationConfig;
 use sctp::sim::{LinkConfig, Packet, Verdict};
 use sctp::wire::ChunkType;
 
@@ -54,4 +55,11 @@ pub(crate) fn skip(reason: &str) {
     );
     // Straight to the descriptor: the test harness swallows what `eprintln!` prints in a test that passes.
     let _ = writeln!(std::io::stderr(), "skipped: {reason}");
+}
+
+/// The default configuration without path MTU discovery, whose probes tests of other things would have to expect.
+pub(crate) fn without_discovery() -> AssociationConfig {
+    let mut config = AssociationConfig::default();
+    config.path_mut().set_mtu_discovery(None).unwrap();
+    config
 }

@@ -66,7 +66,7 @@ impl Setup {
             links: vec![super::wire(super::ms(10)); count],
             family: Family::V4,
             encapsulation: [None; 2],
-            associations: [AssociationConfig::default(), AssociationConfig::default()],
+            associations: [super::without_discovery(), super::without_discovery()],
             tune: [None, None],
             backlog: 16,
         }

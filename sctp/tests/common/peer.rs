@@ -171,7 +171,7 @@ pub(crate) struct PeerSetup {
 impl Default for PeerSetup {
     fn default() -> Self {
         Self {
-            association: AssociationConfig::default(),
+            association: super::without_discovery(),
             links: 1,
             listens: true,
             encapsulation: None,

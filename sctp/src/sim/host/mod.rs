@@ -21,7 +21,9 @@ use super::trace::Trace;
 use crate::config::StackConfig;
 use crate::random::Random;
 use crate::time::earliest;
-use crate::{AssocId, ChecksumState, EndpointId, Event, Instant, LocalAddressChange, RxMeta, SendFailure, Stack};
+use crate::{
+    AssocId, ChecksumState, EndpointId, Event, IcmpReport, Instant, LocalAddressChange, RxMeta, SendFailure, Stack, Transmit,
+};
 
 /// How many packets wait for a paused host; more are lost, as from a socket's full buffer.
 const PAUSED_PACKETS: usize = 256;
@@ -50,6 +52,10 @@ pub(crate) enum Input {
         from: AppId,
         packet: Packet,
     },
+    /// What the network says about a packet of the host's stack.
+    Icmp(IcmpReport),
+    /// An SCTP packet was too large for the interface that it was to leave by.
+    TooBig(Packet),
     Wake,
 }
 
@@ -305,8 +311,30 @@ impl Host {
             Input::Packet(packet) if self.scripted => self.inbox.push((run.now, packet)),
             Input::Packet(packet) => self.packet(&packet, None, run),
             Input::Looped { from, packet } => self.packet(&packet, Some(from), run),
+            Input::Icmp(report) => {
+                let kind = report.kind;
+                run.trace.line(run.now, &self.name, format_args!("ICMP {kind:?}"));
+                if let Some(node) = &mut self.node {
+                    node.stack.handle_icmp(run.now, &report);
+                }
+            }
+            Input::TooBig(packet) => self.too_big(&packet, run),
         }
         self.settle(run);
+    }
+
+    fn too_big(&mut self, packet: &Packet, run: &mut Run<'_>) {
+        let Some(node) = &mut self.node else { return };
+        let len = packet.payload.len();
+        let transmit = Transmit {
+            src: Some(packet.src),
+            dst: packet.dst,
+            encap: packet.udp_ports(),
+            size: len,
+            segment_size: len,
+            dont_fragment: true,
+        };
+        node.stack.handle_too_big(run.now, &transmit, &packet.payload, len);
     }
 
     fn timeouts(&mut self, run: &mut Run<'_>) {
@@ -390,6 +418,7 @@ impl Host {
                     dst: transmit.dst,
                     encap: transmit.encap,
                     payload: Bytes::copy_from_slice(segment),
+                    dont_fragment: transmit.dont_fragment,
                 });
             }
             any = true;

@@ -10,6 +10,18 @@ pub(crate) struct Burst {
     pub(crate) loss: f64,
 }
 
+/// Who learns of a packet that a link lost because it was larger than the MTU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TooBig {
+    /// Nobody.
+    #[default]
+    Silent,
+    /// Its sender, by an ICMP message that is as long on its way as a packet.
+    Reported,
+    /// Its sender at once, whose interface carries no more.
+    Refused,
+}
+
 /// How a link behaves, in each direction. The default is a perfect wire: no latency, no limit, no loss.
 ///
 /// Setters panic on a probability outside 0 to 1.
@@ -27,6 +39,8 @@ pub struct LinkConfig {
     pub(crate) queue: usize,
     pub(crate) shared_medium: bool,
     pub(crate) mtu: usize,
+    pub(crate) fragments: bool,
+    pub(crate) too_big: TooBig,
 }
 
 impl Default for LinkConfig {
@@ -44,6 +58,8 @@ impl Default for LinkConfig {
             queue: usize::MAX,
             shared_medium: false,
             mtu: 65535,
+            fragments: false,
+            too_big: TooBig::Silent,
         }
     }
 }
@@ -155,6 +171,21 @@ impl LinkConfig {
     #[must_use]
     pub const fn mtu(mut self, mtu: usize) -> Self {
         self.mtu = mtu;
+        self
+    }
+
+    /// Delivers larger SCTP packets nevertheless, as fragments that are put together again, unless they must not be
+    /// fragmented.
+    #[must_use]
+    pub const fn fragments(mut self, fragments: bool) -> Self {
+        self.fragments = fragments;
+        self
+    }
+
+    /// Who learns of larger packets that are lost.
+    #[must_use]
+    pub const fn too_big(mut self, too_big: TooBig) -> Self {
+        self.too_big = too_big;
         self
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-pub use config::LinkConfig;
+pub use config::{LinkConfig, TooBig};
 
 use super::ids::HostId;
 use super::packet::{Packet, Transport};
@@ -85,6 +85,8 @@ pub struct LinkStats {
     pub lost_bad_datagram: u64,
     /// Lost because nobody on the link had the address when they arrived.
     pub lost_nobody: u64,
+    /// Larger than the MTU, and fragmented.
+    pub fragmented: u64,
     /// Delivered twice.
     pub duplicated: u64,
     /// Held back.
@@ -113,6 +115,8 @@ pub struct Captured {
     pub at: Instant,
     /// The packet, before the link did anything to it.
     pub packet: Packet,
+    /// Whether it must not be fragmented.
+    pub dont_fragment: bool,
     /// What the link did to it.
     pub fate: Fate,
 }
@@ -167,17 +171,29 @@ impl Link {
     }
 
     /// Puts a packet on the link: what becomes of it, and when which copies of it arrive.
-    pub(crate) fn put(&mut self, now: Instant, sender: HostId, packet: Packet) -> (Fate, Vec<(Instant, Packet)>) {
+    pub(crate) fn put(
+        &mut self,
+        now: Instant,
+        sender: HostId,
+        packet: Packet,
+        dont_fragment: bool,
+    ) -> (Fate, Vec<(Instant, Packet)>) {
         self.stats.packets += 1;
         self.stats.bytes += packet.size() as u64;
         let captured = self.capture.is_some().then(|| packet.clone());
         let mut arrivals = Vec::new();
-        let fate = self.carry(now, sender, packet, &mut arrivals);
+        let fragmented = packet.size() > self.config.mtu && self.config.fragments && !dont_fragment;
+        let fate = self.carry(now, sender, packet, fragmented, &mut arrivals);
         if let Fate::Lost(loss) = fate {
             self.count_loss(loss);
         }
         if let (Some(capture), Some(packet)) = (&mut self.capture, captured) {
-            capture.push(Captured { at: now, packet, fate });
+            capture.push(Captured {
+                at: now,
+                packet,
+                dont_fragment,
+                fate,
+            });
         }
         (fate, arrivals)
     }
@@ -199,6 +215,7 @@ impl Link {
         now: Instant,
         sender: HostId,
         mut packet: Packet,
+        fragmented: bool,
         arrivals: &mut Vec<(Instant, Packet)>,
     ) -> Fate {
         let Self {
@@ -212,7 +229,8 @@ impl Link {
         if !self.up {
             return Fate::Lost(Loss::Down);
         }
-        if packet.size() > config.mtu {
+        stats.fragmented += u64::from(fragmented);
+        if packet.size() > config.mtu && !fragmented {
             return Fate::Lost(Loss::TooBig);
         }
         let verdict = filter.as_mut().map_or(Verdict::Pass, |filter| filter(now, &packet));

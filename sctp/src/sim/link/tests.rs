@@ -29,7 +29,7 @@ fn ms(ms: u64) -> Duration {
 fn order_of_arrival(link: &mut Link, count: u64) -> Vec<u64> {
     let mut arrivals = Vec::new();
     for n in 0..count {
-        let (_, copies) = link.put(Instant::from_millis(n), A, packet(100, n));
+        let (_, copies) = put(link, Instant::from_millis(n), A, packet(100, n));
         arrivals.extend(copies.into_iter().map(|(at, packet)| (at, packet.payload)));
     }
     arrivals.sort_by_key(|(at, _)| *at);
@@ -37,13 +37,18 @@ fn order_of_arrival(link: &mut Link, count: u64) -> Vec<u64> {
     arrivals.into_iter().map(|(_, payload)| number(payload)).collect()
 }
 
+/// Puts a packet on a link that must not be fragmented.
+fn put(link: &mut Link, now: Instant, sender: HostId, packet: Packet) -> (Fate, Vec<(Instant, Packet)>) {
+    link.put(now, sender, packet, true)
+}
+
 #[test]
 fn latency_and_rate_add_up() {
     let mut link = link(LinkConfig::new().latency(ms(10)).rate(8_000, 10_000));
     // 8000 bit/s are a byte a millisecond.
-    let (_, first) = link.put(Instant::ZERO, A, packet(100, 0));
-    let (_, second) = link.put(Instant::ZERO, A, packet(100, 1));
-    let (_, other_way) = link.put(Instant::ZERO, B, packet(100, 2));
+    let (_, first) = put(&mut link, Instant::ZERO, A, packet(100, 0));
+    let (_, second) = put(&mut link, Instant::ZERO, A, packet(100, 1));
+    let (_, other_way) = put(&mut link, Instant::ZERO, B, packet(100, 2));
     assert_eq!(first[0].0, Instant::from_millis(110));
     assert_eq!(second[0].0, Instant::from_millis(210));
     assert_eq!(other_way[0].0, Instant::from_millis(110));
@@ -52,32 +57,54 @@ fn latency_and_rate_add_up() {
 #[test]
 fn a_shared_medium_has_one_queue() {
     let mut link = link(LinkConfig::new().rate(8_000, 10_000).shared_medium(true));
-    link.put(Instant::ZERO, A, packet(100, 0));
-    let (_, arrivals) = link.put(Instant::ZERO, B, packet(100, 1));
+    put(&mut link, Instant::ZERO, A, packet(100, 0));
+    let (_, arrivals) = put(&mut link, Instant::ZERO, B, packet(100, 1));
     assert_eq!(arrivals[0].0, Instant::from_millis(200));
 }
 
 #[test]
 fn a_full_queue_loses_the_newest() {
     let mut link = link(LinkConfig::new().rate(8_000, 300));
-    let fates: Vec<Fate> = (0..5).map(|n| link.put(Instant::ZERO, A, packet(100, n)).0).collect();
+    let fates: Vec<Fate> = (0..5)
+        .map(|n| put(&mut link, Instant::ZERO, A, packet(100, n)).0)
+        .collect();
     let full = Fate::Lost(Loss::QueueFull);
     assert_eq!(fates, [Fate::Sent, Fate::Sent, Fate::Sent, full, full]);
-    assert_eq!(link.put(Instant::from_millis(100), A, packet(100, 9)).0, Fate::Sent);
+    assert_eq!(
+        put(&mut link, Instant::from_millis(100), A, packet(100, 9)).0,
+        Fate::Sent
+    );
     assert_eq!(link.stats.lost_queue, 2);
 }
 
 #[test]
 fn a_packet_above_the_mtu_or_on_a_link_that_is_down_is_lost() {
     let mut link = link(LinkConfig::new().mtu(500));
-    assert_eq!(link.put(Instant::ZERO, A, packet(500, 0)).0, Fate::Sent);
-    assert_eq!(link.put(Instant::ZERO, A, packet(501, 0)).0, Fate::Lost(Loss::TooBig));
+    assert_eq!(put(&mut link, Instant::ZERO, A, packet(500, 0)).0, Fate::Sent);
+    assert_eq!(
+        put(&mut link, Instant::ZERO, A, packet(501, 0)).0,
+        Fate::Lost(Loss::TooBig)
+    );
     link.up = false;
-    assert_eq!(link.put(Instant::ZERO, A, packet(500, 0)).0, Fate::Lost(Loss::Down));
+    assert_eq!(
+        put(&mut link, Instant::ZERO, A, packet(500, 0)).0,
+        Fate::Lost(Loss::Down)
+    );
     assert_eq!(
         (link.stats.lost_too_big, link.stats.lost_down, link.stats.lost()),
         (1, 1, 2)
     );
+}
+
+#[test]
+fn a_packet_above_the_mtu_arrives_where_it_may_be_fragmented() {
+    let mut link = link(LinkConfig::new().mtu(500).fragments(true));
+    assert_eq!(link.put(Instant::ZERO, A, packet(501, 0), false).0, Fate::Sent);
+    assert_eq!(
+        link.put(Instant::ZERO, A, packet(501, 0), true).0,
+        Fate::Lost(Loss::TooBig)
+    );
+    assert_eq!((link.stats.fragmented, link.stats.lost_too_big), (1, 1));
 }
 
 #[test]
@@ -123,7 +150,7 @@ fn corruption_flips_one_to_three_bits_of_sctp_and_loses_datagrams() {
     let mut link = link(LinkConfig::new().corruption(1.0));
     for n in 0..200 {
         let sent = packet(60, n);
-        let (fate, arrivals) = link.put(Instant::ZERO, A, sent.clone());
+        let (fate, arrivals) = put(&mut link, Instant::ZERO, A, sent.clone());
         assert_eq!(fate, Fate::Corrupted);
         let pairs = arrivals[0].1.payload.iter().zip(sent.payload.iter());
         let flipped: u32 = pairs.map(|(a, b)| (a ^ b).count_ones()).sum();
@@ -137,12 +164,15 @@ fn corruption_flips_one_to_three_bits_of_sctp_and_loses_datagrams() {
         transport: Transport::Datagram(ports),
         ..packet(60, 0)
     };
-    assert_eq!(link.put(Instant::ZERO, A, datagram).0, Fate::Lost(Loss::BadDatagram));
+    assert_eq!(
+        put(&mut link, Instant::ZERO, A, datagram).0,
+        Fate::Lost(Loss::BadDatagram)
+    );
     let empty = Packet {
         payload: Bytes::new(),
         ..packet(60, 0)
     };
-    assert_eq!(link.put(Instant::ZERO, A, empty).0, Fate::Corrupted);
+    assert_eq!(put(&mut link, Instant::ZERO, A, empty).0, Fate::Corrupted);
 }
 
 #[test]
@@ -155,7 +185,7 @@ fn a_filter_has_the_last_word() {
     }));
     let counts: Vec<Vec<Instant>> = (0..4)
         .map(|n| {
-            let (_, arrivals) = link.put(Instant::ZERO, A, packet(60, n));
+            let (_, arrivals) = put(&mut link, Instant::ZERO, A, packet(60, n));
             arrivals.into_iter().map(|(at, _)| at).collect()
         })
         .collect();
@@ -169,10 +199,10 @@ fn a_filter_has_the_last_word() {
 #[test]
 fn a_capture_holds_what_was_sent_and_what_became_of_it() {
     let mut link = link(LinkConfig::new().mtu(100));
-    link.put(Instant::ZERO, A, packet(60, 0));
+    put(&mut link, Instant::ZERO, A, packet(60, 0));
     link.capture = Some(Vec::new());
-    link.put(Instant::from_millis(1), A, packet(60, 1));
-    link.put(Instant::from_millis(2), A, packet(101, 2));
+    put(&mut link, Instant::from_millis(1), A, packet(60, 1));
+    put(&mut link, Instant::from_millis(2), A, packet(101, 2));
     let fates: Vec<(Instant, Fate)> = link.capture.iter().flatten().map(|c| (c.at, c.fate)).collect();
     assert_eq!(
         fates,

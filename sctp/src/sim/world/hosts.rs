@@ -149,11 +149,17 @@ impl World {
             let mut interfaces = self.hosts[host.0].interfaces.iter();
             let interface = interfaces.find(|interface| interface.addresses.contains(&packet.src));
             match interface.map(|interface| interface.link) {
-                Some(link) => self.put(link, host, packet),
+                Some(link) => self.put(link, host, packet, true),
                 None => self.hosts[host.0].stats.unroutable += 1,
             }
         } else if self.may_send_from(host, Some(packet.src)) {
-            self.send_routed(host, Some(packet.src), packet.dst, packet.transport, packet.payload);
+            let Packet {
+                src,
+                dst,
+                transport,
+                payload,
+            } = packet;
+            self.send_routed(host, Some(src), dst, transport, payload, true);
         }
     }
 

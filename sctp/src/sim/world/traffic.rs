@@ -8,14 +8,17 @@ use bytes::Bytes;
 use super::super::app::Outgoing;
 use super::super::host::Input;
 use super::super::ids::{HostId, LinkId};
-use super::super::link::{Fate, Loss};
+use super::super::link::{Fate, Loss, TooBig};
 use super::super::packet::{Packet, Transport};
 use super::super::route::source_on;
 use super::{Happening, World};
-use crate::UdpPorts;
+use crate::{IcmpKind, IcmpReport, UdpPorts};
 
 /// How long a packet from a host to itself takes.
 const LOOPBACK_DELAY: Duration = Duration::from_micros(10);
+
+/// How many bytes of an SCTP packet an ICMP message quotes.
+const QUOTE: usize = 64;
 
 impl World {
     pub(super) fn send(&mut self, host: HostId, outgoing: Outgoing) {
@@ -25,12 +28,13 @@ impl World {
                 dst,
                 encap,
                 payload,
+                dont_fragment,
             } => {
                 if !self.may_send_from(host, src) {
                     return;
                 }
                 let transport = encap.map_or(Transport::Sctp, Transport::SctpInUdp);
-                self.send_routed(host, src, dst, transport, payload);
+                self.send_routed(host, src, dst, transport, payload, dont_fragment);
             }
             Outgoing::Datagram {
                 from,
@@ -44,7 +48,7 @@ impl World {
                 });
                 let dst = destination.ip();
                 if !dst.is_multicast() {
-                    self.send_routed(host, None, dst, transport, payload);
+                    self.send_routed(host, None, dst, transport, payload, true);
                     return;
                 }
                 let mut looped = false;
@@ -64,7 +68,7 @@ impl World {
                         let input = Input::Looped { from, packet };
                         self.push(self.now + LOOPBACK_DELAY, Happening::Local { host, input });
                     }
-                    self.put(interface.link, host, packet);
+                    self.put(interface.link, host, packet, true);
                 }
             }
         }
@@ -90,6 +94,7 @@ impl World {
         dst: IpAddr,
         transport: Transport,
         payload: Bytes,
+        dont_fragment: bool,
     ) {
         let host = &self.hosts[id.0];
         if host
@@ -124,22 +129,48 @@ impl World {
             payload,
         };
         let link = host.interfaces[interface].link;
-        self.put(link, id, packet);
+        self.put(link, id, packet, dont_fragment);
     }
 
-    pub(super) fn put(&mut self, id: LinkId, sender: HostId, packet: Packet) {
+    pub(super) fn put(&mut self, id: LinkId, sender: HostId, packet: Packet, dont_fragment: bool) {
         let line = packet.to_string();
         self.trace.bytes(&packet.payload);
         let link = &mut self.links[id.0];
-        let (fate, arrivals) = link.put(self.now, sender, packet);
+        let told = (link.config.too_big != TooBig::Silent && packet.sctp().is_some()).then(|| packet.clone());
+        let (fate, arrivals) = link.put(self.now, sender, packet, dont_fragment);
         match fate {
             Fate::Sent => self.trace.line(self.now, &link.name, format_args!("{line}")),
             fate => self.trace.line(self.now, &link.name, format_args!("{line} {fate:?}")),
+        }
+        if let (Fate::Lost(Loss::TooBig), Some(packet)) = (fate, told) {
+            self.tell_too_big(id, sender, packet);
         }
         for (at, packet) in arrivals {
             let link = id;
             self.push(at, Happening::Arrival { link, sender, packet });
         }
+    }
+
+    /// The sender of a packet that is too large for a link learns of it.
+    fn tell_too_big(&mut self, id: LinkId, sender: HostId, packet: Packet) {
+        let config = &self.links[id.0].config;
+        let (at, input) = match config.too_big {
+            TooBig::Silent => return,
+            TooBig::Refused => (self.now, Input::TooBig(packet)),
+            TooBig::Reported => {
+                let report = IcmpReport {
+                    src: Some(packet.src),
+                    dst: packet.dst,
+                    encap: packet.udp_ports(),
+                    kind: IcmpKind::PacketTooBig {
+                        mtu: u32::try_from(config.mtu).unwrap_or(u32::MAX),
+                    },
+                    quoted: packet.payload.slice(..packet.payload.len().min(QUOTE)),
+                };
+                (self.now + 2 * config.latency, Input::Icmp(report))
+            }
+        };
+        self.push(at, Happening::Local { host: sender, input });
     }
 
     pub(super) fn arrive(&mut self, id: LinkId, sender: HostId, packet: Packet) {
