@@ -137,13 +137,13 @@ impl Error {
             Self::MessageTooLarge => libc::EMSGSIZE,
             Self::ShuttingDown => libc::EPIPE,
             Self::ConnectFailed(reason) => match reason {
-                FailureReason::PeerAbort { .. } => libc::ECONNREFUSED,
+                FailureReason::PeerAbort { .. } | FailureReason::ProtocolUnreachable => libc::ECONNREFUSED,
                 FailureReason::UserAbort | FailureReason::EndpointClosed => libc::ECONNABORTED,
                 FailureReason::PeerMisbehaved(_) => libc::EPROTO,
                 _ => libc::ETIMEDOUT,
             },
             Self::AssociationLost(reason) => match reason {
-                FailureReason::PeerAbort { .. } => libc::ECONNRESET,
+                FailureReason::PeerAbort { .. } | FailureReason::ProtocolUnreachable => libc::ECONNRESET,
                 FailureReason::UserAbort | FailureReason::EndpointClosed => libc::ECONNABORTED,
                 FailureReason::PeerMisbehaved(_) => libc::EPROTO,
                 _ => libc::ETIMEDOUT,

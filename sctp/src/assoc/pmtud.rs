@@ -26,7 +26,7 @@ impl Association {
         if padding > 0 {
             wire::write_pad(buf, padding);
         }
-        wire::finish_packet(buf, start);
+        self.finish_packet(buf, start);
         self.stats.mtu_probes_sent += 1;
         Some(id)
     }

@@ -71,7 +71,7 @@ impl Bed {
         self.pmtud.on_probe_sent(self.now, info, RTO);
         let fits = size <= self.carries;
         if fits || self.manner == Manner::Reports {
-            self.now = self.now + RTT;
+            self.now += RTT;
         }
         match self.manner {
             _ if fits => assert!(self.pmtud.on_probe_ack(self.now, &info)),

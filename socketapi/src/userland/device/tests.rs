@@ -37,6 +37,7 @@ fn transmit(src: Option<IpAddr>, dst: IpAddr, ports: UdpPorts, bytes: &[u8], seg
         encap: Some(ports),
         size: bytes.len(),
         segment_size: segment,
+        dont_fragment: true,
     }
 }
 
