@@ -231,6 +231,29 @@ fn rfc8899_4_3_bundles_of_small_messages_are_large_packets_too() {
 }
 
 #[test]
+fn rfc8899_4_3_heartbeats_that_get_through_do_not_hide_a_black_hole() {
+    let setup = Setup::dual().link(&link(9000)).config(discovering);
+    let mut pair = setup.build();
+    pair.world.capture(pair.links[0]);
+    pair.connect();
+    pair.run(secs(5));
+    for address in pair.addresses(B) {
+        for _ in 0..10 {
+            let message = OutMessage::new(StreamId(0), Ppid(0), Bytes::from(vec![1; 50_000]));
+            let destination = Some(address);
+            pair.send(A, OutMessage { destination, ..message }).unwrap();
+        }
+        pair.run(secs(10));
+        pair.hear(B);
+    }
+    assert_eq!((pair.path(A, 0).mtu, pair.path(A, 1).mtu), (9000, 9000));
+    pair.world.set_link(pair.links[0], link(1500));
+    transfer(&mut pair, &mut large(100), secs(600));
+    pair.run(secs(60));
+    assert_eq!(pair.path(A, 0).mtu, 1500, "{:?}", pair.path(A, 0));
+}
+
+#[test]
 fn rfc8899_5_1_1_an_mtu_that_was_raised_is_found() {
     let mut pair = pair(&link(1500));
     transfer(&mut pair, &mut large(10), secs(60));

@@ -208,12 +208,14 @@ fn rfc8899_4_3_when_large_packets_vanish_the_base_size_is_used_and_the_search_be
     bed.run(Duration::from_secs(60));
     assert_eq!(bed.found(), (SearchComplete, 9000));
     bed.carries = 1500;
-    assert!(!bed.pmtud.on_large_packet_lost(7, 0), "one time-out is no black hole");
+    assert!(!bed.pmtud.on_large_packet_lost(), "one time-out is no black hole");
+    bed.pmtud.on_acked(9000);
     assert!(
-        !bed.pmtud.on_large_packet_lost(8, 0),
-        "nor are two if something got through between them"
+        !bed.pmtud.on_large_packet_lost(),
+        "nor are two if something large got through between them"
     );
-    assert!(bed.pmtud.on_large_packet_lost(8, 1));
+    bed.pmtud.on_acked(1200);
+    assert!(bed.pmtud.on_large_packet_lost());
     assert_eq!(bed.found(), (Base, 1280));
     bed.run(Duration::from_secs(60));
     assert_eq!(bed.found(), (SearchComplete, 1500));
