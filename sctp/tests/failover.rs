@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::{A, Answer, B, Flow, Pair, Peer, PeerSetup, Setup, ms, secs, transfer};
-use sctp::config::{AssociationConfig, PathThresholds};
+use sctp::config::PathThresholds;
 use sctp::error::FailureReason;
 use sctp::serial::{Ppid, StreamId};
 use sctp::sim::Script;
@@ -359,7 +359,7 @@ fn rfc7829_app_c_an_idle_association_with_one_address_notices_a_dead_peer_sooner
 
 /// Z's paths without heartbeats, so that only data tells.
 fn silent_peer() -> Peer {
-    let mut association = AssociationConfig::default();
+    let mut association = common::without_discovery();
     association.path_mut().set_heartbeat_interval(None).unwrap();
     let mut peer = Peer::with(PeerSetup {
         links: 2,
@@ -409,7 +409,7 @@ fn rfc7829_3_2_rules_9_and_10_only_what_went_to_one_path_brings_it_back() {
 
 #[test]
 fn rfc7829_3_2_rule_10_a_late_sack_shows_that_the_time_out_was_spurious() {
-    let mut association = AssociationConfig::default();
+    let mut association = common::without_discovery();
     association.path_mut().set_heartbeat_interval(None).unwrap();
     let mut peer = Peer::with(PeerSetup {
         association,

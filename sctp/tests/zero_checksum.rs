@@ -20,7 +20,7 @@ const OTHER: ErrorDetectionMethod = ErrorDetectionMethod(77);
 
 /// A peer of a stack whose associations announce SCTP over DTLS.
 fn guarded() -> Peer {
-    let mut association = AssociationConfig::default();
+    let mut association = common::without_discovery();
     association.set_zero_checksum(Some(DTLS));
     Peer::with(PeerSetup {
         association,

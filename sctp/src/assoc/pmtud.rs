@@ -6,13 +6,16 @@ use crate::random::Random;
 use crate::time::Instant;
 use crate::tlv::Writer;
 use crate::transmit::Transmit;
-use crate::wire::{self, CommonHeader};
+use crate::wire::{self, ChunkType, CommonHeader};
 
 impl Association {
     /// A probe of the path MTU, if one is due: a HEARTBEAT, and a PAD chunk (RFC 4820) that makes the packet as large as
     /// is to be tried. It waits for no window, and counts for none.
     pub(super) fn write_mtu_probe(&mut self, now: Instant, buf: &mut Vec<u8>, random: &mut Random) -> Option<PathId> {
         let header = self.header(self.peer_tag);
+        let kinds = [ChunkType::HEARTBEAT, ChunkType::PAD];
+        let authenticated = kinds.into_iter().any(|kind| self.sends_authenticated(kind));
+        let auth = if authenticated { self.control_auth_len() } else { 0 };
         let (id, path) = self
             .paths
             .iter_mut()
@@ -22,7 +25,7 @@ impl Association {
         info.write(&mut Writer::new(&mut bytes));
         let start = wire::begin_packet(buf, &header);
         wire::write_heartbeat(buf, &bytes);
-        let padding = size.saturating_sub(buf.len() - start);
+        let padding = size.saturating_sub(buf.len() - start + auth);
         if padding > 0 {
             wire::write_pad(buf, padding);
         }

@@ -209,7 +209,7 @@ impl Peer {
 
 /// A configuration that takes chunks of these types only authenticated.
 pub(crate) fn requiring(kinds: &[ChunkType]) -> AssociationConfig {
-    let mut config = AssociationConfig::default();
+    let mut config = super::without_discovery();
     config.auth_mut().set_enabled(true);
     for &kind in kinds {
         config.auth_mut().require(kind).unwrap();
