@@ -6,7 +6,6 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use common::{A, Answer, B, Flow, Peer, PeerSetup, Setup, secs, transfer};
-use sctp::config::AssociationConfig;
 use sctp::serial::VerificationTag;
 use sctp::sim::Verdict;
 use sctp::wire::{
