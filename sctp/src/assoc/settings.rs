@@ -51,7 +51,7 @@ impl Association {
     pub(crate) fn configure_path(&mut self, now: Instant, id: PathId, next: PathConfig, random: &mut Random) {
         let probing = self.phase().may_send_data();
         let Some(path) = self.paths.get_mut(id) else { return };
-        let cleared = path.configure(now, next, &self.config, probing, random);
+        let cleared = path.configure(now, next, probing, random);
         if cleared && self.config.expose_potentially_failed() {
             self.path_event(id, PathChange::Available);
         }

@@ -1,6 +1,6 @@
 //! Changes of a path that is in use (RFC 9260 §11.1.9, §11.1.12, §11.1.13).
 
-use super::{Path, PathState};
+use super::{Path, PathState, Pmtud};
 use crate::Instant;
 use crate::config::{AssociationConfig, PathConfig};
 use crate::random::Random;
@@ -14,22 +14,16 @@ impl Path {
 
     /// Takes over settings of its own, with `probing` unless heartbeats have ended. True if a potentially failed path is
     /// active by that.
-    pub(crate) fn configure(
-        &mut self,
-        now: Instant,
-        config: PathConfig,
-        association: &AssociationConfig,
-        probing: bool,
-        random: &mut Random,
-    ) -> bool {
+    pub(crate) fn configure(&mut self, now: Instant, config: PathConfig, probing: bool, random: &mut Random) -> bool {
         let old = std::mem::replace(&mut self.config, config);
         if let (Some(encap), Some(port)) = (&mut self.encap, config.remote_encapsulation_port())
             && old.remote_encapsulation_port() != Some(port)
         {
             encap.destination = port;
         }
-        if old.mtu() != config.mtu() {
-            self.reset_cc(association);
+        if (old.mtu(), old.mtu_discovery()) != (config.mtu(), config.mtu_discovery()) {
+            self.pmtud = Pmtud::new(&config, self.address.is_ipv4());
+            self.on_mtu_change();
         }
         let cleared = old.thresholds() != config.thresholds() && self.is_cleared_by_thresholds();
         let heartbeats_change = cleared || old.heartbeat_interval() != config.heartbeat_interval();
