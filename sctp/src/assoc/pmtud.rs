@@ -12,14 +12,16 @@ impl Association {
     /// A probe of the path MTU, if one is due: a HEARTBEAT, and a PAD chunk (RFC 4820) that makes the packet as large as
     /// is to be tried. It waits for no window, and counts for none.
     pub(super) fn write_mtu_probe(&mut self, now: Instant, buf: &mut Vec<u8>, random: &mut Random) -> Option<PathId> {
+        let is_due = |id: &PathId| {
+            let path = self.paths.get(*id);
+            path.is_some_and(|path| path.pmtud.is_due() && path.is_usable()) && self.may_be_used(*id)
+        };
+        let id = self.paths.ids().find(is_due)?;
         let header = self.header(self.peer_tag);
         let kinds = [ChunkType::HEARTBEAT, ChunkType::PAD];
         let authenticated = kinds.into_iter().any(|kind| self.sends_authenticated(kind));
         let auth = if authenticated { self.control_auth_len() } else { 0 };
-        let (id, path) = self
-            .paths
-            .iter_mut()
-            .find(|(_, path)| path.pmtud.is_due() && path.is_usable())?;
+        let path = self.paths.get_mut(id)?;
         let (info, size) = path.send_mtu_probe(now, id, random);
         let mut bytes = Vec::with_capacity(32);
         info.write(&mut Writer::new(&mut bytes));

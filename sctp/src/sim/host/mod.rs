@@ -22,7 +22,8 @@ use crate::config::StackConfig;
 use crate::random::Random;
 use crate::time::earliest;
 use crate::{
-    AssocId, ChecksumState, EndpointId, Event, IcmpReport, Instant, LocalAddressChange, RxMeta, SendFailure, Stack, Transmit,
+    AssocId, ChecksumState, EndpointId, Event, IcmpReport, Instant, LocalAddressChange, RxMeta, SendFailure, Stack,
+    Transmit,
 };
 
 /// How many packets wait for a paused host; more are lost, as from a socket's full buffer.
