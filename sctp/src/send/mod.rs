@@ -5,6 +5,7 @@ mod chunk;
 mod interleaving;
 mod numbers;
 mod outstanding;
+mod packet;
 mod peer_window;
 mod policy;
 mod pr;
@@ -17,32 +18,27 @@ mod streams;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
-
 use crate::Instant;
 use crate::config::CongestionControl;
 use crate::error::SendError;
 use crate::event::SendFailure;
 use crate::message::OutMessage;
-use crate::path::{Path, PathId, PathSet, PathState};
+use crate::path::{PathId, PathSet};
 use crate::serial::{SharedKeyId, Tsn};
 
 pub(crate) use chunk::ChunkToSend;
+pub(crate) use packet::{DataPlan, PacketFill};
 pub(crate) use sack_in::{SackIn, SackResult};
 
-use chunk::{ChunkForm, ChunkState, SentChunk};
+use chunk::{ChunkForm, ChunkState};
 use outstanding::Outstanding;
-use peer_window::{Admission, PeerWindow};
+use peer_window::PeerWindow;
 use policy::Policy;
 use pr::Forward;
 use queue::{QueuedMessage, SendQueue};
 use reset::Pause;
 use sack_in::SackProcessor;
 use streams::Cutting;
-
-/// How many chunks may be outstanding. Gap Ack Blocks reach 65535 TSNs far (§3.3.4), and no stream may have more than
-/// 65535 messages in the window (§6.1).
-const MAX_OUTSTANDING: usize = 1 << 15;
 
 /// Everything that an association has to send.
 #[derive(Debug)]
@@ -64,79 +60,6 @@ pub(crate) struct Outbound {
     buffered: usize,
     send_buffer: usize,
     streams: u16,
-}
-
-/// What is to be sent next of the messages that wait.
-#[derive(Clone, Copy, Debug)]
-struct Piece {
-    /// Bytes left of the message.
-    remaining: usize,
-    /// Where the user wants it.
-    wanted: Option<PathId>,
-    /// The key that it asks for (RFC 4895).
-    auth_key: Option<SharedKeyId>,
-}
-
-/// Which DATA the next packet would carry, and where it would go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct DataPlan {
-    pub(crate) path: PathId,
-    /// Bytes that the first chunk needs.
-    pub(crate) first_chunk: usize,
-    kind: PlanKind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum PlanKind {
-    /// A chunk that is marked; the first packet of a fast retransmission ignores cwnd.
-    Retransmission { ignore_cwnd: bool },
-    /// New data.
-    New,
-    /// New data that the peer's window has no room for.
-    Probe,
-}
-
-/// How much goes into one packet, decided chunk by chunk.
-#[derive(Debug)]
-pub(crate) struct PacketFill {
-    plan: DataPlan,
-    chunks: u64,
-    /// Bytes of the chunks.
-    bytes: usize,
-    /// Where the user wants the new data of the packet, once there is some.
-    wanted: Option<Option<PathId>>,
-    /// The key that all messages in the packet ask for (RFC 6458 §5.3.8).
-    auth_key: Option<SharedKeyId>,
-}
-
-impl PacketFill {
-    pub(crate) const fn new(plan: DataPlan) -> Self {
-        Self {
-            plan,
-            chunks: 0,
-            bytes: 0,
-            wanted: None,
-            auth_key: None,
-        }
-    }
-
-    /// How many chunks went into the packet.
-    pub(crate) const fn chunks(&self) -> u64 {
-        self.chunks
-    }
-
-    /// The key that the messages in the packet ask for.
-    pub(crate) const fn auth_key(&self) -> Option<SharedKeyId> {
-        self.auth_key
-    }
-
-    /// Whether a message that asks for `key` may go into the packet: the first one decides.
-    fn takes_key(&mut self, key: Option<SharedKeyId>) -> bool {
-        if self.chunks == 0 {
-            self.auth_key = key;
-        }
-        self.auth_key == key
-    }
 }
 
 impl Outbound {
@@ -250,211 +173,6 @@ impl Outbound {
             self.queue.push(queued);
         }
         Ok(())
-    }
-
-    /// What the next packet with DATA carries, if one may be sent now (§6.1 A to E). `max_packet` is what a packet
-    /// has for chunks, on every path.
-    pub(crate) fn plan(&mut self, now: Instant, paths: &PathSet, max_chunks: usize) -> Option<DataPlan> {
-        self.give_up_due(now);
-        if let Some(plan) = self.plan_retransmission(paths) {
-            return Some(plan);
-        }
-        // §6.1 C: new data waits until everything marked was sent.
-        if self.outstanding.has_marked() {
-            return None;
-        }
-        self.plan_new(now, paths, max_chunks)
-    }
-
-    fn plan_retransmission(&self, paths: &PathSet) -> Option<DataPlan> {
-        let (_, chunk) = self.outstanding.first_marked()?;
-        let path = retransmission_path(chunk, paths);
-        let ignore_cwnd = self.sacks.fast_retransmit_due;
-        let allowed = ignore_cwnd || paths.get(path)?.cc.may_send(self.outstanding.flight(path));
-        let kind = PlanKind::Retransmission { ignore_cwnd };
-        allowed.then_some(DataPlan {
-            path,
-            first_chunk: chunk.wire_len(self.form),
-            kind,
-        })
-    }
-
-    fn plan_new(&mut self, now: Instant, paths: &PathSet, max_chunks: usize) -> Option<DataPlan> {
-        let Piece { remaining, wanted, .. } = self.next_piece()?;
-        if self.outstanding.len() >= MAX_OUTSTANDING {
-            return None;
-        }
-        let id = paths.for_new_data(wanted);
-        let path = paths.get(id)?;
-        if !path.cc.may_send(self.outstanding.flight(id)) {
-            return None;
-        }
-        let len = remaining.min(self.form.max_payload(max_chunks));
-        let kind = self.admit(len, now, path.rto())?;
-        Some(DataPlan {
-            path: id,
-            first_chunk: self.form.chunk_len(len),
-            kind,
-        })
-    }
-
-    /// §6.1 A: whether the peer has room.
-    fn admit(&mut self, len: usize, now: Instant, rto: Duration) -> Option<PlanKind> {
-        match self
-            .peer_window
-            .admit(len, self.outstanding.payload_in_flight(), now, rto)
-        {
-            Admission::Fits => Some(PlanKind::New),
-            // A probe goes alone, with everything before it acknowledged.
-            Admission::Probe if self.outstanding.is_empty() => Some(PlanKind::Probe),
-            Admission::Probe | Admission::Wait => None,
-        }
-    }
-
-    /// Bytes left of the message to be sent next, and where the user wants it.
-    #[inline(always)]
-    fn next_piece(&self) -> Option<Piece> {
-        if let Some(cutting) = self.cutting.or_else(|| self.queue.next_cut()) {
-            let message = &self.outstanding.message(cutting.message)?.message;
-            return Some(Piece {
-                remaining: message.payload.len().saturating_sub(cutting.offset),
-                wanted: cutting.wanted,
-                auth_key: message.auth_key,
-            });
-        }
-        let queued = self.queue.front()?;
-        Some(Piece {
-            remaining: queued.message.payload.len(),
-            wanted: queued.wanted,
-            auth_key: queued.message.auth_key,
-        })
-    }
-
-    /// The next chunk of the packet that was planned, if one fits into `room` bytes. The first one always comes.
-    pub(crate) fn next_chunk(
-        &mut self,
-        fill: &mut PacketFill,
-        now: Instant,
-        room: usize,
-        max_chunks: usize,
-        paths: &mut PathSet,
-    ) -> Option<ChunkToSend<'_>> {
-        self.give_up_due(now);
-        let first = fill.chunks == 0;
-        let id = fill.plan.path;
-        if let Some((index, chunk)) = self.outstanding.first_marked() {
-            let len = chunk.wire_len(self.form);
-            // A chunk that outgrew the path goes alone; it was cut for a larger MTU.
-            let fits = len <= room || room >= max_chunks;
-            // What is bundled is one packet, for which the plan asked cwnd.
-            let same_packet = first || retransmission_path(chunk, paths) == id;
-            let sent = self.outstanding.message(chunk.message);
-            let key = sent.and_then(|sent| sent.message.auth_key);
-            if !fits || !same_packet || !fill.plan.is_retransmission() || !fill.takes_key(key) {
-                return None;
-            }
-            // §6.1, §7.2.4 rule 4: T3-rtx starts anew when the earliest outstanding chunk is sent again.
-            if self.outstanding.becomes_earliest(id, index)
-                && let Some(path) = paths.get_mut(id)
-            {
-                path.restart_t3(now);
-            }
-            fill.chunks += 1;
-            fill.bytes += len;
-            return self.outstanding.send_again(now, id, index);
-        }
-        if !first && (fill.plan.is_probe() || fill.plan.ignores_cwnd()) {
-            return None;
-        }
-        self.next_new_chunk(fill, now, room, max_chunks, paths)
-    }
-
-    fn next_new_chunk(
-        &mut self,
-        fill: &mut PacketFill,
-        now: Instant,
-        room: usize,
-        max_chunks: usize,
-        paths: &PathSet,
-    ) -> Option<ChunkToSend<'_>> {
-        let Piece {
-            remaining,
-            wanted,
-            auth_key,
-        } = self.next_piece()?;
-        let limit = self.form.max_payload(max_chunks);
-        let len = fragment_len(remaining, limit, self.form.max_payload(room))?;
-        if fill.chunks > 0 {
-            let same_path = fill.wanted == Some(wanted) || paths.for_new_data(wanted) == fill.plan.path;
-            // §6.1 B allows one packet to overrun cwnd, so a started packet may be filled.
-            let fits = len <= self.peer_window.available(self.outstanding.payload_in_flight());
-            if !same_path || !fits || self.outstanding.len() >= MAX_OUTSTANDING {
-                return None;
-            }
-        }
-        if !fill.takes_key(auth_key) {
-            return None;
-        }
-        let piece = self.take_piece()?;
-        let rest = (len < remaining).then_some(Cutting {
-            offset: piece.offset + len,
-            fsn: if piece.offset == 0 {
-                self.second_fsn
-            } else {
-                piece.fsn.wrapping_add(1)
-            },
-            ..piece
-        });
-        if self.queue.is_scheduled() {
-            self.schedule(&piece, len, rest);
-        } else {
-            self.cutting = rest;
-        }
-        if fill.plan.is_probe() {
-            self.peer_window.on_probe_sent();
-        }
-        fill.chunks += 1;
-        fill.bytes += self.form.chunk_len(len);
-        fill.wanted = Some(wanted);
-        self.outstanding
-            .send_new(now, fill.plan.path, &piece, len, len == remaining)
-    }
-
-    /// Takes the message whose next piece is sent now: the one being cut, or a new one.
-    #[inline(always)]
-    fn take_piece(&mut self) -> Option<Cutting> {
-        if let Some(cutting) = self.cutting.take().or_else(|| self.queue.resume()) {
-            return Some(cutting);
-        }
-        let (queued, mid) = self.queue.pop()?;
-        let stream = queued.message.stream;
-        self.outstanding.begin_message(queued.message, mid, queued.policy);
-        Some(Cutting {
-            message: self.outstanding.last_message_number(),
-            stream,
-            offset: 0,
-            fsn: 0,
-            wanted: queued.wanted,
-        })
-    }
-
-    /// The packet was written.
-    pub(crate) fn packet_sent(&mut self, fill: &PacketFill, now: Instant, paths: &mut PathSet) {
-        self.outstanding.end_packet();
-        if fill.chunks == 0 {
-            return;
-        }
-        if self.queue.is_scheduled() && !fill.plan.is_retransmission() {
-            self.queue.end_packet();
-        }
-        if fill.plan.ignores_cwnd() {
-            self.sacks.fast_retransmit_due = false;
-        }
-        if let Some(path) = paths.get_mut(fill.plan.path) {
-            path.cc.on_sent(fill.bytes);
-            path.touch_by_data(now);
-            path.start_t3(now);
-        }
     }
 
     /// A SACK arrived, or the Cumulative TSN Ack of a SHUTDOWN.
@@ -625,45 +343,5 @@ impl Outbound {
 
     pub(crate) const fn peer_rwnd(&self) -> usize {
         self.peer_window.available(self.outstanding.payload_in_flight())
-    }
-}
-
-impl DataPlan {
-    const fn ignores_cwnd(&self) -> bool {
-        matches!(self.kind, PlanKind::Retransmission { ignore_cwnd: true })
-    }
-
-    /// Whether it sends chunks again.
-    pub(crate) const fn is_retransmission(&self) -> bool {
-        matches!(self.kind, PlanKind::Retransmission { .. })
-    }
-
-    /// Whether it probes a closed window.
-    pub(crate) const fn is_probe(&self) -> bool {
-        matches!(self.kind, PlanKind::Probe)
-    }
-}
-
-/// Where a marked chunk is sent again (§6.4): what was reported missing, on the path where the reports come from; what
-/// timed out, on another. An address that was never confirmed is none that works (§5.4).
-fn retransmission_path(chunk: &SentChunk, paths: &PathSet) -> PathId {
-    let confirmed = |path: &Path| path.state != PathState::Unconfirmed;
-    if chunk.stays_on_path && paths.get(chunk.path).is_some_and(confirmed) {
-        chunk.path
-    } else {
-        paths.for_retransmission(chunk.path)
-    }
-}
-
-/// How much of a message with `remaining` bytes goes into a chunk, where an empty packet takes `limit` and this one
-/// `room` (§6.9). What fits an empty packet is not split; a larger message fills up a packet that is at least half
-/// free.
-fn fragment_len(remaining: usize, limit: usize, room: usize) -> Option<usize> {
-    if remaining <= room {
-        Some(remaining)
-    } else if remaining > limit && room >= limit / 2 && room > 0 {
-        Some(room)
-    } else {
-        None
     }
 }

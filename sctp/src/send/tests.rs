@@ -1,6 +1,7 @@
 //! The sender against a naive model of what may be where.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use proptest::prelude::*;
