@@ -6,12 +6,17 @@
   accept                          takes the next association
   send COUNT SIZE [NAME=VALUE]... messages 0 to COUNT-1, on streams 0 to streams-1 in turn; streams=1 unordered=0
                                   ttl=MS, rtx=TIMES or prio=NUMBER for partial reliability, gap=SECONDS between them, first=0
-  expect COUNT SIZE [streams=1]   receives just these messages, each stream in order; says 'received COUNT'
+  expect COUNT SIZE [streams=1]   receives just these messages, each stream in order; says 'received COUNT ssn=LAST'
+  await EVENT                     receives such a notification, and no message before it
   collect                         receives until the peer has shut down; says 'collected INDEX...'
   echo                            sends everything back until the peer has shut down
-  set NAME VALUE...               a socket option
+  set NAME VALUE...               a socket option, also for sockets that are opened later
+  streams in|out|both [STREAM...] begins sequence numbers anew (RFC 6525)
+  tsns                            begins all sequence numbers anew (RFC 6525)
+  add OUT IN                      adds streams (RFC 6525)
   status                          says 'status NAME=VALUE...'
   bind add|remove ADDRESS         changes the own addresses (RFC 5061)
+  primary ADDRESS                 asks the peer to send to this own address (RFC 5061)
   shutdown, abort, close          ends the association
   reset                           closes all sockets, and forgets the options that were set
 
@@ -24,9 +29,11 @@ import time
 
 SCTP = 132
 # Numbers of <linux/sctp.h>.
-RTOINFO, ASSOCINFO, INITMSG, NODELAY, PRIMARY_ADDR, EVENTS, STATUS = 0, 1, 2, 3, 6, 11, 14
-FRAGMENT_INTERLEAVE, RECVRCVINFO = 18, 32
+RTOINFO, ASSOCINFO, INITMSG, NODELAY, SET_PEER_PRIMARY, EVENTS, STATUS = 0, 1, 2, 3, 5, 11, 14
+FRAGMENT_INTERLEAVE, RECVRCVINFO, INTERLEAVING_SUPPORTED = 18, 32, 125
+AUTH_CHUNK, AUTH_KEY, AUTH_ACTIVE_KEY, AUTH_DELETE_KEY, AUTH_DEACTIVATE_KEY = 21, 23, 24, 25, 35
 BINDX_ADD, BINDX_REM, CONNECTX, PEER_ADDRS = 100, 101, 110, 108
+ENABLE_STREAM_RESET, RESET_STREAMS, RESET_ASSOC, ADD_STREAMS = 118, 119, 120, 121
 CMSG_SNDINFO, CMSG_RCVINFO, CMSG_PRINFO = 2, 3, 5
 SND_UNORDERED = 1
 PR_POLICIES = {"ttl": 0x10, "rtx": 0x20, "prio": 0x30}
@@ -81,6 +88,7 @@ class Peer:
         self.socket = None
         self.listener = None
         self.pending = []
+        self.events = []
 
     # Setting up.
 
@@ -130,8 +138,9 @@ class Peer:
             if values["gap"]:
                 time.sleep(values["gap"])
 
-    def receive(self):
-        """The next message whole, with its stream; None once the association ends, or the peer has shut down."""
+    def receive(self, event=None):
+        """The next message whole, with its stream; None once the association ends, or the peer has shut down, or such a
+        notification has come."""
         message = b""
         while True:
             data, control, flags, _ = self.socket.recvmsg(1 << 17, 256)
@@ -140,13 +149,15 @@ class Peer:
                 # Linux does not always wake a reader up for more than this notification.
                 if data[:2] == struct.pack("=H", 0x8001) and data[8:10] in (b"\1\0", b"\3\0"):
                     return None
+                if event in self.events:
+                    return None
                 continue
             if not data:
                 return None
             message += data
             if flags & socket.MSG_EOR:
                 info = [value for level, kind, value in control if (level, kind) == (SCTP, CMSG_RCVINFO)]
-                return message, struct.unpack_from("=H", info[0])[0]
+                return message, *struct.unpack_from("=HH", info[0])
 
     def expect(self, count, size, *words):
         streams = options(words, streams=1)["streams"]
@@ -155,12 +166,17 @@ class Peer:
             received = self.receive()
             if received is None:
                 raise ValueError(f"the end, instead of message {min(wanted)}")
-            message, stream = received
+            message, stream, ssn = received
             index = index_of(message)
             if len(message) != int(size) or index != wanted[stream]:
                 raise ValueError(f"message {index} of {len(message)} bytes on stream {stream}")
             wanted[stream] += streams
-        print("received", count)
+        print(f"received {count} ssn={ssn}")
+
+    def await_(self, event):
+        if event not in self.events and self.receive(event):
+            raise ValueError("a message")
+        self.events.remove(event)
 
     def collect(self):
         indices = []
@@ -170,7 +186,7 @@ class Peer:
 
     def echo(self):
         while received := self.receive():
-            message, stream = received
+            message, stream, _ = received
             control = [(SCTP, CMSG_SNDINFO, struct.pack("=HHIII", stream, 0, 0, 0, 0))]
             self.socket.sendmsg([message], control)
 
@@ -184,6 +200,17 @@ class Peer:
             # largest number of retransmissions of the association
             "retrans": lambda number: (ASSOCINFO, struct.pack("=IHHIII", 0, number, 0, 0, 0, 0)),
             "streams": lambda out, inward: (INITMSG, struct.pack("=HHHH", out, inward, 0, 0)),
+            # which of the peer's requests are carried out: 1 streams, 2 association, 4 more streams (RFC 6525)
+            "reconfig": lambda requests: (ENABLE_STREAM_RESET, struct.pack("=II", 0, requests)),
+            # 2 and 1 together: I-DATA (RFC 8260)
+            "interleave": lambda level: (FRAGMENT_INTERLEAVE, struct.pack("=i", level)),
+            "idata": lambda on: (INTERLEAVING_SUPPORTED, struct.pack("=II", 0, on)),
+            # a chunk type that is only taken with authentication, keys and which of them is used (RFC 4895)
+            "auth-chunk": lambda kind: (AUTH_CHUNK, bytes([kind])),
+            "key": lambda number, secret: (AUTH_KEY, struct.pack("=IHH", 0, number, 4) + struct.pack(">I", secret)),
+            "active-key": lambda number: (AUTH_ACTIVE_KEY, struct.pack("=IHH", 0, number, 0)),
+            "deactivated-key": lambda number: (AUTH_DEACTIVATE_KEY, struct.pack("=IHH", 0, number, 0)),
+            "deleted-key": lambda number: (AUTH_DELETE_KEY, struct.pack("=IHH", 0, number, 0)),
         }[name](*numbers)
         setting = (SCTP, *setting)
         # Those that are set up later inherit it.
@@ -204,6 +231,23 @@ class Peer:
             at += 28 if kind == socket.AF_INET6 else 16
         print(f"status state={state} in={inward} out={out} unacked={unacked} pending={pending} peers={','.join(peers)}")
 
+    def streams(self, which, *streams):
+        flags = {"in": 1, "out": 2, "both": 3}[which]
+        numbers = [int(stream) for stream in streams]
+        request = struct.pack(f"=IHH{len(numbers)}H", 0, flags, len(numbers), *numbers)
+        self.socket.setsockopt(SCTP, RESET_STREAMS, request)
+
+    def tsns(self):
+        self.socket.setsockopt(SCTP, RESET_ASSOC, struct.pack("=I", 0))
+
+    def add(self, out, inward):
+        self.socket.setsockopt(SCTP, ADD_STREAMS, struct.pack("=IHH", 0, int(inward), int(out)))
+
+    def primary(self, address):
+        port = self.socket.getsockname()[1]
+        storage = packed(address, port).ljust(128, b"\0")
+        self.socket.setsockopt(SCTP, SET_PEER_PRIMARY, struct.pack("=I", 0) + storage)
+
     def bind(self, how, address):
         port = self.socket.getsockname()[1]
         self.socket.setsockopt(SCTP, BINDX_ADD if how == "add" else BINDX_REM, packed(address, port))
@@ -212,16 +256,30 @@ class Peer:
         kind, flags, _ = struct.unpack_from("=HHI", data)
         if kind == 0x8001:
             state, error, out, inward = struct.unpack_from("=HHHH", data, 8)
-            names = ["COMM_UP", "COMM_LOST", "RESTART", "SHUTDOWN_COMP", "CANT_STR_ASSOC"]
-            print(f"event {names[state]} error={error} out={out} in={inward}")
+            name = ["COMM_UP", "COMM_LOST", "RESTART", "SHUTDOWN_COMP", "CANT_STR_ASSOC"][state]
+            text = f"error={error} out={out} in={inward}"
         elif kind == 0x8002:
             state, error = struct.unpack_from("=ii", data, 8 + 128)
-            names = ["AVAILABLE", "UNREACHABLE", "REMOVED", "ADDED", "MADE_PRIM", "CONFIRMED", "PF"]
-            print(f"event ADDRESS {names[state]} address={unpacked(data[8:])} error={error}")
+            name = "ADDRESS_" + ["AVAILABLE", "UNREACHABLE", "REMOVED", "ADDED", "MADE_PRIM", "CONFIRMED", "PF"][state]
+            text = f"address={unpacked(data[8:])} error={error}"
         elif kind == 0x8005:
-            print("event SHUTDOWN")
+            name, text = "SHUTDOWN", ""
+        elif kind == 0x8008:
+            key, _, indication = struct.unpack_from("=HHI", data, 8)
+            name = "AUTH_" + ["NEW_KEY", "FREE_KEY", "NO_AUTH"][indication]
+            text = f"key={key}"
+        elif kind == 0x800a:
+            streams = struct.unpack_from(f"={(len(data) - 12) // 2}H", data, 12)
+            name, text = "STREAM_RESET", f"flags={flags} streams={','.join(map(str, streams))}"
+        elif kind == 0x800b:
+            name, text = "ASSOC_RESET", f"flags={flags}"
+        elif kind == 0x800c:
+            inward, out = struct.unpack_from("=HH", data, 12)
+            name, text = "STREAM_CHANGE", f"flags={flags} out={out} in={inward}"
         else:
-            print(f"event {kind:#x} flags={flags:#x} data={data[8:].hex()}")
+            name, text = f"{kind:#x}", f"flags={flags}"
+        self.events.append(name)
+        print("event", name, text)
 
     # Ends.
 
@@ -253,7 +311,7 @@ def main():
     for line in sys.stdin:
         command, *words = line.split()
         try:
-            getattr(peer, command)(*words)
+            getattr(peer, {"await": "await_"}.get(command, command))(*words)
             print("done", command)
         except (OSError, ValueError, LookupError, TypeError, struct.error) as error:
             print(f"failed {command}: {error!r}")

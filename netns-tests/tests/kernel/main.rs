@@ -5,3 +5,4 @@ mod captured;
 mod common;
 mod multihoming;
 mod partial;
+mod reconfig;
