@@ -53,7 +53,12 @@ impl Bench {
     }
 
     fn connect(&mut self, port: u16) -> AssocId {
-        self.host.connect(&addresses(&[LOOPBACK]), port, config())
+        self.connect_with(port, config())
+    }
+
+    fn connect_with(&mut self, port: u16, config: AssociationConfig) -> AssocId {
+        let endpoint = self.host.bind(None, config);
+        self.host.connect(endpoint, &addresses(&[LOOPBACK]), port)
     }
 
     fn send_all(&mut self, assoc: AssocId, count: u32, size: usize) {
@@ -160,7 +165,7 @@ fn their_chargen_server_floods_us() {
     // It sends the next message once the last one is acknowledged.
     let mut config = config();
     config.set_sack_frequency(1).unwrap();
-    let assoc = bench.host.connect(&addresses(&[LOOPBACK]), 19, config);
+    let assoc = bench.connect_with(19, config);
     for _ in 0..100 {
         let message = bench.host.receive(assoc);
         assert!(

@@ -243,13 +243,12 @@ impl Host {
         endpoint
     }
 
-    /// Opens an association from a new end point, and waits until it is up.
+    /// Opens an association, and waits until it is up.
     ///
     /// # Panics
     ///
     /// If it does not come up.
-    pub fn connect(&mut self, peer: &[IpAddr], port: u16, association: AssociationConfig) -> AssocId {
-        let endpoint = self.bind(None, association);
+    pub fn connect(&mut self, endpoint: EndpointId, peer: &[IpAddr], port: u16) -> AssocId {
         let assoc = self
             .act(|stack, now| stack.connect(now, endpoint, peer, port, ConnectOptions::default()))
             .unwrap_or_else(|error| panic!("{peer:?} {port}: {error}"));

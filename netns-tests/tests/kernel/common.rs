@@ -7,8 +7,8 @@ use netns_tests::content;
 use netns_tests::guest::{GUEST, HOST, Job, Session, addresses};
 use netns_tests::host::Host;
 use netns_tests::process::Source;
-use sctp::config::AssociationConfig;
-use sctp::{AssocId, Received};
+use sctp::config::{AssociationConfig, EndpointConfig};
+use sctp::{AssocId, EndpointId, Received};
 
 /// What carries the packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,9 @@ pub(crate) struct Pair {
     peer: Job,
     /// How many lines of the program were looked at.
     seen: usize,
-    networks: usize,
+    /// The addresses that the kernel's end points are bound to, and the engine's.
+    pub(crate) theirs: Vec<&'static str>,
+    pub(crate) ours: Vec<&'static str>,
     /// The last one: the next test must not begin before the program is dropped.
     pub(crate) session: Session,
 }
@@ -55,7 +57,8 @@ impl Pair {
             host,
             peer: session.program("peer.py", &[]),
             seen: 0,
-            networks,
+            theirs: GUEST[..networks].to_vec(),
+            ours: HOST[..networks].to_vec(),
             session,
         })
     }
@@ -103,16 +106,21 @@ impl Pair {
         answer
     }
 
-    fn kernel_addresses(&self) -> String {
-        GUEST[..self.networks].join(" ")
+    fn bind(&mut self, port: Option<u16>, config: &AssociationConfig) -> EndpointId {
+        let config = EndpointConfig {
+            port,
+            addresses: addresses(&self.ours),
+            association: config.clone(),
+        };
+        self.host.act(|stack, _| stack.bind(config)).unwrap()
     }
 
     /// An association that the engine opens.
     pub(crate) fn engine_connects(&mut self, config: &AssociationConfig) -> AssocId {
         let port = fresh_port();
-        self.order(&format!("listen {port} {}", self.kernel_addresses()));
-        let peer = addresses(&GUEST[..self.networks]);
-        let assoc = self.host.connect(&peer, port, config.clone());
+        self.order(&format!("listen {port} {}", self.theirs.join(" ")));
+        let endpoint = self.bind(None, config);
+        let assoc = self.host.connect(endpoint, &addresses(&self.theirs), port);
         self.order("accept");
         assoc
     }
@@ -120,9 +128,10 @@ impl Pair {
     /// An association that the kernel opens.
     pub(crate) fn kernel_connects(&mut self, config: &AssociationConfig) -> AssocId {
         let (port, from) = (fresh_port(), fresh_port());
-        self.host.listen(port, config.clone());
-        let to = HOST[..self.networks].join(" ");
-        let command = format!("connect {port} {to} from {from} {}", self.kernel_addresses());
+        let endpoint = self.bind(Some(port), config);
+        self.host.act(|stack, _| stack.listen(endpoint, 1));
+        let (to, own) = (self.ours.join(" "), self.theirs.join(" "));
+        let command = format!("connect {port} {to} from {from} {own}");
         self.begin(&command);
         let assoc = self.host.accept();
         self.end(&command);
@@ -139,6 +148,16 @@ impl Pair {
         let mut outgoing = Outgoing { which, size, streams };
         self.host
             .until("everything is sent", |host| outgoing.advance(host, assoc));
+    }
+
+    /// Some messages each way.
+    pub(crate) fn talk(&mut self, assoc: AssocId) {
+        self.begin("expect 20 2000");
+        self.send_all(assoc, 20, 2000, 1);
+        self.end("expect");
+        self.begin("send 20 2000");
+        self.receive_all(assoc, 20, 2000, 1);
+        self.end("send");
     }
 
     /// Receives the messages `0..count` on `streams` streams, each stream in order.

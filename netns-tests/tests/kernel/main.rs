@@ -1,5 +1,7 @@
 //! The engine against the SCTP of a Linux kernel, in a guest: in UDP and directly on IP.
 
+mod asconf;
+mod auth;
 mod base;
 mod captured;
 mod common;
