@@ -231,17 +231,26 @@ class Peer:
             at += 28 if kind == socket.AF_INET6 else 16
         print(f"status state={state} in={inward} out={out} unacked={unacked} pending={pending} peers={','.join(peers)}")
 
+    def request(self, option, value):
+        # The kernel refuses while something that it sent is not acknowledged.
+        for _ in range(1000):
+            try:
+                return self.socket.setsockopt(SCTP, option, value)
+            except BlockingIOError:
+                time.sleep(0.01)
+        raise TimeoutError("what was sent is not acknowledged")
+
     def streams(self, which, *streams):
         flags = {"in": 1, "out": 2, "both": 3}[which]
         numbers = [int(stream) for stream in streams]
         request = struct.pack(f"=IHH{len(numbers)}H", 0, flags, len(numbers), *numbers)
-        self.socket.setsockopt(SCTP, RESET_STREAMS, request)
+        self.request(RESET_STREAMS, request)
 
     def tsns(self):
-        self.socket.setsockopt(SCTP, RESET_ASSOC, struct.pack("=I", 0))
+        self.request(RESET_ASSOC, struct.pack("=I", 0))
 
     def add(self, out, inward):
-        self.socket.setsockopt(SCTP, ADD_STREAMS, struct.pack("=IHH", 0, int(inward), int(out)))
+        self.request(ADD_STREAMS, struct.pack("=IHH", 0, int(inward), int(out)))
 
     def primary(self, address):
         port = self.socket.getsockname()[1]
@@ -268,6 +277,8 @@ class Peer:
             key, _, indication = struct.unpack_from("=HHI", data, 8)
             name = "AUTH_" + ["NEW_KEY", "FREE_KEY", "NO_AUTH"][indication]
             text = f"key={key}"
+        elif kind == 0x8009:
+            name, text = "SENDER_DRY", ""
         elif kind == 0x800a:
             streams = struct.unpack_from(f"={(len(data) - 12) // 2}H", data, 12)
             name, text = "STREAM_RESET", f"flags={flags} streams={','.join(map(str, streams))}"
