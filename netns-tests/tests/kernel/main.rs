@@ -5,6 +5,7 @@ mod auth;
 mod base;
 mod captured;
 mod common;
+mod interleaving;
 mod multihoming;
 mod partial;
 mod reconfig;

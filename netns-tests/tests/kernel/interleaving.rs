@@ -1,0 +1,146 @@
+//! Messages interleaved (RFC 8260). Linux numbers the fragments of a message other than the RFC says, which the engine
+//! notices and answers in kind.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use netns_tests::content;
+use sctp::config::AssociationConfig;
+use sctp::{AssocId, Event, OutMessage, Reliability};
+
+use crate::common::{Carrier, Pair};
+
+const STREAMS: u16 = 4;
+
+fn pair(carrier: Carrier) -> Option<Pair> {
+    let mut pair = Pair::with(carrier, 1, &[("intl_enable", 1)])?;
+    pair.order("set interleave 2");
+    pair.order("set idata 1");
+    Some(pair)
+}
+
+fn config() -> AssociationConfig {
+    let mut config = AssociationConfig::default();
+    let rto = Duration::from_millis(300);
+    config.set_rto(rto, rto, 3 * rto).unwrap();
+    config.interleaving_mut().set_offered(true);
+    config
+}
+
+/// The next `count` whole messages, put together from pieces by stream.
+fn receive(pair: &mut Pair, assoc: AssocId, count: u32, size: usize) {
+    let mut wanted: Vec<u32> = (0..STREAMS.into()).collect();
+    let mut begun: BTreeMap<u16, Vec<u8>> = BTreeMap::new();
+    let mut left = count;
+    pair.host.until("the messages arrive", |host| {
+        while let Some(piece) = host.try_receive(assoc) {
+            let message = begun.entry(piece.stream.0).or_default();
+            message.extend_from_slice(&piece.payload);
+            if piece.end_of_message {
+                let next = &mut wanted[usize::from(piece.stream.0)];
+                assert_eq!((content::index(message), message.len()), (*next, size));
+                message.clear();
+                *next += u32::from(STREAMS);
+                left -= 1;
+            }
+        }
+        (left == 0).then_some(())
+    });
+}
+
+/// Whole messages and fragmented ones, each way.
+fn messages_pass(carrier: Carrier, engine_connects: bool) {
+    let Some(mut pair) = pair(carrier) else { return };
+    let assoc = if engine_connects {
+        pair.engine_connects(&config())
+    } else {
+        pair.kernel_connects(&config())
+    };
+    assert!(pair.host.status(assoc).interleaving);
+    for size in [100, 5000, 30_000] {
+        // The kernel first: how it counts is seen in its fragments.
+        pair.begin(&format!("send 40 {size} streams={STREAMS}"));
+        receive(&mut pair, assoc, 40, size);
+        pair.end("send");
+        pair.begin(&format!("expect 40 {size} streams={STREAMS}"));
+        pair.send_all(assoc, 40, size, STREAMS);
+        pair.end("expect");
+    }
+    pair.begin("collect");
+    pair.host.shutdown(assoc);
+}
+
+#[test]
+fn rfc8260_2_the_engine_connects_in_udp() {
+    messages_pass(Carrier::Udp, true);
+}
+
+#[test]
+fn rfc8260_2_the_kernel_connects_on_ip() {
+    messages_pass(Carrier::Ip, false);
+}
+
+/// The kernel has sent nothing yet that would tell how it counts.
+#[test]
+fn rfc8260_2_1_the_engine_sends_first() {
+    let Some(mut pair) = pair(Carrier::Udp) else { return };
+    let mut config = config();
+    config.interleaving_mut().set_fragments_from_zero(true);
+    let assoc = pair.engine_connects(&config);
+    pair.begin(&format!("expect 40 9000 streams={STREAMS}"));
+    pair.send_all(assoc, 40, 9000, STREAMS);
+    pair.end("expect");
+}
+
+/// Messages are given up (I-FORWARD-TSN), with packets lost on the way.
+#[test]
+fn rfc8260_2_3_the_engine_gives_up() {
+    let Some(mut pair) = pair(Carrier::Udp) else { return };
+    let assoc = pair.engine_connects(&config());
+    pair.begin("collect");
+    pair.host.lose(0, 5);
+    for index in 0..200 {
+        let message = OutMessage {
+            reliability: Reliability::Retransmissions(0),
+            context: index,
+            ..content::message(index, 900, 0)
+        };
+        pair.host.send(assoc, &message);
+    }
+    pair.host.shutdown(assoc);
+    let said = pair.said("collected");
+    let arrived: Vec<u32> = said.split(' ').map(|word| word.parse().unwrap()).collect();
+    assert!(arrived.is_sorted(), "{arrived:?}");
+    let failed = |index: u32| {
+        pair.host
+            .log()
+            .iter()
+            .any(|(_, event)| matches!(event, Event::SendFailed(failure) if failure.context == index))
+    };
+    assert!((0..200).all(|index| arrived.contains(&index) || failed(index)));
+    assert!(!arrived.is_empty() && arrived.len() < 200);
+}
+
+#[test]
+fn rfc8260_2_3_the_kernel_gives_up() {
+    let Some(mut pair) = pair(Carrier::Ip) else { return };
+    pair.order("set rto 300 1000 300");
+    let assoc = pair.kernel_connects(&config());
+    let capture = netns_tests::capture::Capture::start("tap1", 9899, std::path::Path::new("/tmp/g/kgu.pcap")).unwrap();
+    pair.host.lose(5, 0);
+    pair.begin("send 200 900 rtx=0 gap=0.005");
+    pair.host.run(Duration::from_secs(4)); drop(capture); eprintln!("{:?}", pair.host.log());
+    pair.end("send");
+    pair.begin("shutdown");
+    pair.host.until("the kernel has sent everything", |host| {
+        host.happened(assoc, |event| matches!(event, Event::PeerShutdown | Event::ShutdownComplete))
+    });
+    let mut arrived = Vec::new();
+    while let Some(message) = pair.host.try_receive(assoc) {
+        arrived.push(content::index(&message.payload));
+    }
+    assert!(arrived.is_sorted(), "{arrived:?}");
+    assert!(!arrived.is_empty() && arrived.len() < 200);
+    pair.host.until_shutdown(assoc);
+    pair.end("shutdown");
+}
