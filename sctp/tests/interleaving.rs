@@ -155,6 +155,22 @@ fn rfc8260_2_3_1_partial_reliability_takes_i_forward_tsn() {
     }
 }
 
+#[test]
+fn rfc8260_2_3_1_a_peer_like_linux_has_i_forward_tsn_without_listing_it() {
+    let mut setup = PeerSetup::default();
+    on(&mut setup.association);
+    let mut peer = Peer::with(setup);
+    peer.establish_with(|w| {
+        Param::SupportedExtensions(&[ChunkType::I_DATA.0]).write(w);
+        Param::ForwardTsnSupported.write(w);
+    });
+    let status = peer.status().unwrap();
+    assert_eq!((status.interleaving, status.partial_reliability), (true, true));
+    let tsn = peer.tsn;
+    peer.send(|buf| write_i_forward_tsn(buf, tsn, &[]));
+    assert_eq!(peer.answer().kinds(), [ChunkType::SACK]);
+}
+
 #[track_caller]
 fn expect_abort(peer: &mut Peer, violation: Violation) {
     let answer = peer.answer();

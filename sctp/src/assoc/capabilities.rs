@@ -89,6 +89,15 @@ impl Extensions {
         }
     }
 
+    /// Of a peer that lists neither FORWARD-TSN nor I-FORWARD-TSN and has partial reliability by its own parameter:
+    /// with interleaving it has I-FORWARD-TSN too. The Linux kernel is such a peer, and uses that chunk unasked, which
+    /// must not end the association (RFC 8260 §2.3.1 would have it listed).
+    pub(crate) const fn insert_unlisted_forwarding(&mut self) {
+        if self.contains(Self::INTERLEAVING.with(Self::FORWARD_TSN)) {
+            self.insert(Self::I_FORWARD_TSN);
+        }
+    }
+
     /// What both sides support.
     #[must_use]
     pub(crate) const fn and(self, other: Self) -> Self {

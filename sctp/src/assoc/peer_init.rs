@@ -116,6 +116,7 @@ impl PeerInit {
         };
         let mut auth = AuthParamsReader::default();
         let mut changes_addresses = false;
+        let mut lists_forwarding = false;
         for tlv in init.params.tlvs() {
             let tlv = tlv.map_err(|_| Violation::MalformedParameter)?;
             let at_fault = |violation| Refusal {
@@ -140,6 +141,9 @@ impl PeerInit {
                 Param::SupportedExtensions(listed) => {
                     parsed.peer.extensions.insert_listed(listed);
                     changes_addresses |= listed.contains(&ChunkType::ASCONF.0);
+                    lists_forwarding |= [ChunkType::FORWARD_TSN, ChunkType::I_FORWARD_TSN]
+                        .iter()
+                        .any(|kind| listed.contains(&kind.0));
                 }
                 Param::Random(number) => auth.random(number),
                 Param::ChunkList(chunks) => auth.chunks(chunks),
@@ -161,6 +165,9 @@ impl PeerInit {
                 | Param::Padding(_)
                 | Param::UnrecognizedParameter(_) => {}
             }
+        }
+        if !lists_forwarding {
+            parsed.peer.extensions.insert_unlisted_forwarding();
         }
         parsed.take_auth(auth, changes_addresses);
         Ok(parsed)
