@@ -103,6 +103,6 @@ pub use sctp::config::{AssociationConfig, PathConfig};
 pub use sctp::error::FailureReason;
 pub use sctp::serial::{Ppid, Ssn, StreamId, Tsn};
 pub use sctp::{
-    AssociationPhase, AssociationStats, AssociationStatus, ConnectOptions, PathChange, PathState, PathStatus,
-    StackStats,
+    AssociationPhase, AssociationStats, AssociationStatus, ConnectOptions, MtuDiscovery, PathChange, PathState,
+    PathStatus, StackStats,
 };

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{at, builder, impatient, next_change, next_data, stack, stack_towards, up, within};
+use common::{at, builder, impatient, next_change, next_data, stack, stack_towards, stack_towards_silence, up, within};
 use socketapi::{
     AssociationChange, AssociationState, Error, FailureReason, Notification, PathChange, Received, SctpSocket, SndInfo,
     StackHandle, Subscriptions,
@@ -131,11 +131,7 @@ async fn an_abort_is_told_to_both_ends() {
 
 #[tokio::test]
 async fn rfc6458_6_1_11_messages_that_cannot_be_delivered_come_back() {
-    let client = StackHandle::builder()
-        .addresses([common::ip("127.0.0.1")])
-        .udp_port(0)
-        .peer_udp_port(9);
-    let client = client.start().await.unwrap();
+    let (client, _silent) = stack_towards_silence().await;
     let socket = builder(&client)
         .association(impatient())
         .bind("127.0.0.1:0")

@@ -4,9 +4,10 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use common::{at, builder, impatient, next, pattern, stack, stack_towards, within};
+use common::{at, builder, impatient, next, pattern, stack, stack_towards, stack_towards_silence, within};
 use socketapi::{
     Error, FailureReason, Notification, Received, SctpListener, SctpStream, SndInfo, StackHandle, Subscriptions,
 };
@@ -168,12 +169,8 @@ async fn connecting_where_nobody_listens_is_refused() {
 }
 
 #[tokio::test]
-async fn connecting_where_nobody_is_times_out() {
-    let client = StackHandle::builder()
-        .addresses([common::ip("127.0.0.1")])
-        .udp_port(0)
-        .peer_udp_port(9);
-    let client = client.start().await.unwrap();
+async fn connecting_where_nobody_answers_times_out() {
+    let (client, _silent) = stack_towards_silence().await;
     let outcome = within(builder(&client).association(impatient()).connect(at("127.0.0.1", 7))).await;
     assert_eq!(
         outcome.map(drop),
@@ -185,7 +182,7 @@ async fn connecting_where_nobody_is_times_out() {
 async fn a_peer_that_vanishes_is_given_up() {
     let server = stack(&["127.0.0.1"]).await;
     let client = stack_towards(&["127.0.0.1"], &server).await;
-    // A relay that can be cut: the stack itself never leaves its associations without a word.
+    // A relay that falls silent: the stack itself never leaves its associations without a word.
     let relay = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let mut config = impatient();
     config
@@ -193,7 +190,10 @@ async fn a_peer_that_vanishes_is_given_up() {
         .set_remote_encapsulation_port(Some(relay.local_addr().unwrap().port()));
     let listener = SctpListener::bind_on(&server, 7).unwrap();
     let ports = [client.udp_port(), server.udp_port()];
+    let relay = Arc::new(relay);
+    let relayed = Arc::clone(&relay);
     let relaying = tokio::spawn(async move {
+        let relay = relayed;
         let mut buf = vec![0; 65_536];
         loop {
             let (len, from) = relay.recv_from(&mut buf).await.unwrap();
@@ -319,11 +319,7 @@ async fn a_graceful_end_of_the_stack_flushes_everything() {
 #[tokio::test]
 async fn a_graceful_end_that_takes_too_long_is_cut_short() {
     let server = stack(&["127.0.0.1"]).await;
-    let client = StackHandle::builder()
-        .addresses([common::ip("127.0.0.1")])
-        .udp_port(0)
-        .peer_udp_port(9);
-    let client = client.start().await.unwrap();
+    let (client, _silent) = stack_towards_silence().await;
     // It connects to where nobody is, and has something to deliver.
     let stream = builder(&client).try_connect(&[at("127.0.0.1", 7)]).unwrap();
     stream.try_send("nobody", &SndInfo::new()).unwrap();

@@ -12,7 +12,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::runtime::{Builder, Handle};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::device::{Receiver, watch};
+use super::device::{Receiver, Trouble, watch};
 use super::shard::{Flushed, NextTurn, Shard};
 use crate::{Error, Result};
 
@@ -78,6 +78,7 @@ async fn run(running: Running) {
 struct Driver<'a> {
     sockets: Vec<AsyncFd<BorrowedFd<'a>>>,
     receiver: Receiver,
+    troubles: Vec<Trouble>,
     sleep: Pin<Box<Sleep>>,
     /// When `sleep` ends; `None` if it is of no interest.
     deadline: Option<Instant>,
@@ -95,20 +96,27 @@ impl<'a> Driver<'a> {
                 .map(watch)
                 .collect::<io::Result<_>>()?,
             receiver: Receiver::new(),
+            troubles: Vec::new(),
             sleep: Box::pin(sleep_until(Instant::now())),
             deadline: None,
             blocked: None,
         })
     }
 
-    /// One turn; ready when the stack has stopped.
+    /// One turn; ready when the stack has stopped, or another driver is to go on.
     fn poll(&mut self, shard: &Shard, cx: &mut Context<'_>) -> Poll<()> {
         let mut slept = false;
         loop {
             // First of all, so that whatever happens from here on calls for another turn.
             shard.poll_alarm(cx);
             let mut more = self.receive(shard, cx);
-            more |= self.send(shard, cx);
+            match self.send(shard, cx) {
+                Ok(unsent) => more |= unsent,
+                Err(error) => {
+                    tracing::error!(%error, "the stack cannot wait for a socket any more");
+                    return Poll::Ready(());
+                }
+            }
             match shard.next_turn(slept) {
                 NextTurn::Stopped if !more => return Poll::Ready(()),
                 NextTurn::Now | NextTurn::Stopped => more = true,
@@ -138,19 +146,23 @@ impl<'a> Driver<'a> {
     fn receive(&mut self, shard: &Shard, cx: &mut Context<'_>) -> bool {
         let mut more = false;
         for (index, socket) in self.sockets.iter().enumerate() {
-            more |= receive_from(socket, index, &mut self.receiver, shard, cx);
+            more |= receive_from(socket, index, &mut self.receiver, &mut self.troubles, shard, cx);
         }
         more
     }
 
     /// Sends what there is; true if there may be more.
-    fn send(&mut self, shard: &Shard, cx: &mut Context<'_>) -> bool {
+    fn send(&mut self, shard: &Shard, cx: &mut Context<'_>) -> io::Result<bool> {
         loop {
-            if let Some(socket) = self.blocked.and_then(|index| self.sockets.get(index)) {
+            if let Some((index, socket)) = self.blocked.and_then(|index| Some((index, self.sockets.get(index)?))) {
                 match socket.poll_write_ready(cx) {
-                    Poll::Pending | Poll::Ready(Err(_)) => return false,
+                    Poll::Pending | Poll::Ready(Err(_)) => return Ok(false),
                     Poll::Ready(Ok(mut ready)) => match shard.flush(SEND_BUDGET) {
-                        Flushed::Blocked(index) if Some(index) == self.blocked => {
+                        Flushed::Blocked(blocked) if blocked == index => {
+                            if ready.ready().is_write_closed() {
+                                self.watch_anew(index)?;
+                                return Ok(true);
+                            }
                             ready.clear_ready();
                             continue;
                         }
@@ -161,11 +173,19 @@ impl<'a> Driver<'a> {
             let flushed = shard.flush(SEND_BUDGET);
             self.blocked = blocked(flushed);
             match flushed {
-                Flushed::All => return false,
-                Flushed::More => return true,
+                Flushed::All => return Ok(false),
+                Flushed::More => return Ok(true),
                 Flushed::Blocked(_) => {}
             }
         }
+    }
+
+    /// The runtime takes a socket that had an error for closed, and so for ready to send for ever: waiting for it would
+    /// end at once each time. It is told about the socket as about a new one. Who waits for it has to ask again.
+    fn watch_anew(&mut self, index: usize) -> io::Result<()> {
+        let socket = self.sockets.remove(index).into_inner();
+        self.sockets.insert(index, watch(socket)?);
+        Ok(())
     }
 }
 
@@ -180,6 +200,7 @@ fn receive_from(
     socket: &AsyncFd<BorrowedFd<'_>>,
     index: usize,
     receiver: &mut Receiver,
+    troubles: &mut Vec<Trouble>,
     shard: &Shard,
     cx: &mut Context<'_>,
 ) -> bool {
@@ -197,8 +218,17 @@ fn receive_from(
                     ready.clear_ready();
                 }
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
-            Err(error) => tracing::debug!(%error, "receiving failed"),
+            // An error is about packets that were sent. Whoever sends may have been told of it before, and what woke
+            // the task is then the queue alone.
+            Err(error) => {
+                let more = shard.device.read_errors(index, troubles);
+                if !troubles.is_empty() {
+                    shard.heed(troubles.drain(..));
+                }
+                if error.kind() == io::ErrorKind::WouldBlock && !more {
+                    ready.clear_ready();
+                }
+            }
         }
     }
     true

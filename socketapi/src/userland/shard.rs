@@ -9,7 +9,7 @@ use bytes::Bytes;
 use sctp::{Instant, RxMeta, StackStats, Transmit};
 
 use super::clock::Clock;
-use super::device::{Device, Progress};
+use super::device::{Device, Progress, Trouble};
 use super::sock::Sockets;
 use super::wait::{Interest, Ticket};
 use crate::{Error, Result};
@@ -54,6 +54,8 @@ struct Outbox {
     buf: Vec<u8>,
     /// What is in `buf` and has not been sent, since the network would not take it, with how much of it was sent.
     waiting: Option<(Transmit, usize)>,
+    /// What the network said about packets, for the engine.
+    troubles: Vec<Trouble>,
 }
 
 /// What became of an attempt to send all there is.
@@ -180,6 +182,28 @@ impl Shard {
         wake(woken);
     }
 
+    /// Tells the engine what happened to packets.
+    pub(crate) fn heed(&self, troubles: impl Iterator<Item = Trouble>) {
+        let mut core = self.lock();
+        let now = core.read(&self.clock);
+        for trouble in troubles {
+            match trouble {
+                Trouble::TooBig { transmit, head, len } => {
+                    core.sockets.stack.handle_too_big(now, &transmit, &head, len);
+                }
+                Trouble::Icmp(report) => core.sockets.stack.handle_icmp(now, &report),
+            }
+        }
+        core.sockets.settle(now);
+        let early = core.is_due_before_armed();
+        let woken = core.sockets.take_woken();
+        drop(core);
+        if early {
+            self.alarm.ring();
+        }
+        wake(woken);
+    }
+
     /// Sends what there is, at most so many batches.
     pub(crate) fn flush(&self, batches: usize) -> Flushed {
         loop {
@@ -226,7 +250,11 @@ impl Shard {
                     return Flushed::All;
                 }
             }
-            if let Some(socket) = outbox.send(&self.device) {
+            let blocked = outbox.send(&self.device);
+            if !outbox.troubles.is_empty() {
+                self.heed(outbox.troubles.drain(..));
+            }
+            if let Some(socket) = blocked {
                 return Flushed::Blocked(socket);
             }
         }
@@ -359,7 +387,7 @@ impl Outbox {
     /// Sends what waits; the socket of the device that would not take it.
     fn send(&mut self, device: &Device) -> Option<usize> {
         let (transmit, sent) = self.waiting.as_mut()?;
-        match device.send(transmit, &self.buf, sent) {
+        match device.send(transmit, &self.buf, sent, &mut self.troubles) {
             Progress::Done => {
                 self.waiting = None;
                 None

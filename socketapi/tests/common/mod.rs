@@ -46,6 +46,18 @@ pub(crate) async fn stack_towards(addresses: &[&str], other: &StackHandle) -> St
         .unwrap()
 }
 
+/// A stack whose packets to peers arrive, and are never answered while the socket lives.
+pub(crate) async fn stack_towards_silence() -> (StackHandle, std::net::UdpSocket) {
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let builder = StackHandle::builder().addresses([ip("127.0.0.1")]).udp_port(0);
+    let stack = builder
+        .peer_udp_port(silent.local_addr().unwrap().port())
+        .start()
+        .await
+        .unwrap();
+    (stack, silent)
+}
+
 /// A configuration that gives up soon, for tests in which nobody answers.
 pub(crate) fn impatient() -> AssociationConfig {
     let mut config = AssociationConfig::default();

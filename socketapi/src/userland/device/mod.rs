@@ -1,10 +1,14 @@
 //! What carries packets between the engine and the network.
 
+#[cfg(target_os = "linux")]
+mod errqueue;
 mod ifaddrs;
+mod option;
 mod pool;
 mod receiver;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod udp;
 mod watch;
 
@@ -15,6 +19,7 @@ use sctp::Transmit;
 
 pub(crate) use ifaddrs::host_addresses;
 pub(crate) use receiver::{Datagrams, Receiver};
+pub(crate) use trouble::Trouble;
 pub use udp::DeviceStats;
 pub(crate) use udp::UdpDevice;
 pub(crate) use watch::watch;
@@ -51,10 +56,23 @@ impl Device {
     }
 
     /// Sends the packets in `buf`, of which `sent` bytes have been sent already. Errors are counted, and lose packets
-    /// as networks do.
-    pub(crate) fn send(&self, transmit: &Transmit, buf: &[u8], sent: &mut usize) -> Progress {
+    /// as networks do; what they tell about packets is added to `troubles`.
+    pub(crate) fn send(
+        &self,
+        transmit: &Transmit,
+        buf: &[u8],
+        sent: &mut usize,
+        troubles: &mut Vec<Trouble>,
+    ) -> Progress {
         match self {
-            Self::Udp(udp) => udp.send(transmit, buf, sent),
+            Self::Udp(udp) => udp.send(transmit, buf, sent, troubles),
+        }
+    }
+
+    /// Adds what is known about packets that left by one of the descriptors; true if there may be more.
+    pub(crate) fn read_errors(&self, index: usize, troubles: &mut Vec<Trouble>) -> bool {
+        match self {
+            Self::Udp(udp) => udp.read_errors(index, troubles),
         }
     }
 

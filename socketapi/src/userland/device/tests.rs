@@ -4,9 +4,10 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sctp::{RxMeta, Transmit, UdpPorts};
+use sctp::{IcmpKind, IcmpReport, RxMeta, Transmit, UdpPorts};
 
-use super::{Device, Progress, Receiver, UdpDevice};
+use super::option::set;
+use super::{Device, Progress, Receiver, Trouble, UdpDevice};
 use crate::Error;
 
 fn ip(text: &str) -> IpAddr {
@@ -41,10 +42,12 @@ fn transmit(src: Option<IpAddr>, dst: IpAddr, ports: UdpPorts, bytes: &[u8], seg
     }
 }
 
-/// Sends all of it.
-fn send(device: &Device, transmit: &Transmit, bytes: &[u8]) {
-    let mut sent = 0;
-    assert_eq!(device.send(transmit, bytes, &mut sent), Progress::Done);
+/// Sends all of it; what the device tells about that.
+fn send(device: &Device, transmit: &Transmit, bytes: &[u8]) -> Vec<Trouble> {
+    let (mut sent, mut troubles) = (0, Vec::new());
+    let progress = device.send(transmit, bytes, &mut sent, &mut troubles);
+    assert_eq!(progress, Progress::Done);
+    troubles
 }
 
 /// Receives `count` datagrams from any descriptor of the device.
@@ -127,23 +130,9 @@ fn packets_of_a_train_go_one_by_one_where_trains_fail() {
 
 /// Linux sends no trains from a socket without UDP checksums: it answers EINVAL, as drivers do that cannot cut.
 #[cfg(target_os = "linux")]
-#[expect(unsafe_code, reason = "no wrapper has this socket option")]
 fn refuse_trains(device: &Device) {
-    use std::os::fd::AsRawFd;
-
     for descriptor in device.descriptors() {
-        let on: libc::c_int = 1;
-        // SAFETY: the pointer and the length are those of a live integer, which the call only reads.
-        let outcome = unsafe {
-            libc::setsockopt(
-                descriptor.as_raw_fd(),
-                libc::SOL_SOCKET,
-                libc::SO_NO_CHECK,
-                (&raw const on).cast(),
-                libc::socklen_t::try_from(size_of_val(&on)).unwrap(),
-            )
-        };
-        assert_eq!(outcome, 0);
+        set(descriptor, libc::SOL_SOCKET, libc::SO_NO_CHECK, 1).unwrap();
     }
 }
 
@@ -226,5 +215,118 @@ fn single_packets_and_full_trains_arrive_whole() {
         let bytes = train(count, segment, segment);
         send(&from, &transmit(None, ip("127.0.0.1"), ports, &bytes, segment), &bytes);
         check_train(&receive(&to, count), &bytes, segment);
+    }
+}
+
+#[test]
+fn rfc8899_3_what_does_not_leave_the_host_is_told_and_loses_nothing_else() {
+    for (address, largest) in [("127.0.0.1", 65_535 - 28), ("::1", 65_536 - 48)] {
+        let ((from, source), (to, destination)) = (device(&[address]), device(&[address]));
+        let ports = UdpPorts { source, destination };
+        let whole = train(1, largest, largest);
+        let fits = transmit(Some(ip(address)), ip(address), ports, &whole, largest);
+        assert!(send(&from, &fits, &whole).is_empty());
+        let larger = train(1, largest + 1, largest + 1);
+        let refused = transmit(Some(ip(address)), ip(address), ports, &larger, largest + 1);
+        let mut troubles = send(&from, &refused, &larger);
+        // The system may tell itself the same by ICMP.
+        troubles.retain(|trouble| matches!(trouble, Trouble::TooBig { .. }));
+        let [
+            Trouble::TooBig {
+                transmit: told,
+                head,
+                len,
+            },
+        ] = &troubles[..]
+        else {
+            panic!("{troubles:?}");
+        };
+        assert_eq!((told, *len), (&refused, largest + 1));
+        assert_eq!(head[..], larger[..head.len()]);
+        assert_eq!(receive(&to, 1)[0].1, whole);
+        assert_eq!(from.stats().send_errors, 1);
+    }
+}
+
+/// The ICMP messages about packets that left by the device's only descriptor.
+#[cfg(target_os = "linux")]
+fn reports(device: &Device) -> Vec<IcmpReport> {
+    let mut troubles = Vec::new();
+    let end = Instant::now() + Duration::from_secs(30);
+    while troubles.is_empty() {
+        assert!(Instant::now() < end, "ICMP is not told of");
+        assert!(!device.read_errors(0, &mut troubles));
+    }
+    let report = |trouble| match trouble {
+        Trouble::Icmp(report) => report,
+        Trouble::TooBig { .. } => panic!("{trouble:?}"),
+    };
+    troubles.into_iter().map(report).collect()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn rfc6951_5_5_a_port_where_nobody_is_is_told_with_the_packet() {
+    for (bound, src, dst) in [
+        (&["127.0.0.3"][..], "127.0.0.3", "127.0.0.1"),
+        (&["::1"][..], "::1", "::1"),
+        (&[][..], "127.0.0.5", "127.0.0.9"),
+    ] {
+        let (from, source) = device(bound);
+        let (nobody, destination) = device(&[dst]);
+        drop(nobody);
+        let ports = UdpPorts { source, destination };
+        let bytes = train(1, 40, 40);
+        assert!(send(&from, &transmit(Some(ip(src)), ip(dst), ports, &bytes, 40), &bytes).is_empty());
+        let expected = IcmpReport {
+            src: Some(ip(src)),
+            dst: ip(dst),
+            encap: Some(ports),
+            kind: IcmpKind::PortUnreachable,
+            quoted: bytes.into(),
+        };
+        assert_eq!(reports(&from), [expected]);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_error_of_an_earlier_packet_does_not_lose_a_later_one() {
+    for count in [1, 5] {
+        let ((from, source), (to, destination)) = (device(&["127.0.0.1"]), device(&["127.0.0.1"]));
+        let (nobody, closed) = device(&["127.0.0.1"]);
+        drop(nobody);
+        let (lost, bytes) = (train(1, 40, 40), train(count, 1400, 1400));
+        let to_nobody = UdpPorts {
+            source,
+            destination: closed,
+        };
+        send(&from, &transmit(None, ip("127.0.0.1"), to_nobody, &lost, 40), &lost);
+        // The answer is there before the call returns, or comes later and harms nothing.
+        let ports = UdpPorts { source, destination };
+        let troubles = send(&from, &transmit(None, ip("127.0.0.1"), ports, &bytes, 1400), &bytes);
+        check_train(&receive(&to, count), &bytes, 1400);
+        assert_eq!(from.stats().send_errors, 0);
+        if troubles.is_empty() {
+            assert_eq!(reports(&from).len(), 1);
+        }
+    }
+}
+
+#[test]
+fn packets_that_may_be_fragmented_cross_as_well() {
+    for address in ["127.0.0.1", "::1"] {
+        let ((from, source), (to, destination)) = (device(&[address]), device(&[address]));
+        let ports = UdpPorts { source, destination };
+        let bytes = train(3, 2000, 2000);
+        let whole = transmit(Some(ip(address)), ip(address), ports, &bytes, 2000);
+        let loose = Transmit {
+            dont_fragment: false,
+            ..whole
+        };
+        for transmit in [whole, loose, whole] {
+            send(&from, &transmit, &bytes);
+            check_train(&receive(&to, 3), &bytes, 2000);
+        }
     }
 }

@@ -9,7 +9,8 @@ use quinn_udp::{UdpSockRef, UdpSocketState};
 use sctp::Transmit;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{Datagrams, Progress, Receiver};
+use super::option::{Fragments, report_errors};
+use super::{Datagrams, Progress, Receiver, Trouble};
 use crate::{Error, Result};
 
 /// The most bytes that one system call sends: what fits one UDP datagram of either family.
@@ -20,6 +21,9 @@ const MAX_SEGMENTS: usize = 44;
 const SOCKET_BUFFER: usize = 4 << 20;
 /// How often a free port is drawn before giving up, as it must be free on every address.
 const PORT_DRAWS: usize = 32;
+/// How many messages of an error queue are read at once.
+#[cfg(target_os = "linux")]
+const MAX_REPORTS: usize = 32;
 
 /// What a device has done. Counters only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -137,7 +141,32 @@ impl UdpDevice {
         Ok(datagrams)
     }
 
-    pub(super) fn send(&self, transmit: &Transmit, buf: &[u8], sent: &mut usize) -> Progress {
+    /// Adds what ICMP says about packets that left by this socket; true if there may be more.
+    #[cfg(target_os = "linux")]
+    pub(super) fn read_errors(&self, index: usize, troubles: &mut Vec<Trouble>) -> bool {
+        let Some(bound) = self.sockets.get(index) else {
+            return false;
+        };
+        for _ in 0..MAX_REPORTS {
+            let report = super::errqueue::next_report(bound.socket.as_fd(), bound.address, self.port);
+            let Ok(report) = report else { return false };
+            troubles.extend(report.map(Trouble::Icmp));
+        }
+        true
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn read_errors(&self, _index: usize, _troubles: &mut Vec<Trouble>) -> bool {
+        false
+    }
+
+    pub(super) fn send(
+        &self,
+        transmit: &Transmit,
+        buf: &[u8],
+        sent: &mut usize,
+        troubles: &mut Vec<Trouble>,
+    ) -> Progress {
         let (Some((index, bound)), Some(ports)) = (self.socket_for(transmit), transmit.encap) else {
             self.send_errors.fetch_add(1, Ordering::Relaxed);
             return Progress::Done;
@@ -145,7 +174,11 @@ impl UdpDevice {
         let destination = SocketAddr::new(transmit.dst, ports.destination);
         let src_ip = transmit.src.filter(|_| self.wildcard);
         let segment = transmit.segment_size.max(1);
+        let _fragments =
+            may_need_fragments(transmit).then(|| Fragments::allow(bound.socket.as_fd(), bound.address.is_ipv4()));
         let mut one_by_one = false;
+        let mut repeated = false;
+        let mut too_big = false;
         while let Some(rest) = buf.get(*sent..transmit.size).filter(|rest| !rest.is_empty()) {
             let most = if one_by_one {
                 1
@@ -171,12 +204,23 @@ impl UdpDevice {
                     one_by_one = true;
                     continue;
                 }
+                // It may be about an earlier packet, and then this one was not even looked at.
+                Err(_) if !repeated => {
+                    repeated = true;
+                    self.read_errors(index, troubles);
+                    continue;
+                }
                 Err(error) => {
+                    if is_too_big(&error) && !too_big {
+                        too_big = true;
+                        troubles.push(Trouble::too_big(transmit, train));
+                    }
                     self.send_errors.fetch_add(1, Ordering::Relaxed);
                     tracing::trace!(%error, %destination, "packets lost on the way out");
                 }
             }
             *sent += train.len();
+            repeated = false;
         }
         Progress::Done
     }
@@ -202,6 +246,10 @@ fn bind_socket(address: SocketAddr) -> io::Result<Bound> {
     socket.bind(&address.into())?;
     let socket = UdpSocket::from(socket);
     let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
+    // Without it, what ICMP would tell is found out by time-outs.
+    if let Err(error) = report_errors(socket.as_fd(), address.is_ipv4()) {
+        tracing::debug!(%error, "ICMP is not reported");
+    }
     Ok(Bound {
         socket,
         state,
@@ -212,6 +260,17 @@ fn bind_socket(address: SocketAddr) -> io::Result<Bound> {
 /// Whether the host simply lacks a family of addresses.
 fn is_no_family(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL))
+}
+
+/// Whether the packets may be fragmented, and are larger than what every link carries.
+fn may_need_fragments(transmit: &Transmit) -> bool {
+    let (headers, least) = if transmit.dst.is_ipv4() { (28, 576) } else { (48, 1280) };
+    !transmit.dont_fragment && transmit.segment_size + headers > least
+}
+
+/// Whether a packet was larger than what the interface carries.
+fn is_too_big(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EMSGSIZE)
 }
 
 /// Whether packets may go one by one where they do not go as a train.

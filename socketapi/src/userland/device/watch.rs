@@ -3,7 +3,14 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+
+/// Errors of a socket are told as something urgent to read.
+#[cfg(target_os = "linux")]
+const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE).add(Interest::PRIORITY);
+#[cfg(not(target_os = "linux"))]
+const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
 /// Has the current runtime watch a descriptor.
 ///
@@ -16,5 +23,5 @@ use tokio::io::unix::AsyncFd;
 )]
 pub(crate) fn watch(descriptor: BorrowedFd<'_>) -> io::Result<AsyncFd<BorrowedFd<'_>>> {
     // SAFETY: the descriptor is borrowed for as long as the value returned lives, so it stays open and the same.
-    Ok(unsafe { AsyncFd::register(descriptor) }?)
+    Ok(unsafe { AsyncFd::register_with_interest(descriptor, INTEREST) }?)
 }
