@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use bytes::Bytes;
 
 use crate::error::FailureReason;
-use crate::message::OutMessage;
 use crate::serial::{Ppid, SharedKeyId, Ssn, StreamId, Tsn};
 use crate::wire::AddressChange;
 
@@ -181,19 +180,6 @@ pub struct SendFailure {
     pub sent: bool,
     /// The whole message.
     pub payload: Bytes,
-}
-
-impl SendFailure {
-    /// The failure of a message.
-    pub(crate) fn new(message: OutMessage, sent: bool) -> Self {
-        Self {
-            stream: message.stream,
-            ppid: message.ppid,
-            context: message.context,
-            sent,
-            payload: message.payload,
-        }
-    }
 }
 
 /// What became of a peer's address.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::message::Message;
 use super::policy::Policy;
 use crate::Instant;
-use crate::message::OutMessage;
 use crate::path::PathId;
 use crate::serial::{Fsn, Mid, Tsn};
 use crate::tlv::padded;
@@ -96,7 +96,7 @@ impl ChunkForm {
 /// A message of which at least a part was sent.
 #[derive(Clone, Debug)]
 pub(crate) struct SentMessage {
-    pub(crate) message: OutMessage,
+    pub(crate) message: Message,
     /// Its SSN or MID.
     pub(crate) mid: Mid,
     /// Its first chunk.
@@ -116,7 +116,7 @@ pub(crate) struct ChunkToSend<'a> {
     pub(crate) fsn: Fsn,
     pub(crate) beginning: bool,
     pub(crate) ending: bool,
-    pub(crate) message: &'a OutMessage,
+    pub(crate) message: &'a Message,
     pub(crate) payload: &'a [u8],
 }
 
@@ -148,7 +148,8 @@ pub(crate) struct Popped {
 /// A message that was given up.
 #[derive(Debug)]
 pub(crate) struct Abandoned {
-    pub(crate) message: OutMessage,
+    pub(crate) message: Message,
+    pub(super) policy: Policy,
     /// Bytes of user data that need not be kept any more.
     pub(crate) freed: usize,
 }

@@ -3,6 +3,7 @@
 
 mod chunk;
 mod interleaving;
+mod message;
 mod numbers;
 mod outstanding;
 mod packet;
@@ -31,6 +32,7 @@ pub(crate) use packet::{DataPlan, PacketFill};
 pub(crate) use sack_in::{SackIn, SackResult};
 
 use chunk::{ChunkForm, ChunkState};
+use message::Message;
 use outstanding::Outstanding;
 use peer_window::PeerWindow;
 use policy::Policy;
@@ -94,7 +96,7 @@ impl Outbound {
     /// Starts over with a restarted peer (§5.2.4 A): TSNs and SSNs begin anew. What was sent and not acknowledged
     /// fails; what waits is still sent.
     pub(crate) fn restart(&mut self, initial_tsn: Tsn) -> Vec<SendFailure> {
-        let sent: Vec<OutMessage> = self.outstanding.drain().map(|sent| sent.message).collect();
+        let sent: Vec<Message> = self.outstanding.drain().map(|sent| sent.message).collect();
         self.forget_cuts();
         self.outstanding = Outstanding::new(initial_tsn);
         self.outstanding.set_form(self.form);
@@ -121,9 +123,9 @@ impl Outbound {
         self.forward.leave_path(gone);
     }
 
-    fn fail(&mut self, message: OutMessage, sent: bool) -> SendFailure {
+    fn fail(&mut self, message: Message, sent: bool) -> SendFailure {
         self.buffered = self.buffered.saturating_sub(message.payload.len());
-        SendFailure::new(message, sent)
+        message.failed(sent)
     }
 
     /// What was begun is not cut further.
@@ -134,7 +136,7 @@ impl Outbound {
 
     /// Gives everything up; oldest first.
     pub(crate) fn drain(&mut self) -> Vec<SendFailure> {
-        let sent: Vec<OutMessage> = self.outstanding.drain().map(|sent| sent.message).collect();
+        let sent: Vec<Message> = self.outstanding.drain().map(|sent| sent.message).collect();
         self.forget_cuts();
         let queued = self.queue.take_if(|_| true);
         let mut failed: Vec<_> = sent.into_iter().map(|message| self.fail(message, true)).collect();
@@ -163,7 +165,7 @@ impl Outbound {
         self.forward.note(policy);
         self.buffered += len;
         let queued = QueuedMessage {
-            message,
+            message: message.into(),
             wanted,
             policy,
         };
@@ -287,13 +289,13 @@ impl Outbound {
 
     /// Whether a message that is not fully acknowledged asks for a key.
     pub(crate) fn uses_key(&self, key: SharedKeyId) -> bool {
-        let asks = |message: &OutMessage| message.auth_key == Some(key);
+        let asks = |message: &Message| message.auth_key == Some(key);
         self.outstanding.any_message(asks) || self.queue.any(asks) || self.held_messages().any(asks)
     }
 
     /// The messages that ask for no key were given while `key` was the active one, and keep it.
     pub(crate) fn keep_key(&mut self, key: SharedKeyId) {
-        let keep = |message: &mut OutMessage| {
+        let keep = |message: &mut Message| {
             message.auth_key.get_or_insert(key);
         };
         self.outstanding.for_each_message(keep);

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use self::messages::Messages;
 use super::chunk::{ChunkForm, ChunkState, ChunkToSend, Index, SentChunk, SentMessage};
+use super::message::Message;
 use super::policy::Policy;
 use super::streams::Cutting;
 use crate::Instant;
-use crate::message::OutMessage;
 use crate::path::PathId;
 use crate::serial::{Fsn, Mid, Tsn};
 
@@ -164,7 +164,7 @@ impl Outstanding {
     }
 
     /// Takes up a message of which chunks will be sent.
-    pub(super) fn begin_message(&mut self, message: OutMessage, mid: Mid, policy: Policy) {
+    pub(super) fn begin_message(&mut self, message: Message, mid: Mid, policy: Policy) {
         let first_chunk = self.end();
         self.messages.begin(SentMessage {
             message,
@@ -395,11 +395,11 @@ impl Outstanding {
     }
 
     /// Whether there is a message like this, of those that are not given up.
-    pub(super) fn any_message(&self, like: impl Fn(&OutMessage) -> bool) -> bool {
+    pub(super) fn any_message(&self, like: impl Fn(&Message) -> bool) -> bool {
         self.messages.iter().any(|sent| !sent.abandoned && like(&sent.message))
     }
 
-    pub(super) fn for_each_message(&mut self, change: impl Fn(&mut OutMessage)) {
+    pub(super) fn for_each_message(&mut self, change: impl Fn(&mut Message)) {
         self.messages.iter_mut().for_each(|sent| change(&mut sent.message));
     }
 

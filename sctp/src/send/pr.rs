@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use super::chunk::Index;
 use super::policy::Policy;
 use super::pr_stats::AbandonedByStream;
+use super::queue::QueuedMessage;
 use super::{Outbound, SackResult};
 use crate::Instant;
 use crate::event::SendFailure;
-use crate::message::OutMessage;
 use crate::path::{PathId, PathSet};
 use crate::serial::{Mid, StreamId, Tsn};
 use crate::stats::{AbandonedMessages, PartialReliabilityPolicy};
@@ -58,8 +58,8 @@ impl Forward {
     }
 
     /// A message is given up; a part of it was `sent`.
-    fn count(&mut self, message: &OutMessage, sent: bool) {
-        self.abandoned.count(message, sent);
+    fn count(&mut self, stream: StreamId, policy: Policy, sent: bool) {
+        self.abandoned.count(stream, policy, sent);
     }
 
     pub(super) const fn is_active(&self) -> bool {
@@ -106,14 +106,14 @@ impl Outbound {
         }
         while self.cutting.is_none() && self.queue.front().is_some_and(|queued| queued.policy.is_over(now)) {
             if let Some(queued) = self.queue.pop_unsent() {
-                self.give_up_unsent(queued.message);
+                self.give_up_unsent(queued);
             }
         }
     }
 
-    fn give_up_unsent(&mut self, message: OutMessage) {
-        self.forward.count(&message, false);
-        let failure = self.fail(message, false);
+    fn give_up_unsent(&mut self, queued: QueuedMessage) {
+        self.forward.count(queued.message.stream, queued.policy, false);
+        let failure = self.fail(queued.message, false);
         self.forward.failed.push(failure);
     }
 
@@ -133,9 +133,9 @@ impl Outbound {
         let Some(abandoned) = self.outstanding.abandon(number, cut, now) else {
             return;
         };
-        self.forward.count(&abandoned.message, true);
+        self.forward.count(stream, abandoned.policy, true);
         self.buffered = self.buffered.saturating_sub(abandoned.freed);
-        let failure = SendFailure::new(abandoned.message, true);
+        let failure = abandoned.message.failed(true);
         self.forward.failed.push(failure);
         self.advance_point();
     }
@@ -165,9 +165,9 @@ impl Outbound {
         }
         let limit = self.send_buffer.saturating_sub(len);
         while self.buffered > limit
-            && let Some(message) = self.queue.take_least_important(than)
+            && let Some(queued) = self.queue.take_least_important(than)
         {
-            self.give_up_unsent(message);
+            self.give_up_unsent(queued);
         }
         for (_, number, _) in sent {
             if self.buffered <= limit {
@@ -279,7 +279,7 @@ impl Outbound {
             if last != Some(number) {
                 last = Some(number);
                 let sent = self.outstanding.message(number)?;
-                let OutMessage { stream, unordered, .. } = sent.message;
+                let (stream, unordered) = (sent.message.stream, sent.message.unordered);
                 if !unordered || self.is_interleaving() {
                     if entries.len() >= max_entries && !entries.contains_key(&(stream, unordered)) {
                         break;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::message::{OutMessage, Reliability};
+use super::policy::Policy;
 use crate::serial::StreamId;
 use crate::stats::{AbandonedMessages, PartialReliabilityPolicy};
 
@@ -12,14 +12,14 @@ pub(super) struct AbandonedByStream(BTreeMap<(StreamId, PartialReliabilityPolicy
 
 impl AbandonedByStream {
     /// A message was given up; a part of it was `sent`.
-    pub(super) fn count(&mut self, message: &OutMessage, sent: bool) {
-        let policy = match message.reliability {
-            Reliability::Reliable => return,
-            Reliability::Timed(_) => PartialReliabilityPolicy::Timed,
-            Reliability::Retransmissions(_) => PartialReliabilityPolicy::Retransmissions,
-            Reliability::Priority(_) => PartialReliabilityPolicy::Priority,
+    pub(super) fn count(&mut self, stream: StreamId, policy: Policy, sent: bool) {
+        let policy = match policy {
+            Policy::Reliable => return,
+            Policy::Until(_) => PartialReliabilityPolicy::Timed,
+            Policy::Retransmissions(_) => PartialReliabilityPolicy::Retransmissions,
+            Policy::Priority(_) => PartialReliabilityPolicy::Priority,
         };
-        let counters = self.0.entry((message.stream, policy)).or_default();
+        let counters = self.0.entry((stream, policy)).or_default();
         if sent {
             counters.sent += 1;
         } else {

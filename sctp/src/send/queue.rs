@@ -3,11 +3,11 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::message::Message;
 use super::numbers::Numbers;
 use super::policy::Policy;
 use super::streams::{Cutting, Streams};
 use crate::config::StreamScheduler;
-use crate::message::OutMessage;
 use crate::path::PathId;
 use crate::serial::{Mid, StreamId};
 use crate::streams::StreamSet;
@@ -15,7 +15,7 @@ use crate::streams::StreamSet;
 /// A message in the queue.
 #[derive(Clone, Debug)]
 pub(crate) struct QueuedMessage {
-    pub(crate) message: OutMessage,
+    pub(crate) message: Message,
     /// The path the user wants it on.
     pub(crate) wanted: Option<PathId>,
     pub(super) policy: Policy,
@@ -158,9 +158,9 @@ impl SendQueue {
     }
 
     /// Takes out the least important message, if it is less important than `than`.
-    pub(super) fn take_least_important(&mut self, than: Option<u32>) -> Option<OutMessage> {
+    pub(super) fn take_least_important(&mut self, than: Option<u32>) -> Option<QueuedMessage> {
         if let Some(streams) = &mut self.streams {
-            return streams.take_least_important(than).map(|queued| queued.message);
+            return streams.take_least_important(than);
         }
         let (number, _) = self.less_important(than).next()?;
         let place = self.place(number)?;
@@ -173,7 +173,7 @@ impl SendQueue {
         if self.waiting.len() > 2 * self.live + SPARE_PLACES {
             self.take_if(|_| false);
         }
-        Some(queued.message)
+        Some(queued)
     }
 
     /// Bytes of user data that wait.
@@ -238,20 +238,20 @@ impl SendQueue {
     }
 
     /// Whether there is a message like this.
-    pub(super) fn any(&self, like: impl Fn(&OutMessage) -> bool) -> bool {
+    pub(super) fn any(&self, like: impl Fn(&Message) -> bool) -> bool {
         let queue = self.waiting.iter().flatten();
         let streams = self.streams.iter().flat_map(|streams| streams.messages());
         queue.chain(streams).any(|queued| like(&queued.message))
     }
 
-    pub(super) fn for_each(&mut self, change: impl Fn(&mut OutMessage)) {
+    pub(super) fn for_each(&mut self, change: impl Fn(&mut Message)) {
         let queue = self.waiting.iter_mut().flatten();
         let streams = self.streams.iter_mut().flat_map(|streams| streams.messages_mut());
         queue.chain(streams).for_each(|queued| change(&mut queued.message));
     }
 
     /// Gives up the messages for which `drop` says so; they come back in order.
-    pub(crate) fn take_if(&mut self, drop: impl Fn(&OutMessage) -> bool) -> Vec<OutMessage> {
+    pub(crate) fn take_if(&mut self, drop: impl Fn(&Message) -> bool) -> Vec<Message> {
         if let Some(streams) = &mut self.streams {
             let taken = streams.take_if(drop);
             return taken.into_iter().map(|queued| queued.message).collect();
@@ -376,6 +376,7 @@ impl SendQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::OutMessage;
     use crate::serial::Ppid;
     use bytes::Bytes;
 
@@ -385,7 +386,7 @@ mod tests {
             ..OutMessage::new(StreamId(stream), Ppid(0), Bytes::from_static(b"x"))
         };
         QueuedMessage {
-            message,
+            message: message.into(),
             wanted: None,
             policy: Policy::Reliable,
         }

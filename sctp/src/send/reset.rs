@@ -3,10 +3,10 @@
 
 use std::collections::VecDeque;
 
+use super::message::Message;
 use super::queue::QueuedMessage;
 use super::{Outbound, SackResult};
 use crate::event::SendFailure;
-use crate::message::OutMessage;
 use crate::path::PathId;
 use crate::serial::Tsn;
 use crate::streams::StreamSet;
@@ -126,12 +126,12 @@ impl Outbound {
     }
 
     /// What is held.
-    pub(super) fn held_messages(&self) -> impl Iterator<Item = &OutMessage> {
+    pub(super) fn held_messages(&self) -> impl Iterator<Item = &Message> {
         let held = self.pause.iter().flat_map(|pause| &pause.held);
         held.map(|queued| &queued.message)
     }
 
-    pub(super) fn held_messages_mut(&mut self) -> impl Iterator<Item = &mut OutMessage> {
+    pub(super) fn held_messages_mut(&mut self) -> impl Iterator<Item = &mut Message> {
         let held = self.pause.iter_mut().flat_map(|pause| &mut pause.held);
         held.map(|queued| &mut queued.message)
     }
@@ -141,7 +141,7 @@ impl Outbound {
         let Some(pause) = self.pause.take() else {
             return Vec::new();
         };
-        let messages: Vec<OutMessage> = pause.held.into_iter().map(|queued| queued.message).collect();
+        let messages: Vec<Message> = pause.held.into_iter().map(|queued| queued.message).collect();
         messages.into_iter().map(|message| self.fail(message, false)).collect()
     }
 }

@@ -3,10 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use super::message::Message;
 use super::queue::QueuedMessage;
 use super::sched::Scheduler;
 use crate::config::StreamScheduler;
-use crate::message::OutMessage;
 use crate::path::PathId;
 use crate::serial::StreamId;
 use crate::streams::StreamSet;
@@ -244,7 +244,7 @@ impl Streams {
     }
 
     /// Takes out the messages for which `take` says so, oldest first.
-    pub(super) fn take_if(&mut self, take: impl Fn(&OutMessage) -> bool) -> Vec<QueuedMessage> {
+    pub(super) fn take_if(&mut self, take: impl Fn(&Message) -> bool) -> Vec<QueuedMessage> {
         let mut numbers: Vec<(u64, StreamId)> = self
             .waiting
             .iter()

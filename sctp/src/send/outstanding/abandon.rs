@@ -46,7 +46,7 @@ impl Outstanding {
         }
         let sent = self.messages.get_mut(number)?;
         sent.abandoned = true;
-        let message = sent.message.clone();
+        let (message, policy) = (sent.message.clone(), sent.policy);
         sent.message.payload = Bytes::new();
         if let Some(offset) = cut {
             freed += message.payload.len().saturating_sub(offset);
@@ -68,7 +68,7 @@ impl Outstanding {
             });
             self.note_fsn(0);
         }
-        Some(Abandoned { message, freed })
+        Some(Abandoned { message, policy, freed })
     }
 
     pub(in crate::send) fn is_abandoned(&self, index: Index) -> bool {

@@ -114,7 +114,7 @@ mod tests {
         let mut messages = Messages::default();
         for number in 0..10_u32 {
             messages.begin(SentMessage {
-                message: OutMessage::new(StreamId(0), Ppid(number), Bytes::from_static(b"x")),
+                message: OutMessage::new(StreamId(0), Ppid(number), Bytes::from_static(b"x")).into(),
                 mid: Mid(number),
                 first_chunk: 0,
                 policy: Policy::Reliable,

@@ -1,0 +1,48 @@
+//! A message as the sender keeps it: what is left to know of it once it was given to be sent.
+
+use bytes::Bytes;
+
+use crate::event::SendFailure;
+use crate::message::OutMessage;
+use crate::serial::{Ppid, SharedKeyId, StreamId};
+
+/// A message to be sent, or sent in part. It moves from queue to queue, so it is small; how long to try, and where to
+/// send it, is kept beside it.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    pub(crate) payload: Bytes,
+    pub(crate) ppid: Ppid,
+    pub(crate) context: u32,
+    pub(crate) auth_key: Option<SharedKeyId>,
+    pub(crate) stream: StreamId,
+    pub(crate) unordered: bool,
+    pub(crate) sack_immediately: bool,
+}
+
+impl From<OutMessage> for Message {
+    #[inline(always)]
+    fn from(message: OutMessage) -> Self {
+        Self {
+            payload: message.payload,
+            ppid: message.ppid,
+            context: message.context,
+            auth_key: message.auth_key,
+            stream: message.stream,
+            unordered: message.unordered,
+            sack_immediately: message.sack_immediately,
+        }
+    }
+}
+
+impl Message {
+    /// It was not delivered; a part of it was `sent`.
+    pub(crate) fn failed(self, sent: bool) -> SendFailure {
+        SendFailure {
+            stream: self.stream,
+            ppid: self.ppid,
+            context: self.context,
+            sent,
+            payload: self.payload,
+        }
+    }
+}
