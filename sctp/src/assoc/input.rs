@@ -120,6 +120,8 @@ impl Association {
             ChunkType::HEARTBEAT => self.on_heartbeat(chunk.value, packet.path),
             ChunkType::HEARTBEAT_ACK => self.on_heartbeat_ack(now, chunk.value, random),
             ChunkType::ABORT if self.ignores_abort_to(packet.meta.dst) => return false,
+            // §8.5.1 B, C: under the own tag the T bit is wrong.
+            ChunkType::ABORT | ChunkType::SHUTDOWN_COMPLETE if chunk.is_tag_reflected() => return false,
             ChunkType::ABORT => self.on_abort(chunk),
             ChunkType::SHUTDOWN => self.on_shutdown(now, chunk.value),
             ChunkType::SHUTDOWN_ACK => self.on_shutdown_ack(packet.path),

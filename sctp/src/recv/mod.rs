@@ -355,7 +355,12 @@ impl Inbound {
     }
 
     /// Whether the fragment at `position` may be held; gives up others for it if need be (RFC 9260 §6.2).
+    #[inline(always)]
     fn make_room(&mut self, position: Position) -> bool {
+        (self.window.has_room() && !self.window.is_closed()) || self.make_room_for(position)
+    }
+
+    fn make_room_for(&mut self, position: Position) -> bool {
         let fills_gap = position < self.map.highest();
         if !fills_gap && self.window.is_closed() {
             // RFC 9260 §6.2: with a window of zero, what lies beyond the highest TSN MUST be dropped.
@@ -444,7 +449,14 @@ impl Inbound {
     }
 
     /// Hands over the messages of `stream` whose turn has come.
+    #[inline(always)]
     fn release_ordered(&mut self, stream: StreamId) {
+        if self.ordering.last().is_some() {
+            self.release_held(stream);
+        }
+    }
+
+    fn release_held(&mut self, stream: StreamId) {
         while let Some(message) = self.ordering.release(stream) {
             self.inbox.push(message.received);
         }

@@ -38,6 +38,7 @@ impl<'a> Payloads<'a> {
     /// A slice keeps the whole buffer alive that the datagram was cut from. So what is less than a quarter of it, or
     /// small, is copied: what the window counts and the memory it takes stay within a constant factor. An empty
     /// result means a range that the datagram does not have.
+    #[inline(always)]
     pub(crate) fn take(&mut self, range: Range<usize>) -> Bytes {
         let len = range.len();
         if range.start > range.end || range.end > self.datagram.len() {
@@ -52,7 +53,12 @@ impl<'a> Payloads<'a> {
         {
             return self.copied.slice(from..from + len);
         }
-        let rest = self.datagram.get(range.start..).unwrap_or_default();
+        self.copy(range.start, len)
+    }
+
+    /// Copies `len` bytes from `start`, and what follows them if that is small too.
+    fn copy(&mut self, start: usize, len: usize) -> Bytes {
+        let rest = self.datagram.get(start..).unwrap_or_default();
         // A packet of many small chunks costs a few allocations, not one each.
         let alone = rest.len() < 2 * len || len > COPY / 2;
         if alone {
@@ -66,7 +72,7 @@ impl<'a> Payloads<'a> {
         // The block and its count of references are one allocation.
         self.copied = Bytes::from_owner(block);
         self.copied.truncate(filled);
-        self.start = range.start;
+        self.start = start;
         self.copied.slice(..len)
     }
 }

@@ -100,11 +100,15 @@ impl Stack {
         if phase.is_setup() && packet.find(ChunkType::SHUTDOWN_ACK).is_some() {
             return self.on_out_of_the_blue(now, meta, packet);
         }
-        // §8.5.1 B, C: with the T bit set, the tag should have been the peer's.
+        // §8.5.1 B, C: with the T bit set, the tag should have been the peer's. Such chunks have no place behind user
+        // data, where the association itself passes them over.
         let reflected = |chunk: &RawChunk<'_>| {
             matches!(chunk.kind, ChunkType::ABORT | ChunkType::SHUTDOWN_COMPLETE) && chunk.is_tag_reflected()
         };
-        if packet.chunks().map_while(Result::ok).any(|chunk| reflected(&chunk)) {
+        let user_data = |kind| matches!(kind, ChunkType::DATA | ChunkType::I_DATA);
+        let chunks = packet.chunks().map_while(Result::ok);
+        let mut before_data = chunks.take_while(|chunk| !user_data(chunk.kind));
+        if before_data.any(|chunk| reflected(&chunk)) {
             self.stats.bad_verification_tag += 1;
             return;
         }
