@@ -58,6 +58,8 @@ pub struct AssociationStatus {
     pub zero_checksum: bool,
     /// Whether both sides take part in AUTH (RFC 4895).
     pub authentication: bool,
+    /// Whether both sides let addresses change (RFC 5061).
+    pub address_changes: bool,
     /// Whether both sides support re-configuration (RFC 6525 §5.1.1).
     pub reconfiguration: bool,
     /// Whether messages are interleaved (RFC 8260): both sides have offered it.
@@ -111,6 +113,7 @@ impl Association {
             partial_reliability: self.extensions.contains(Extensions::FORWARD_TSN),
             zero_checksum: self.sends_zero_checksum(),
             authentication: self.has_auth(),
+            address_changes: self.extensions.contains(Extensions::ASCONF),
             reconfiguration: self.extensions.contains(Extensions::RECONFIG),
             interleaving: self.extensions.contains(Extensions::INTERLEAVING),
             peer_rwnd: self.outbound.peer_rwnd(),

@@ -5,6 +5,7 @@ use crate::error::SendError;
 use crate::event::PathChange;
 use crate::message::{OutMessage, Received};
 use crate::path::PathId;
+use crate::serial::Tsn;
 use crate::time::Instant;
 
 impl Association {
@@ -54,6 +55,11 @@ impl Association {
 
     pub(crate) fn readable(&self) -> bool {
         self.inbound.readable()
+    }
+
+    /// Up to which TSN everything has arrived.
+    pub(crate) fn cumulative_tsn(&self) -> Tsn {
+        self.inbound.cumulative_tsn_ack()
     }
 
     /// Makes a confirmed path the primary one; false if it is not confirmed.

@@ -182,6 +182,11 @@ impl Stack {
         self.table.get(assoc).map(|slot| slot.assoc.status())
     }
 
+    /// Up to which TSN everything has arrived from the peer (rcv_cumtsn, RFC 6458 §5.3.5).
+    pub fn cumulative_tsn(&self, assoc: AssocId) -> Option<Tsn> {
+        self.table.get(assoc).map(|slot| slot.assoc.cumulative_tsn())
+    }
+
     /// The own end point of an association.
     pub fn endpoint_of(&self, assoc: AssocId) -> Option<EndpointId> {
         self.table.get(assoc).map(|slot| slot.endpoint)
