@@ -59,6 +59,23 @@ pub(crate) enum AnyStream {
     Kernel(crate::kernel::Socket),
 }
 
+/// What options are read and set of: the new associations of a socket of either backend, or one association.
+#[derive(Clone, Debug)]
+pub(crate) enum AnyTarget {
+    #[cfg(feature = "userland")]
+    Userland(crate::userland::Target),
+    #[cfg(feature = "kernel")]
+    #[expect(dead_code, reason = "the kernel backend opens no sockets yet")]
+    Kernel(crate::kernel::Socket),
+}
+
+#[cfg(feature = "userland")]
+impl From<crate::userland::Target> for AnyTarget {
+    fn from(target: crate::userland::Target) -> Self {
+        Self::Userland(target)
+    }
+}
+
 /// `dispatch!(enum, self.0, s => expression over s)`: the expression for whatever backend it is.
 macro_rules! dispatch {
     ($enum:ident, $value:expr, $socket:ident => $call:expr) => {

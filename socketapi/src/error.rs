@@ -3,7 +3,10 @@
 use std::io;
 use std::net::IpAddr;
 
-use sctp::error::{BindError, ConfigError, ConnectError, FailureReason, NoSuchAssociation, PathError, SendError};
+use sctp::error::{
+    AddressError, AuthKeyError, BindError, ConfigError, ConnectError, FailureReason, NoSuchAssociation, PathError,
+    ReconfigError, SendError, SettingError, StreamError,
+};
 use thiserror::Error;
 
 /// Why an operation on a socket failed.
@@ -93,6 +96,18 @@ pub enum Error {
     /// A configuration value was refused.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The setting cannot be changed any more: the peer was told, or it is built in.
+    #[error("fixed since the association was set up")]
+    Fixed,
+    /// A command about an authentication key was refused (RFC 6458 §8.1.18, §8.3.4, §8.3.5).
+    #[error(transparent)]
+    AuthKey(AuthKeyError),
+    /// A re-configuration was not asked for (RFC 6525).
+    #[error(transparent)]
+    Reconfig(ReconfigError),
+    /// A change of own addresses was refused (RFC 6458 §9.1, RFC 5061).
+    #[error(transparent)]
+    AddressChange(AddressError),
     /// The operating system refused something.
     #[error("{doing}: {}", io_text(*.errno, *.kind))]
     Io {
@@ -133,7 +148,28 @@ impl Error {
             | Self::NoSuchKey
             | Self::EmptyMessage
             | Self::AddressUnconfirmed
+            | Self::Fixed
             | Self::Config(_) => libc::EINVAL,
+            Self::AuthKey(error) => match error {
+                AuthKeyError::NoSuchAssociation => libc::ENOTCONN,
+                AuthKeyError::NotOffered => libc::EACCES,
+                AuthKeyError::InUse => libc::EBUSY,
+                _ => libc::EINVAL,
+            },
+            Self::Reconfig(error) => match error {
+                ReconfigError::NoSuchAssociation | ReconfigError::NotEstablished => libc::ENOTCONN,
+                ReconfigError::NotSupported => libc::EOPNOTSUPP,
+                ReconfigError::InProgress => libc::EINPROGRESS,
+                ReconfigError::TooSoon => libc::EBUSY,
+                _ => libc::EINVAL,
+            },
+            Self::AddressChange(error) => match error {
+                AddressError::NotNegotiated | AddressError::NotSupported => libc::EOPNOTSUPP,
+                AddressError::NoSuchAddress => libc::EADDRNOTAVAIL,
+                AddressError::LastAddress => libc::EBUSY,
+                AddressError::TooMany => libc::ENOBUFS,
+                _ => libc::EINVAL,
+            },
             Self::MessageTooLarge => libc::EMSGSIZE,
             Self::ShuttingDown => libc::EPIPE,
             Self::ConnectFailed(reason) => match reason {
@@ -226,6 +262,58 @@ impl From<PathError> for Error {
     }
 }
 
+impl From<AuthKeyError> for Error {
+    fn from(error: AuthKeyError) -> Self {
+        match error {
+            AuthKeyError::NoSuchAssociation => Self::NoSuchAssociation,
+            AuthKeyError::NoSuchKey => Self::NoSuchKey,
+            other => Self::AuthKey(other),
+        }
+    }
+}
+
+impl From<StreamError> for Error {
+    fn from(error: StreamError) -> Self {
+        match error {
+            StreamError::NoSuchAssociation => Self::NoSuchAssociation,
+            StreamError::InvalidStream => Self::InvalidStream,
+        }
+    }
+}
+
+impl From<ReconfigError> for Error {
+    fn from(error: ReconfigError) -> Self {
+        match error {
+            ReconfigError::NoSuchAssociation => Self::NoSuchAssociation,
+            ReconfigError::InvalidStream => Self::InvalidStream,
+            other => Self::Reconfig(other),
+        }
+    }
+}
+
+impl From<SettingError> for Error {
+    fn from(error: SettingError) -> Self {
+        match error {
+            SettingError::NoSuchPath => Self::AddressNotAvailable,
+            SettingError::Fixed => Self::Fixed,
+            _ => Self::NoSuchAssociation,
+        }
+    }
+}
+
+impl From<AddressError> for Error {
+    fn from(error: AddressError) -> Self {
+        match error {
+            AddressError::NoSuchAssociation => Self::NoSuchAssociation,
+            AddressError::NoSuchEndpoint => Self::Closed,
+            AddressError::ShuttingDown => Self::ShuttingDown,
+            AddressError::AddressNotAvailable => Self::AddressNotAvailable,
+            AddressError::PortInUse => Self::PortInUse,
+            other => Self::AddressChange(other),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,6 +329,11 @@ mod tests {
         assert_eq!(io::Error::from(Error::WouldBlock).kind(), io::ErrorKind::WouldBlock);
         assert_eq!(io::Error::from(Error::ShuttingDown).kind(), io::ErrorKind::BrokenPipe);
         assert_eq!(Error::from(SendError::WouldBlock), Error::WouldBlock);
+        assert_eq!(Error::from(ReconfigError::InProgress).errno(), libc::EINPROGRESS);
+        assert_eq!(Error::from(ReconfigError::InvalidStream), Error::InvalidStream);
+        assert_eq!(Error::from(AddressError::LastAddress).errno(), libc::EBUSY);
+        assert_eq!(Error::from(AuthKeyError::NotOffered).errno(), libc::EACCES);
+        assert_eq!(Error::from(SettingError::NoSuchPath), Error::AddressNotAvailable);
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
-use sctp::serial::{Ppid, Ssn, StreamId, Tsn};
+use sctp::Reliability;
+use sctp::serial::{Mid, Ppid, SharedKeyId, Ssn, StreamId, Tsn};
 
 use crate::Notification;
 
@@ -63,7 +64,7 @@ pub enum Destination {
     Address(SocketAddr),
 }
 
-/// How a message is to be sent (RFC 6458 §5.3.4, `struct sctp_sndinfo`).
+/// How a message is to be sent (RFC 6458 §5.3.4, `struct sctp_sndinfo`; §5.3.7, `sctp_prinfo`; §5.3.8, `sctp_authinfo`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SndInfo {
@@ -79,8 +80,18 @@ pub struct SndInfo {
     pub sack_immediately: bool,
     /// A number that a failure notification gives back.
     pub context: u32,
-    /// The peer's address to send it to, rather than the primary one.
+    /// The peer's address to send it to, rather than the primary one (`SCTP_ADDR_OVER`).
     pub to_address: Option<IpAddr>,
+    /// How long to try to deliver it (RFC 3758, RFC 7496); `None` for what
+    /// [`Options::set_default_prinfo`](crate::Options::set_default_prinfo) says.
+    pub reliability: Option<Reliability>,
+    /// The key to authenticate it with, even if the peer does not ask for that; `None` for the active key, if it does.
+    pub auth_key: Option<SharedKeyId>,
+    /// Whether the association is shut down behind it (`SCTP_EOF`).
+    pub eof: bool,
+    /// Whether `stream`, `ppid`, `unordered`, `sack_immediately` and `context` are not those here, but what
+    /// [`Options::set_default_sndinfo`](crate::Options::set_default_sndinfo) says.
+    pub use_defaults: bool,
 }
 
 impl SndInfo {
@@ -132,6 +143,48 @@ impl SndInfo {
         self.context = context;
         self
     }
+
+    /// Acknowledged by the peer at once, if it will (the I bit).
+    #[must_use]
+    pub const fn sack_immediately(mut self) -> Self {
+        self.sack_immediately = true;
+        self
+    }
+
+    /// Sent to this address of the peer rather than to the primary one.
+    #[must_use]
+    pub const fn over(mut self, address: IpAddr) -> Self {
+        self.to_address = Some(address);
+        self
+    }
+
+    /// Given up as this says.
+    #[must_use]
+    pub const fn with_reliability(mut self, reliability: Reliability) -> Self {
+        self.reliability = Some(reliability);
+        self
+    }
+
+    /// Authenticated with this key.
+    #[must_use]
+    pub const fn with_auth_key(mut self, key: SharedKeyId) -> Self {
+        self.auth_key = Some(key);
+        self
+    }
+
+    /// The last one: the association is shut down behind it.
+    #[must_use]
+    pub const fn eof(mut self) -> Self {
+        self.eof = true;
+        self
+    }
+
+    /// With the socket's or association's defaults instead of what is set here.
+    #[must_use]
+    pub const fn with_defaults(mut self) -> Self {
+        self.use_defaults = true;
+        self
+    }
 }
 
 /// How a message came (RFC 6458 §5.3.5, `struct sctp_rcvinfo`).
@@ -142,14 +195,20 @@ pub struct RcvInfo {
     pub assoc: AssocId,
     /// The stream it came on.
     pub stream: StreamId,
-    /// Its stream sequence number; meaningless for an unordered message.
+    /// Its stream sequence number; meaningless for an unordered message. With interleaving, the low 16 bits of `mid`.
     pub ssn: Ssn,
+    /// Its Message Identifier, with interleaving (RFC 8260 §2.1).
+    pub mid: Option<Mid>,
     /// What the payload is, as the sender says.
     pub ppid: Ppid,
     /// Whether it was sent unordered.
     pub unordered: bool,
     /// The TSN of its first fragment.
     pub tsn: Tsn,
+    /// Up to which TSN everything has arrived, if it was sent unordered.
+    pub cumulative_tsn: Option<Tsn>,
+    /// What [`Options::set_context`](crate::Options::set_context) says.
+    pub context: u32,
     /// Whether this is the end of the message. A message that the receive buffer cannot hold comes in pieces.
     pub end_of_message: bool,
 }

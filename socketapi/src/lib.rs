@@ -63,6 +63,7 @@
     not(feature = "userland"),
     expect(
         dead_code,
+        unreachable_code,
         unused_imports,
         unused_variables,
         reason = "the kernel backend opens no sockets yet, so nothing is done with them"
@@ -72,6 +73,7 @@
 #[cfg(not(any(feature = "userland", feature = "kernel")))]
 compile_error!("socketapi needs a backend: enable the feature `userland`, `kernel`, or both");
 
+mod association;
 mod backend;
 mod blocking;
 mod builder;
@@ -79,6 +81,7 @@ mod error;
 mod info;
 mod listener;
 mod notification;
+mod options;
 mod resolve;
 mod socket;
 mod stream;
@@ -88,21 +91,28 @@ mod kernel;
 #[cfg(feature = "userland")]
 mod userland;
 
+pub use association::Association;
 pub use backend::Backend;
 pub use builder::SocketBuilder;
 pub use error::{Error, Result};
 pub use info::{AssocId, Destination, Message, RcvInfo, Received, SndInfo};
 pub use listener::SctpListener;
 pub use notification::{AssociationChange, AssociationState, Notification, Subscriptions};
+pub use options::{AssocParams, DelayedSack, InitMsg, Options, RtoInfo};
 pub use socket::SctpSocket;
 pub use stream::SctpStream;
 #[cfg(feature = "userland")]
 pub use userland::{DeviceStats, StackBuilder, StackHandle};
 
-pub use sctp::config::{AssociationConfig, PathConfig};
-pub use sctp::error::FailureReason;
-pub use sctp::serial::{Ppid, Ssn, StreamId, Tsn};
+pub use sctp::config::{
+    AsconfConfig, AssociationConfig, AuthConfig, CongestionControl, FragmentInterleave, PathConfig, PathThresholds,
+    ReconfigRequests, StreamScheduler,
+};
+pub use sctp::error::{AddressError, AuthKeyError, FailureReason, ReconfigError};
+pub use sctp::serial::{Mid, Ppid, SharedKeyId, Ssn, StreamId, Tsn};
+pub use sctp::wire::{AddressChange, ChunkType, ErrorDetectionMethod, HmacId};
 pub use sctp::{
-    AssociationPhase, AssociationStats, AssociationStatus, ConnectOptions, MtuDiscovery, PathChange, PathState,
-    PathStatus, StackStats,
+    AbandonedMessages, AssociationPhase, AssociationStats, AssociationStatus, AuthEvent, ConnectOptions, MtuDiscovery,
+    PartialReliabilityPolicy, PathChange, PathState, PathStatus, ReconfigOutcome, Reliability, StackStats,
+    StreamDirection, StreamDirections,
 };

@@ -1,11 +1,11 @@
 //! The listening one-to-one style socket.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 #[cfg(feature = "userland")]
 use crate::StackHandle;
 use crate::backend::{AnyListener, dispatch};
-use crate::{Result, SctpStream, SocketBuilder, blocking};
+use crate::{Options, Result, SctpStream, SocketBuilder, blocking};
 
 /// A listening one-to-one style SCTP socket (RFC 6458 §4).
 ///
@@ -81,6 +81,29 @@ impl SctpListener {
     /// [`Error::Closed`](crate::Error::Closed).
     pub fn close(&self) {
         dispatch!(AnyListener, self.0, s => s.close());
+    }
+
+    /// The options of the socket: what the associations that it accepts start with.
+    pub fn options(&self) -> Options {
+        Options(dispatch!(AnyListener, self.0, s => s.options().into()))
+    }
+
+    /// Binds the socket to one address of the host more. See [`SctpSocket::bindx_add`](crate::SctpSocket::bindx_add).
+    ///
+    /// # Errors
+    ///
+    /// As [`SctpSocket::bindx_add`](crate::SctpSocket::bindx_add).
+    pub fn bindx_add(&self, address: IpAddr) -> Result<()> {
+        dispatch!(AnyListener, self.0, s => s.bindx_add(address))
+    }
+
+    /// Takes an address from the socket. See [`SctpSocket::bindx_remove`](crate::SctpSocket::bindx_remove).
+    ///
+    /// # Errors
+    ///
+    /// As [`SctpSocket::bindx_remove`](crate::SctpSocket::bindx_remove).
+    pub fn bindx_remove(&self, address: IpAddr) -> Result<()> {
+        dispatch!(AnyListener, self.0, s => s.bindx_remove(address))
     }
 
     /// The socket's port and first address.

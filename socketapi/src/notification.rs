@@ -4,6 +4,9 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use sctp::error::FailureReason;
+use sctp::serial::{Ssn, StreamId, Tsn};
+use sctp::wire::AddressChange;
+use sctp::{AuthEvent, ReconfigOutcome, StreamDirection};
 
 use crate::{AssocId, SndInfo};
 
@@ -52,9 +55,83 @@ pub enum Notification {
     PartialDeliveryAborted {
         /// The association.
         assoc: AssocId,
+        /// The message's stream.
+        stream: StreamId,
+        /// Its stream sequence number, or the low 16 bits of its Message Identifier.
+        ssn: Ssn,
+        /// Whether it was sent unordered.
+        unordered: bool,
+        /// The TSN of its first fragment: that of its pieces.
+        tsn: Tsn,
     },
     /// Everything sent has been acknowledged (`SCTP_SENDER_DRY_EVENT`, RFC 6458 §6.1.9).
     SenderDry {
+        /// The association.
+        assoc: AssocId,
+    },
+    /// What the peer's upper layer said at set-up (`SCTP_ADAPTATION_INDICATION`, RFC 6458 §6.1.6).
+    AdaptationIndication {
+        /// The association.
+        assoc: AssocId,
+        /// The Adaptation Code point.
+        indication: u32,
+    },
+    /// Something about authenticated chunks (`SCTP_AUTHENTICATION_EVENT`, RFC 6458 §6.1.8).
+    Authentication {
+        /// The association.
+        assoc: AssocId,
+        /// What.
+        event: AuthEvent,
+    },
+    /// Sequence numbers of streams began anew, or an own request for that has ended without it
+    /// (`SCTP_STREAM_RESET_EVENT`, RFC 6525 §6.1.1). Messages received before have the old numbers.
+    StreamReset {
+        /// The association.
+        assoc: AssocId,
+        /// Whose streams.
+        direction: StreamDirection,
+        /// The streams; none means all.
+        streams: Vec<StreamId>,
+        /// What came of it.
+        outcome: ReconfigOutcome,
+    },
+    /// All sequence numbers began anew, or an own request for that has ended without it (`SCTP_ASSOC_RESET_EVENT`,
+    /// RFC 6525 §6.1.2).
+    AssociationReset {
+        /// The association.
+        assoc: AssocId,
+        /// The next TSN of this side.
+        local_tsn: Tsn,
+        /// The next TSN of the peer.
+        remote_tsn: Tsn,
+        /// What came of it.
+        outcome: ReconfigOutcome,
+    },
+    /// Streams were added, or an own request for that has ended without it (`SCTP_STREAM_CHANGE_EVENT`, RFC 6525
+    /// §6.1.3).
+    StreamChange {
+        /// The association.
+        assoc: AssocId,
+        /// How many streams the peer may send on now.
+        inbound_streams: u16,
+        /// How many streams this side may send on now.
+        outbound_streams: u16,
+        /// What came of it.
+        outcome: ReconfigOutcome,
+    },
+    /// The peer has answered a change of own addresses (RFC 5061 §5.1 A6).
+    LocalAddressChange {
+        /// The association.
+        assoc: AssocId,
+        /// What it was asked for.
+        change: AddressChange,
+        /// `None` if it was carried out. Else the code of the error cause, or zero if the peer gave none.
+        refused: Option<u16>,
+    },
+    /// Notifications that the peer caused in great number were dropped, since nobody received them
+    /// (`SCTP_NOTIFICATIONS_STOPPED_EVENT`, RFC 6458 §6.1.10). The subscriptions are what they were; once there is room
+    /// again the next ones come. Whoever subscribes to anything gets it.
+    NotificationsStopped {
         /// The association.
         assoc: AssocId,
     },
@@ -69,8 +146,15 @@ impl Notification {
             | Self::RemoteError { assoc, .. }
             | Self::SendFailed { assoc, .. }
             | Self::PeerShutdown { assoc }
-            | Self::PartialDeliveryAborted { assoc }
-            | Self::SenderDry { assoc } => *assoc,
+            | Self::PartialDeliveryAborted { assoc, .. }
+            | Self::SenderDry { assoc }
+            | Self::AdaptationIndication { assoc, .. }
+            | Self::Authentication { assoc, .. }
+            | Self::StreamReset { assoc, .. }
+            | Self::AssociationReset { assoc, .. }
+            | Self::StreamChange { assoc, .. }
+            | Self::LocalAddressChange { assoc, .. }
+            | Self::NotificationsStopped { assoc } => *assoc,
         }
     }
 }
@@ -137,16 +221,35 @@ pub struct Subscriptions {
     pub peer_shutdown: bool,
     /// [`Notification::PartialDeliveryAborted`].
     pub partial_delivery: bool,
-    /// [`Notification::SenderDry`].
+    /// [`Notification::SenderDry`]; told at once if nothing is outstanding when it is subscribed to.
     pub sender_dry: bool,
+    /// [`Notification::AdaptationIndication`].
+    pub adaptation_indication: bool,
+    /// [`Notification::Authentication`].
+    pub authentication: bool,
+    /// [`Notification::StreamReset`].
+    pub stream_reset: bool,
+    /// [`Notification::AssociationReset`].
+    pub association_reset: bool,
+    /// [`Notification::StreamChange`].
+    pub stream_change: bool,
+    /// [`Notification::LocalAddressChange`].
+    pub local_address_change: bool,
 }
 
 impl Default for Subscriptions {
-    /// All but [`Notification::SenderDry`], which comes after nearly every message of a quiet association.
+    /// What a socket with many associations needs: how they come, go, and fare, and what was not delivered. The events
+    /// of extensions are off, as is [`Notification::SenderDry`], which comes after nearly every message of a quiet
+    /// association.
     fn default() -> Self {
         Self {
-            sender_dry: false,
-            ..Self::all()
+            association_change: true,
+            peer_address_change: true,
+            remote_error: true,
+            send_failed: true,
+            peer_shutdown: true,
+            partial_delivery: true,
+            ..Self::none()
         }
     }
 }
@@ -162,6 +265,12 @@ impl Subscriptions {
             peer_shutdown: true,
             partial_delivery: true,
             sender_dry: true,
+            adaptation_indication: true,
+            authentication: true,
+            stream_reset: true,
+            association_reset: true,
+            stream_change: true,
+            local_address_change: true,
         }
     }
 
@@ -175,7 +284,30 @@ impl Subscriptions {
             peer_shutdown: false,
             partial_delivery: false,
             sender_dry: false,
+            adaptation_indication: false,
+            authentication: false,
+            stream_reset: false,
+            association_reset: false,
+            stream_change: false,
+            local_address_change: false,
         }
+    }
+
+    /// Whether there is anything that is wanted.
+    const fn any(&self) -> bool {
+        self.association_change
+            || self.peer_address_change
+            || self.remote_error
+            || self.send_failed
+            || self.peer_shutdown
+            || self.partial_delivery
+            || self.sender_dry
+            || self.adaptation_indication
+            || self.authentication
+            || self.stream_reset
+            || self.association_reset
+            || self.stream_change
+            || self.local_address_change
     }
 
     /// Whether a notification is wanted.
@@ -188,6 +320,13 @@ impl Subscriptions {
             Notification::PeerShutdown { .. } => self.peer_shutdown,
             Notification::PartialDeliveryAborted { .. } => self.partial_delivery,
             Notification::SenderDry { .. } => self.sender_dry,
+            Notification::AdaptationIndication { .. } => self.adaptation_indication,
+            Notification::Authentication { .. } => self.authentication,
+            Notification::StreamReset { .. } => self.stream_reset,
+            Notification::AssociationReset { .. } => self.association_reset,
+            Notification::StreamChange { .. } => self.stream_change,
+            Notification::LocalAddressChange { .. } => self.local_address_change,
+            Notification::NotificationsStopped { .. } => self.any(),
         }
     }
 }

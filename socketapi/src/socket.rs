@@ -8,8 +8,8 @@ use bytes::Bytes;
 use crate::StackHandle;
 use crate::backend::{AnySocket, dispatch};
 use crate::{
-    AssocId, AssociationStatus, ConnectOptions, Received, Result, SctpStream, SndInfo, SocketBuilder, Subscriptions,
-    blocking,
+    AssocId, Association, AssociationStatus, ConnectOptions, Options, Received, Result, SctpStream, SndInfo,
+    SocketBuilder, Subscriptions, blocking,
 };
 
 /// A one-to-many style SCTP socket (RFC 6458 §3): one port, many associations.
@@ -318,12 +318,44 @@ impl SctpSocket {
         dispatch!(AnySocket, self.0, s => s.request_heartbeat(assoc, address))
     }
 
-    /// Which notifications are received from now on.
+    /// The options of the socket: what its new associations start with.
+    pub fn options(&self) -> Options {
+        Options(dispatch!(AnySocket, self.0, s => s.options().into()))
+    }
+
+    /// One of the socket's associations, with its options and what can be asked of it.
+    pub fn association(&self, assoc: AssocId) -> Association {
+        Association(dispatch!(AnySocket, self.0, s => s.association(assoc).into()))
+    }
+
+    /// Binds the socket to one address of the host more (`sctp_bindx` with `SCTP_BINDX_ADD_ADDR`, RFC 6458 §9.1). Its
+    /// associations are told if that was negotiated (RFC 5061).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`](crate::Error::Closed), [`Error::AddressNotAvailable`](crate::Error::AddressNotAvailable),
+    /// [`Error::PortInUse`](crate::Error::PortInUse), [`Error::AddressChange`](crate::Error::AddressChange) of a socket
+    /// that is bound to all addresses.
+    pub fn bindx_add(&self, address: IpAddr) -> Result<()> {
+        dispatch!(AnySocket, self.0, s => s.bindx_add(address))
+    }
+
+    /// Takes an address from the socket, unless it is the last one (`sctp_bindx` with `SCTP_BINDX_REM_ADDR`, RFC 6458
+    /// §9.1). Its associations are told if that was negotiated; others keep it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`](crate::Error::Closed), [`Error::AddressChange`](crate::Error::AddressChange).
+    pub fn bindx_remove(&self, address: IpAddr) -> Result<()> {
+        dispatch!(AnySocket, self.0, s => s.bindx_remove(address))
+    }
+
+    /// Which notifications are received from now on, of all associations of the socket.
     ///
     /// # Errors
     ///
     /// [`Error::Closed`](crate::Error::Closed).
     pub fn set_subscriptions(&self, subscriptions: Subscriptions) -> Result<()> {
-        dispatch!(AnySocket, self.0, s => s.set_subscriptions(subscriptions))
+        self.options().set_subscriptions(subscriptions)
     }
 }

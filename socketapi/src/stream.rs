@@ -5,7 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 
 use crate::backend::{AnyStream, dispatch};
-use crate::{AssocId, AssociationStatus, Message, Received, Result, SndInfo, SocketBuilder, Subscriptions, blocking};
+use crate::{
+    AssocId, Association, AssociationStatus, Message, Received, Result, SndInfo, SocketBuilder, Subscriptions, blocking,
+};
 
 /// A one-to-one style SCTP socket (RFC 6458 §4): one association.
 ///
@@ -277,12 +279,17 @@ impl SctpStream {
         dispatch!(AnyStream, self.0, s => s.request_heartbeat(address))
     }
 
+    /// The association, with its options and what can be asked of it.
+    pub fn association(&self) -> Association {
+        Association(dispatch!(AnyStream, self.0, s => s.association().into()))
+    }
+
     /// Which notifications [`recv_any`](Self::recv_any) returns from now on.
     ///
     /// # Errors
     ///
     /// [`Error::NoSuchAssociation`](crate::Error::NoSuchAssociation).
     pub fn set_subscriptions(&self, subscriptions: Subscriptions) -> Result<()> {
-        dispatch!(AnyStream, self.0, s => s.set_subscriptions(subscriptions))
+        self.association().options().set_subscriptions(subscriptions)
     }
 }

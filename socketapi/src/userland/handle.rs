@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sctp::config::EndpointConfig;
+use sctp::error::AddressError;
 use sctp::{AssocId as Id, AssociationStatus, ConnectOptions, EndpointId, Instant};
 
 use super::operation::Operation;
@@ -12,6 +13,7 @@ use super::shard::Shard;
 use super::shared::shared;
 use super::sock::{Sockets, Style};
 use super::stack::StackHandle;
+use super::target::Target;
 use super::wait::Attempt;
 use crate::info::AssocRepr;
 use crate::resolve::{Local, LocalAddresses};
@@ -104,6 +106,20 @@ struct Bound {
 impl Bound {
     fn shard(&self) -> &Shard {
         self.stack.shard()
+    }
+
+    fn target(&self, assoc: Option<AssocId>) -> Target {
+        Target::new(self.stack.clone(), self.endpoint, assoc)
+    }
+
+    fn change_addresses(
+        &self,
+        change: impl FnOnce(&mut sctp::Stack, Instant, EndpointId) -> Result<(), AddressError>,
+    ) -> Result<()> {
+        self.enter(|sockets, now, endpoint| {
+            sockets.exists(endpoint, None)?;
+            Ok(change(&mut sockets.stack, now, endpoint)?)
+        })
     }
 
     fn enter<T>(&self, command: impl FnOnce(&mut Sockets, Instant, EndpointId) -> Result<T>) -> Result<T> {
@@ -230,9 +246,22 @@ impl Socket {
             .enter(|sockets, now, endpoint| sockets.request_heartbeat(now, endpoint, id, address))
     }
 
-    pub(crate) fn set_subscriptions(&self, subscriptions: Subscriptions) -> Result<()> {
+    pub(crate) fn options(&self) -> Target {
+        self.0.target(None)
+    }
+
+    pub(crate) fn bindx_add(&self, address: IpAddr) -> Result<()> {
         self.0
-            .enter(|sockets, _, endpoint| sockets.set_subscriptions(endpoint, subscriptions))
+            .change_addresses(|stack, now, endpoint| stack.add_endpoint_address(now, endpoint, address))
+    }
+
+    pub(crate) fn bindx_remove(&self, address: IpAddr) -> Result<()> {
+        self.0
+            .change_addresses(|stack, now, endpoint| stack.remove_endpoint_address(now, endpoint, address))
+    }
+
+    pub(crate) fn association(&self, assoc: AssocId) -> Target {
+        self.0.target(Some(assoc))
     }
 }
 
@@ -288,6 +317,20 @@ impl Listener {
             sockets.close(now, endpoint);
             Ok(())
         });
+    }
+
+    pub(crate) fn options(&self) -> Target {
+        self.0.target(None)
+    }
+
+    pub(crate) fn bindx_add(&self, address: IpAddr) -> Result<()> {
+        self.0
+            .change_addresses(|stack, now, endpoint| stack.add_endpoint_address(now, endpoint, address))
+    }
+
+    pub(crate) fn bindx_remove(&self, address: IpAddr) -> Result<()> {
+        self.0
+            .change_addresses(|stack, now, endpoint| stack.remove_endpoint_address(now, endpoint, address))
     }
 
     pub(crate) fn local_addresses(&self) -> Result<Vec<SocketAddr>> {
@@ -402,8 +445,7 @@ impl Stream {
             .enter(|sockets, now, endpoint, id| sockets.request_heartbeat(now, endpoint, id, address))
     }
 
-    pub(crate) fn set_subscriptions(&self, subscriptions: Subscriptions) -> Result<()> {
-        self.0
-            .enter(|sockets, _, endpoint, id| sockets.set_subscriptions_of(endpoint, id, subscriptions))
+    pub(crate) fn association(&self) -> Target {
+        Target::new(self.0.stack.clone(), self.0.endpoint, Some(self.assoc_id()))
     }
 }

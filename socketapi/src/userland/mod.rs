@@ -5,6 +5,7 @@
 //! | `stack` | [`StackHandle`]: a running stack, and how it is started |
 //! | `shared` | the stacks that sockets of the process share by default |
 //! | `handle` | what the public socket types hold: a socket of a stack |
+//! | `target` | whose options are read and set: new associations, or one |
 //! | `operation` | attempts made once, awaited, or waited for by a thread |
 //! | `wait` | what they wait for, and who waits |
 //! | `shard` | one engine with its sockets behind a lock, and the way out for its packets |
@@ -28,8 +29,10 @@ mod shard;
 mod shared;
 mod sock;
 mod stack;
+mod target;
 mod wait;
 
 pub use device::DeviceStats;
 pub(crate) use handle::{Listener, Opening, Socket, Stream};
 pub use stack::{StackBuilder, StackHandle};
+pub(crate) use target::Target;

@@ -76,6 +76,17 @@ impl StackHandle {
         self.0.shard.device.stats()
     }
 
+    /// How long a State Cookie made from now on may be used (Valid.Cookie.Life; `sasoc_cookie_life` of `SCTP_ASSOCINFO`,
+    /// RFC 6458 §8.1.2), for all sockets of the stack.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] for a time that is out of range, [`Error::StackStopped`].
+    pub fn set_valid_cookie_life(&self, life: Duration) -> Result<()> {
+        let set = |sockets: &mut Sockets, _| sockets.stack.set_valid_cookie_life(life);
+        Ok(self.0.shard.enter(set)??)
+    }
+
     /// Stops listening on all sockets, shuts all associations down gracefully, also those that end in the background,
     /// and waits until they have ended: what a program does before it exits, since no kernel does it afterwards.
     ///

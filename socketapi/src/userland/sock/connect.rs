@@ -65,9 +65,8 @@ impl Sockets {
         let addresses: Vec<IpAddr> = peer.iter().map(SocketAddr::ip).collect();
         let id = self.stack.connect(now, endpoint, &addresses, port, options)?;
         let entry = self.endpoints.get_mut(&endpoint).ok_or(Error::Closed)?;
-        entry
-            .assocs
-            .insert(id, Assoc::new(first, owner, Phase::Connecting, entry.subscriptions));
+        let assoc = Assoc::new(entry, first, owner, Phase::Connecting);
+        entry.assocs.insert(id, assoc);
         Ok(id)
     }
 
@@ -148,23 +147,6 @@ impl Sockets {
     ) -> Result<()> {
         self.live(endpoint, id)?;
         Ok(self.stack.request_heartbeat(now, id, address)?)
-    }
-
-    /// Which notifications a one-to-many socket receives.
-    pub(crate) fn set_subscriptions(&mut self, endpoint: EndpointId, subscriptions: Subscriptions) -> Result<()> {
-        self.open_endpoint(endpoint)?.subscriptions = subscriptions;
-        Ok(())
-    }
-
-    /// Which notifications a one-to-one socket receives.
-    pub(crate) fn set_subscriptions_of(
-        &mut self,
-        endpoint: EndpointId,
-        id: AssocId,
-        subscriptions: Subscriptions,
-    ) -> Result<()> {
-        self.live(endpoint, id)?.subscriptions = subscriptions;
-        Ok(())
     }
 
     /// An association that a socket holds.

@@ -72,9 +72,8 @@ impl Sockets {
             Style::Listener => Owner::Backlog,
             Style::Single => Owner::Nobody,
         };
-        entry
-            .assocs
-            .insert(id, Assoc::new(peer, owner, Phase::Up, entry.subscriptions));
+        let assoc = Assoc::new(entry, peer, owner, Phase::Up);
+        entry.assocs.insert(id, assoc);
         match owner {
             Owner::Backlog => {
                 entry.backlog.push_back(id);
@@ -106,25 +105,22 @@ impl Sockets {
     }
 
     /// Puts a notification behind what the association has received so far.
-    fn notify(&mut self, endpoint: EndpointId, id: AssocId, notification: Notification) {
+    pub(super) fn notify(&mut self, endpoint: EndpointId, id: AssocId, notification: Notification) {
         let Some(entry) = self.endpoints.get_mut(&endpoint) else {
             return;
         };
         let Some(assoc) = entry.assocs.get_mut(&id) else { return };
-        let subscriptions = match assoc.owner {
-            Owner::Nobody => return,
-            Owner::Socket => &entry.subscriptions,
-            Owner::Backlog | Owner::Stream => &assoc.subscriptions,
-        };
-        let floods = matches!(
-            notification,
-            Notification::RemoteError { .. } | Notification::PeerAddressChange { .. } | Notification::SenderDry { .. }
-        ) || matches!(
-            &notification,
-            Notification::AssociationChange(change) if matches!(change.state, AssociationState::Restarted { .. })
-        );
-        if !subscriptions.wants(&notification) || (floods && assoc.inbox.len() >= MAX_NOTIFICATIONS) {
+        if assoc.owner == Owner::Nobody || !assoc.subscriptions.wants(&notification) {
             return;
+        }
+        let mut notification = notification;
+        if assoc.inbox.len() >= MAX_NOTIFICATIONS && is_repeatable(&notification) {
+            if assoc.notifications_stopped {
+                return;
+            }
+            assoc.notifications_stopped = true;
+            let assoc = crate::AssocId(AssocRepr::Userland(id));
+            notification = Notification::NotificationsStopped { assoc };
         }
         // Messages that arrived before the notification are received before it; the marker behind it is for those
         // that arrive later.
@@ -197,7 +193,18 @@ impl Sockets {
             }),
             Event::ShutdownComplete => change(AssociationState::ShutdownComplete),
             Event::PeerShutdown => Some(Notification::PeerShutdown { assoc }),
-            Event::PartialDeliveryAborted { .. } => Some(Notification::PartialDeliveryAborted { assoc }),
+            Event::PartialDeliveryAborted {
+                stream,
+                ssn,
+                unordered,
+                tsn,
+            } => Some(Notification::PartialDeliveryAborted {
+                assoc,
+                stream,
+                ssn,
+                unordered,
+                tsn,
+            }),
             Event::SenderDry => Some(Notification::SenderDry { assoc }),
             Event::SendFailed(SendFailure {
                 stream,
@@ -225,8 +232,69 @@ impl Sockets {
                 change,
             }),
             Event::PeerError { cause, raw } => Some(Notification::RemoteError { assoc, cause, raw }),
-            _ => None,
+            other => of_extension(assoc, other),
         }
+    }
+}
+
+/// What events of extensions become.
+fn of_extension(assoc: crate::AssocId, event: Event) -> Option<Notification> {
+    match event {
+        Event::AdaptationIndication { code_point } => Some(Notification::AdaptationIndication {
+            assoc,
+            indication: code_point,
+        }),
+        Event::Authentication(event) => Some(Notification::Authentication { assoc, event }),
+        Event::StreamReset {
+            direction,
+            streams,
+            outcome,
+        } => Some(Notification::StreamReset {
+            assoc,
+            direction,
+            streams,
+            outcome,
+        }),
+        Event::AssociationReset {
+            local_tsn,
+            remote_tsn,
+            outcome,
+        } => Some(Notification::AssociationReset {
+            assoc,
+            local_tsn,
+            remote_tsn,
+            outcome,
+        }),
+        Event::StreamChange {
+            inbound_streams,
+            outbound_streams,
+            outcome,
+        } => Some(Notification::StreamChange {
+            assoc,
+            inbound_streams,
+            outbound_streams,
+            outcome,
+        }),
+        Event::AddressChangeAnswered { change, refused } => {
+            Some(Notification::LocalAddressChange { assoc, change, refused })
+        }
+        _ => None,
+    }
+}
+
+/// Whether the peer can cause such a notification over and over.
+const fn is_repeatable(notification: &Notification) -> bool {
+    match notification {
+        Notification::AssociationChange(change) => matches!(change.state, AssociationState::Restarted { .. }),
+        Notification::RemoteError { .. }
+        | Notification::PeerAddressChange { .. }
+        | Notification::SenderDry { .. }
+        | Notification::AdaptationIndication { .. }
+        | Notification::Authentication { .. }
+        | Notification::StreamReset { .. }
+        | Notification::AssociationReset { .. }
+        | Notification::StreamChange { .. } => true,
+        _ => false,
     }
 }
 

@@ -7,6 +7,7 @@
 mod accept;
 mod close;
 mod connect;
+mod defaults;
 mod events;
 mod recv;
 mod send;
@@ -20,6 +21,7 @@ use std::task::Waker;
 use sctp::error::FailureReason;
 use sctp::{AssocId, EndpointId, Instant, Stack};
 
+pub(crate) use self::defaults::Defaults;
 use super::wait::{Interest, Ticket, Waiters};
 use crate::{Error, Notification, Result, Subscriptions};
 
@@ -53,7 +55,10 @@ struct Endpoint {
     style: Style,
     /// Whether the one-to-many or listening socket is still open.
     open: bool,
+    /// Those of new associations.
     subscriptions: Subscriptions,
+    /// Those of new associations; `None` until some are set.
+    defaults: Option<Box<Defaults>>,
     assocs: BTreeMap<AssocId, Assoc>,
     /// Associations of a one-to-many socket with something to receive, each once, in turn.
     ready: VecDeque<AssocId>,
@@ -123,6 +128,9 @@ struct Assoc {
     /// Whether this side has asked for the shutdown, or will once it is established.
     shut_down_here: bool,
     subscriptions: Subscriptions,
+    /// Whether notifications were dropped, and the one that tells of it has not been received.
+    notifications_stopped: bool,
+    defaults: Option<Box<Defaults>>,
     /// What waits to be received, oldest first.
     inbox: VecDeque<Item>,
     /// Whether it is among the `ready` ones.
@@ -256,6 +264,7 @@ impl Endpoint {
             style,
             open: style != Style::Single,
             subscriptions,
+            defaults: None,
             assocs: BTreeMap::new(),
             ready: VecDeque::new(),
             backlog: VecDeque::new(),
@@ -266,14 +275,16 @@ impl Endpoint {
 }
 
 impl Assoc {
-    fn new(peer: SocketAddr, owner: Owner, phase: Phase, subscriptions: Subscriptions) -> Self {
+    fn new(endpoint: &Endpoint, peer: SocketAddr, owner: Owner, phase: Phase) -> Self {
         Self {
             peer,
             owner,
             phase,
             peer_shut_down: false,
             shut_down_here: false,
-            subscriptions,
+            subscriptions: endpoint.subscriptions,
+            notifications_stopped: false,
+            defaults: endpoint.defaults.clone(),
             inbox: VecDeque::new(),
             in_turn: false,
             watchers: 0,

@@ -1,11 +1,12 @@
 //! Receiving: messages and notifications in the order in which they happened, associations in turn.
 
+use sctp::serial::Tsn;
 use sctp::{AssocId, EndpointId, Instant, Stack};
 
 use super::{Assoc, Item, Owner, Phase, Sockets};
 use crate::info::AssocRepr;
 use crate::userland::wait::{Attempt, Interest, Refused};
-use crate::{Error, Message, RcvInfo, Received};
+use crate::{Error, Message, Notification, RcvInfo, Received};
 
 impl Sockets {
     /// The next thing that a one-to-many socket receives.
@@ -74,11 +75,16 @@ impl Assoc {
                         if let Some(left) = limit.as_mut().filter(|_| message.end_of_message) {
                             *left = left.saturating_sub(1);
                         }
-                        return Some(data(id, message));
+                        let cumulative = message.unordered.then(|| stack.cumulative_tsn(id)).flatten();
+                        let context = self.defaults.as_ref().map_or(0, |defaults| defaults.context);
+                        return Some(data(id, message, cumulative, context));
                     }
                 }
                 Item::Notification(_) => {
                     if let Some(Item::Notification(notification)) = self.inbox.pop_front() {
+                        if matches!(notification, Notification::NotificationsStopped { .. }) {
+                            self.notifications_stopped = false;
+                        }
                         return Some(Received::Notification(notification));
                     }
                 }
@@ -89,16 +95,19 @@ impl Assoc {
     }
 }
 
-fn data(id: AssocId, message: sctp::Received) -> Received {
+fn data(id: AssocId, message: sctp::Received, cumulative_tsn: Option<Tsn>, context: u32) -> Received {
     Received::Data {
         payload: message.payload,
         info: RcvInfo {
             assoc: crate::AssocId(AssocRepr::Userland(id)),
             stream: message.stream,
             ssn: message.ssn,
+            mid: message.mid,
             ppid: message.ppid,
             unordered: message.unordered,
             tsn: message.tsn,
+            cumulative_tsn,
+            context,
             end_of_message: message.end_of_message,
         },
     }

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use sctp::error::SendError;
-use sctp::{AssocId, ConnectOptions, EndpointId, Instant, OutMessage};
+use sctp::{AssocId, ConnectOptions, EndpointId, Instant};
 
+use super::defaults::message;
 use super::{Owner, Phase, Sockets};
 use crate::userland::wait::{Attempt, Interest, Refused};
 use crate::{Destination, Error, Result, SndInfo};
@@ -59,17 +60,13 @@ impl Sockets {
         payload: &Bytes,
         info: &SndInfo,
     ) -> Attempt<()> {
-        if self.assoc_mut(endpoint, id).is_some_and(|assoc| assoc.shut_down_here) {
+        let assoc = self.assoc_mut(endpoint, id).ok_or(Error::NoSuchAssociation)?;
+        if assoc.shut_down_here {
             return Err(Error::ShuttingDown.into());
         }
-        let message = OutMessage {
-            unordered: info.unordered,
-            sack_immediately: info.sack_immediately,
-            context: info.context,
-            destination: info.to_address,
-            ..OutMessage::new(info.stream, info.ppid, payload.clone())
-        };
+        let message = message(info, assoc.defaults.as_deref(), payload.clone());
         match self.stack.send(now, id, message) {
+            Ok(()) if info.eof => Ok(self.shutdown(now, endpoint, id)?),
             Ok(()) => Ok(()),
             Err(SendError::WouldBlock) => Err(Refused::Wait(Interest::Send(endpoint, id))),
             Err(error) => Err(Error::from(error).into()),

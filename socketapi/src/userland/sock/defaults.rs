@@ -1,0 +1,109 @@
+//! What holds for messages and notifications where nothing else is said (RFC 6458 §6.2, §8.1.25, §8.1.31, §8.1.32).
+
+use sctp::{AssocId, EndpointId, OutMessage, Reliability};
+
+use super::{Owner, Sockets};
+use crate::info::AssocRepr;
+use crate::{Notification, Result, SndInfo, Subscriptions};
+
+/// What is sent and received with where nothing else is said.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Defaults {
+    pub(crate) sndinfo: SndInfo,
+    pub(crate) prinfo: Reliability,
+    /// What goes with received messages.
+    pub(crate) context: u32,
+}
+
+impl Sockets {
+    /// Whether an open end point, or an association that a socket holds, is there.
+    pub(crate) fn exists(&mut self, endpoint: EndpointId, assoc: Option<AssocId>) -> Result<()> {
+        match assoc {
+            Some(id) => self.live(endpoint, id).map(|_| ()),
+            None => self.open_endpoint(endpoint).map(|_| ()),
+        }
+    }
+
+    /// The defaults of an association, or of the new ones of an end point.
+    pub(crate) fn defaults(&mut self, endpoint: EndpointId, assoc: Option<AssocId>) -> Result<Defaults> {
+        let defaults = match assoc {
+            Some(id) => &self.live(endpoint, id)?.defaults,
+            None => &self.open_endpoint(endpoint)?.defaults,
+        };
+        Ok(defaults.as_deref().cloned().unwrap_or_default())
+    }
+
+    /// Changes the defaults of an association, or of the new ones of an end point.
+    pub(crate) fn change_defaults(
+        &mut self,
+        endpoint: EndpointId,
+        assoc: Option<AssocId>,
+        change: impl FnOnce(&mut Defaults),
+    ) -> Result<()> {
+        let defaults = match assoc {
+            Some(id) => &mut self.live(endpoint, id)?.defaults,
+            None => &mut self.open_endpoint(endpoint)?.defaults,
+        };
+        change(defaults.get_or_insert_default());
+        Ok(())
+    }
+
+    /// Which notifications new associations of an end point cause.
+    pub(crate) fn subscriptions(&mut self, endpoint: EndpointId) -> Result<Subscriptions> {
+        Ok(self.open_endpoint(endpoint)?.subscriptions)
+    }
+
+    /// Which notifications a socket receives: of new associations, and of those that it receives from.
+    pub(crate) fn set_subscriptions(&mut self, endpoint: EndpointId, subscriptions: Subscriptions) -> Result<()> {
+        let entry = self.open_endpoint(endpoint)?;
+        entry.subscriptions = subscriptions;
+        let own = entry.assocs.iter().filter(|(_, assoc)| assoc.owner == Owner::Socket);
+        for id in own.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.set_subscriptions_of(endpoint, id, subscriptions)?;
+        }
+        Ok(())
+    }
+
+    /// Which notifications an association causes.
+    pub(crate) fn subscriptions_of(&mut self, endpoint: EndpointId, id: AssocId) -> Result<Subscriptions> {
+        Ok(self.live(endpoint, id)?.subscriptions)
+    }
+
+    /// Which notifications an association causes from now on.
+    pub(crate) fn set_subscriptions_of(
+        &mut self,
+        endpoint: EndpointId,
+        id: AssocId,
+        subscriptions: Subscriptions,
+    ) -> Result<()> {
+        let assoc = self.live(endpoint, id)?;
+        let begins = subscriptions.sender_dry && !assoc.subscriptions.sender_dry && !assoc.phase.has_ended();
+        assoc.subscriptions = subscriptions;
+        if begins && self.stack.status(id).is_some_and(|status| status.buffered_bytes == 0) {
+            let assoc = crate::AssocId(AssocRepr::Userland(id));
+            self.notify(endpoint, id, Notification::SenderDry { assoc });
+        }
+        Ok(())
+    }
+}
+
+/// The message that is to be sent: as `info` says, and where it does not, as the defaults say.
+pub(super) fn message(info: &SndInfo, defaults: Option<&Defaults>, payload: bytes::Bytes) -> OutMessage {
+    let chosen = defaults.map(|defaults| &defaults.sndinfo).filter(|_| info.use_defaults);
+    let fallback = SndInfo::new();
+    let how = if info.use_defaults {
+        chosen.unwrap_or(&fallback)
+    } else {
+        info
+    };
+    let prinfo = || defaults.map_or(Reliability::Reliable, |defaults| defaults.prinfo);
+    OutMessage {
+        unordered: how.unordered,
+        sack_immediately: how.sack_immediately,
+        context: how.context,
+        destination: info.to_address,
+        reliability: info.reliability.unwrap_or_else(prinfo),
+        auth_key: info.auth_key,
+        ..OutMessage::new(how.stream, how.ppid, payload)
+    }
+}

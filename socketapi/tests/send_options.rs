@@ -1,0 +1,211 @@
+//! What goes with messages, beyond streams and payload protocol identifiers (RFC 6458 §5.3).
+
+#![cfg(feature = "userland")]
+
+mod common;
+
+use common::{at, builder, next_data, stack, stack_towards, up, within};
+use socketapi::{
+    AssocId, AssociationConfig, ChunkType, Error, Notification, PartialReliabilityPolicy, Received, Reliability,
+    SctpSocket, SharedKeyId, SndInfo, StackHandle, StreamId, Subscriptions,
+};
+
+/// A client with an association to a listening server.
+struct Pair {
+    client: SctpSocket,
+    server: SctpSocket,
+    /// The client's name of it.
+    assoc: AssocId,
+    _stacks: [StackHandle; 2],
+}
+
+impl Pair {
+    async fn new(client: AssociationConfig, server: AssociationConfig) -> Self {
+        let own = stack(&["127.0.0.1"]).await;
+        let other = stack_towards(&["127.0.0.1"], &own).await;
+        let server = builder(&own).association(server).bind("127.0.0.1:7").await.unwrap();
+        server.listen(5).unwrap();
+        let client = builder(&other).association(client).bind("127.0.0.1:0").await.unwrap();
+        let assoc = within(client.connect(at("127.0.0.1", 7))).await.unwrap();
+        Self {
+            client,
+            server,
+            assoc,
+            _stacks: [other, own],
+        }
+    }
+
+    async fn send(&self, payload: &str, info: SndInfo) {
+        within(self.client.send(payload.to_owned(), &info)).await.unwrap();
+    }
+}
+
+/// A client whose server receives nothing, so that a few messages fill its send buffer.
+async fn stuck() -> Pair {
+    let (mut client, mut server) = (AssociationConfig::default(), AssociationConfig::default());
+    client.set_send_buffer(8_000).unwrap();
+    server.set_receive_buffer(1_500).unwrap();
+    Pair::new(client, server).await
+}
+
+/// Fills the send buffer; one message that may be given up is among what is not sent.
+async fn crowd_out(pair: &Pair, info: SndInfo) {
+    let text = "x".repeat(1_000);
+    for _ in 0..5 {
+        pair.send(&text, SndInfo::to(pair.assoc).with_reliability(Reliability::Reliable))
+            .await;
+    }
+    pair.send(&text, info.with_context(77)).await;
+    for _ in 0..9 {
+        let reliable = SndInfo::to(pair.assoc).with_reliability(Reliability::Reliable);
+        // It has its place, or waits for room that does not come.
+        let _ = pair.client.try_send(text.clone(), &reliable);
+    }
+    loop {
+        if let Received::Notification(Notification::SendFailed { info, sent, .. }) =
+            within(pair.client.recv()).await.unwrap()
+        {
+            assert_eq!((info.context, sent), (77, false));
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn rfc7496_3_2_a_message_of_low_priority_makes_room_and_is_counted() {
+    let pair = stuck().await;
+    let info = SndInfo::to(pair.assoc)
+        .on_stream(3)
+        .with_reliability(Reliability::Priority(9));
+    crowd_out(&pair, info).await;
+    let assoc = pair.client.association(pair.assoc);
+    let by_priority = Some(PartialReliabilityPolicy::Priority);
+    assert_eq!(assoc.pr_assoc_status(by_priority).unwrap().unsent, 1);
+    assert_eq!(assoc.pr_stream_status(StreamId(3), by_priority).unwrap().unsent, 1);
+    assert_eq!(assoc.pr_stream_status(StreamId(0), None).unwrap().unsent, 0);
+    let timed = Some(PartialReliabilityPolicy::Timed);
+    assert_eq!(assoc.pr_assoc_status(timed).unwrap().unsent, 0);
+    assert_eq!(assoc.pr_stream_status(StreamId(5_000), None), Err(Error::InvalidStream));
+}
+
+#[tokio::test]
+async fn rfc6458_8_1_32_the_default_prinfo_holds_where_a_message_says_nothing() {
+    let pair = stuck().await;
+    let options = pair.client.association(pair.assoc).options();
+    assert_eq!(options.default_prinfo(), Ok(Reliability::Reliable));
+    options.set_default_prinfo(Reliability::Priority(9)).unwrap();
+    assert_eq!(options.default_prinfo(), Ok(Reliability::Priority(9)));
+    crowd_out(&pair, SndInfo::to(pair.assoc)).await;
+}
+
+#[tokio::test]
+async fn rfc6458_8_1_31_the_default_sndinfo_holds_for_messages_that_ask_for_it() {
+    let pair = Pair::new(AssociationConfig::default(), AssociationConfig::default()).await;
+    let options = pair.client.association(pair.assoc).options();
+    let defaults = SndInfo::new().on_stream(4).with_ppid(55).unordered();
+    options.set_default_sndinfo(defaults).unwrap();
+    assert_eq!(options.default_sndinfo(), Ok(defaults));
+    pair.send("as usual", SndInfo::to(pair.assoc).with_defaults()).await;
+    pair.send("as said", SndInfo::to(pair.assoc)).await;
+    let (first, second) = (next_data(&pair.server).await, next_data(&pair.server).await);
+    assert_eq!(first.payload, "as usual");
+    assert_eq!(
+        (first.info.stream.0, first.info.ppid.0, first.info.unordered),
+        (4, 55, true)
+    );
+    assert_eq!(
+        (second.info.stream.0, second.info.ppid.0, second.info.unordered),
+        (0, 0, false)
+    );
+}
+
+#[tokio::test]
+async fn rfc6458_8_1_31_associations_start_with_the_defaults_of_their_socket() {
+    let own = stack(&["127.0.0.1"]).await;
+    let socket = SctpSocket::bind_on(&own, 0).unwrap();
+    let peer = SctpSocket::bind_on(&own, 7).unwrap();
+    peer.listen(5).unwrap();
+    peer.options().set_context(12).unwrap();
+    socket
+        .options()
+        .set_default_sndinfo(SndInfo::new().with_ppid(9))
+        .unwrap();
+    let info = SndInfo::to_address(at("127.0.0.1", 7)).with_defaults();
+    within(socket.send("hello", &info)).await.unwrap();
+    let message = next_data(&peer).await;
+    assert_eq!((message.info.ppid.0, message.info.context), (9, 12));
+}
+
+#[tokio::test]
+async fn rfc6458_5_3_4_eof_shuts_down_behind_the_message() {
+    let pair = Pair::new(AssociationConfig::default(), AssociationConfig::default()).await;
+    pair.send("the last", SndInfo::to(pair.assoc).eof()).await;
+    let more = pair.client.try_send("more", &SndInfo::to(pair.assoc));
+    assert!(
+        matches!(more, Err(Error::ShuttingDown | Error::NoSuchAssociation)),
+        "{more:?}"
+    );
+    assert_eq!(next_data(&pair.server).await.payload, "the last");
+    loop {
+        let received = within(pair.server.recv()).await.unwrap();
+        if matches!(received, Received::Notification(Notification::PeerShutdown { .. })) {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn rfc6458_5_3_5_an_unordered_message_tells_the_cumulative_tsn() {
+    let pair = Pair::new(AssociationConfig::default(), AssociationConfig::default()).await;
+    let accepted = up(&pair.server).await;
+    pair.server.association(accepted).options().set_context(31).unwrap();
+    pair.send("in order", SndInfo::to(pair.assoc)).await;
+    pair.send("at once", SndInfo::to(pair.assoc).unordered()).await;
+    let (first, second) = (next_data(&pair.server).await, next_data(&pair.server).await);
+    assert_eq!((first.info.cumulative_tsn, first.info.context), (None, 31));
+    assert_eq!(second.info.cumulative_tsn, Some(second.info.tsn));
+    assert_eq!(second.info.mid, None);
+}
+
+#[tokio::test]
+async fn rfc8260_2_1_interleaved_messages_tell_their_identifier() {
+    let mut config = AssociationConfig::default();
+    config.interleaving_mut().set_offered(true);
+    let pair = Pair::new(config.clone(), config).await;
+    assert_eq!(
+        pair.client.association(pair.assoc).options().interleaving_supported(),
+        Ok(true)
+    );
+    for _ in 0..3 {
+        pair.send("message", SndInfo::to(pair.assoc)).await;
+    }
+    for expected in 0..3 {
+        assert_eq!(next_data(&pair.server).await.info.mid.map(|mid| mid.0), Some(expected));
+    }
+}
+
+#[tokio::test]
+async fn rfc6458_5_3_8_a_message_can_name_its_key() {
+    let mut config = AssociationConfig::default();
+    config.auth_mut().require(ChunkType::DATA).unwrap();
+    config.auth_mut().keys_mut().set(SharedKeyId(1), b"one");
+    let pair = Pair::new(config.clone(), config).await;
+    let options = pair.client.association(pair.assoc).options();
+    options.set_subscriptions(Subscriptions::all()).unwrap();
+    assert_eq!(options.auth_active_key().unwrap(), SharedKeyId(0));
+    pair.send("with the null key", SndInfo::to(pair.assoc)).await;
+    pair.send("with key 1", SndInfo::to(pair.assoc).with_auth_key(SharedKeyId(1)))
+        .await;
+    for _ in 0..2 {
+        next_data(&pair.server).await;
+    }
+    let unknown = pair
+        .client
+        .try_send("no such key", &SndInfo::to(pair.assoc).with_auth_key(SharedKeyId(2)));
+    assert_eq!(unknown, Err(Error::NoSuchKey));
+    let status = pair.client.status(pair.assoc).unwrap();
+    assert!(
+        status.authentication && status.stats.auth_chunks_sent >= 2,
+        "{status:?}"
+    );
+}
