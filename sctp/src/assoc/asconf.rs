@@ -238,7 +238,8 @@ impl Association {
         self.repair_sources();
     }
 
-    /// Gives each path a source that is in use. One without is of no use while others have some.
+    /// Gives each path a source that is in use. One without is of no use while others have some; what waited to be sent
+    /// there goes elsewhere.
     fn repair_sources(&mut self) {
         for (_, path) in self.paths.iter_mut() {
             let usable = |source: &IpAddr| self.local.addresses.contains(source);
@@ -249,12 +250,17 @@ impl Association {
         let any = self.paths.iter().any(|(_, path)| path.local.is_some());
         for id in self.paths.ids() {
             let Some(path) = self.paths.get_mut(id) else { continue };
-            if path.local.is_none() && any && path.state == PathState::Active {
+            path.stranded = path.local.is_none();
+            if path.stranded && any && matches!(path.state, PathState::Active | PathState::PotentiallyFailed) {
                 path.state = PathState::Inactive;
                 self.path_event(id, PathChange::Unreachable);
-            } else if path.local.is_some() && path.state == PathState::Inactive {
+            } else if !path.stranded && path.state == PathState::Inactive {
                 path.request_probe();
             }
+        }
+        let to = self.paths.for_new_data(None);
+        for (id, _) in self.paths.iter().filter(|(_, path)| path.stranded) {
+            self.control.leave_path(id, to);
         }
     }
 

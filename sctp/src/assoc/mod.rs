@@ -288,10 +288,9 @@ impl Association {
     }
 
     /// Where an answer to what came from `from` goes: there, unless the address may not be the peer's (§5.4: nothing
-    /// but HEARTBEAT and HEARTBEAT ACK goes to an unconfirmed one).
+    /// but HEARTBEAT and HEARTBEAT ACK goes to an unconfirmed one), or no own address is left to reach it from.
     fn reply_path(&self, from: PathId) -> PathId {
-        let confirmed = |path: &Path| path.state != PathState::Unconfirmed;
-        if self.paths.get(from).is_some_and(confirmed) {
+        if self.may_be_used(from) {
             from
         } else {
             self.paths.for_new_data(None)

@@ -123,7 +123,7 @@ impl Association {
 
     /// HEARTBEATs and their answers: they are for a certain path, and do not wait for anything.
     fn write_heartbeats(&mut self, now: Instant, buf: &mut Vec<u8>, random: &mut Random) -> Option<PathId> {
-        if let Some((id, _)) = self.control.next_heartbeat_ack().filter(|(id, _)| self.has_source(*id)) {
+        if let Some((id, _)) = self.control.next_heartbeat_ack() {
             self.write_answers(id, buf);
             return Some(id);
         }
@@ -162,7 +162,7 @@ impl Association {
             }
             first = false;
         }
-        if self.reply_path(id) == id && self.may_be_used(id) && !self.phase().is_setup() {
+        if self.may_be_used(id) && !self.phase().is_setup() {
             self.write_errors(buf, limit);
         }
         self.finish_packet(buf, start);

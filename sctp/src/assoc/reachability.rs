@@ -209,7 +209,8 @@ impl Association {
             self.phase(),
             AssociationPhase::CookieWait | AssociationPhase::ShutdownAckSent | AssociationPhase::Closed
         );
-        if answers && Heartbeat::parse(value).is_ok() {
+        // One to an own address that was left, and of whose kind there is no other, cannot be answered.
+        if answers && self.has_source(from) && Heartbeat::parse(value).is_ok() {
             self.control.push_heartbeat_ack(from, Bytes::copy_from_slice(value));
             self.inbound.trim();
         }

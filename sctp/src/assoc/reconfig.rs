@@ -6,7 +6,7 @@ use super::{Association, AssociationPhase, Extensions};
 use crate::config::ReconfigRequests;
 use crate::error::{ReconfigError, Violation};
 use crate::event::{Event, ReconfigOutcome, StreamDirection};
-use crate::path::{Path, PathId, PathState};
+use crate::path::{Path, PathId};
 use crate::reconfig::{Answer, Ask, Deferred, Part, Reconfig, Settled};
 use crate::send::SackResult;
 use crate::serial::RequestSeq;
@@ -131,9 +131,8 @@ impl Association {
             return Some(path);
         }
         let outgoing = &self.reconfig.as_deref()?.outgoing;
-        let confirmed = |path: &Path| path.state != PathState::Unconfirmed;
         match outgoing.repeat_on() {
-            Some(path) if self.paths.get(path).is_some_and(confirmed) => Some(path),
+            Some(path) if self.may_be_used(path) => Some(path),
             Some(_) => Some(self.paths.for_new_data(None)),
             None => self.request_is_ready().then(|| self.paths.for_new_data(None)),
         }

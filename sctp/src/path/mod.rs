@@ -59,6 +59,8 @@ pub(crate) struct Path {
     /// The UDP ports around packets to it (RFC 6951).
     pub(crate) encap: Option<UdpPorts>,
     pub(crate) state: PathState,
+    /// No own address is left that it can be reached from: nothing can be sent there (RFC 5061 §5.3 F4).
+    pub(crate) stranded: bool,
     pub(crate) config: PathConfig,
     pub(crate) rto: Rto,
     pub(crate) cc: Controller,
@@ -83,6 +85,7 @@ impl Path {
             local: None,
             encap: None,
             state: PathState::Unconfirmed,
+            stranded: false,
             config: *config.path(),
             rto: Rto::new(config),
             cc: Controller::new(config.congestion_control(), 0, true, config.max_burst()),

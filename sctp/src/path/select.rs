@@ -28,13 +28,14 @@ impl PathSet {
     /// The confirmed path among `eligible` that promises most: an active one, else, whichever was tried, a potentially
     /// failed one before an inactive one (RFC 7829 §3.2 rules 3, 4, §4.1). Among those it is the one with the fewest
     /// errors, then one that is eligible, then the primary one, then the first. While no path is active the choice so
-    /// moves from path to path with each error.
+    /// moves from path to path with each error. One to which nothing can be sent counts no errors, and comes last.
     fn best(&self, eligible: impl Fn(PathId) -> bool) -> Option<PathId> {
         let worth = |(id, path): &(PathId, &Path)| {
             let dead = path.state == PathState::Inactive;
             let active = path.is_active();
             (
                 !active,
+                path.stranded,
                 dead,
                 path.error_count,
                 !eligible(*id),

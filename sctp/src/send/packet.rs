@@ -312,10 +312,11 @@ impl DataPlan {
 }
 
 /// Where a marked chunk is sent again (§6.4): what was reported missing, on the path where the reports come from; what
-/// timed out, on another. An address that was never confirmed is none that works (§5.4).
+/// timed out, on another. An address that was never confirmed is none that works (§5.4), nor is one that nothing can be
+/// sent to.
 fn retransmission_path(chunk: &SentChunk, paths: &PathSet) -> PathId {
-    let confirmed = |path: &Path| path.state != PathState::Unconfirmed;
-    if chunk.stays_on_path && paths.get(chunk.path).is_some_and(confirmed) {
+    let works = |path: &Path| path.state != PathState::Unconfirmed && !path.stranded;
+    if chunk.stays_on_path && paths.get(chunk.path).is_some_and(works) {
         chunk.path
     } else {
         paths.for_retransmission(chunk.path)
