@@ -408,6 +408,36 @@ fn rfc7829_3_2_rules_9_and_10_only_what_went_to_one_path_brings_it_back() {
 }
 
 #[test]
+fn rfc7829_3_2_rule_5_an_answered_heartbeat_that_proves_nothing_is_followed_by_another_within_an_rto() {
+    let mut peer = Peer::with(PeerSetup {
+        links: 2,
+        ..PeerSetup::default()
+    });
+    peer.establish_on_all_links();
+    peer.z_says(b"data gets lost");
+    // The first path, the second, and the first again, where a heartbeat is on its way.
+    let answers = peer.run(ms(2700));
+    assert_eq!(states(&peer), [PathState::PotentiallyFailed; 2], "{answers:?}");
+    let first = peer.address(0);
+    let probes = |answers: &[Answer]| -> Vec<Answer> {
+        let to_first = answers.iter().filter(|packet| packet.dst == first);
+        to_first
+            .filter(|packet| packet.has(ChunkType::HEARTBEAT))
+            .cloned()
+            .collect()
+    };
+    let last = answers.iter().rfind(|packet| packet.has(ChunkType::DATA));
+    assert_eq!(last.unwrap().dst, first);
+    assert_eq!(peer.answer_heartbeats(&probes(&answers)), 1);
+    peer.answers();
+    assert_eq!(states(&peer)[0], PathState::PotentiallyFailed, "rule 7");
+    // Rule 9: this brings nothing back either.
+    peer.send_sack(0, 100_000, &[]);
+    let answers = peer.run(secs(12));
+    assert!(!probes(&answers).is_empty(), "{answers:?}");
+}
+
+#[test]
 fn rfc7829_3_2_rule_10_a_late_sack_shows_that_the_time_out_was_spurious() {
     let mut association = common::without_discovery();
     association.path_mut().set_heartbeat_interval(None).unwrap();

@@ -237,7 +237,8 @@ impl Association {
             self.path_event(id, PathChange::Confirmed);
             self.heed_primary_wish();
         } else if path.state == PathState::PotentiallyFailed && self.outbound.flight(id) > 0 {
-            // RFC 7829 §3.2 rule 7: heartbeats may get through where data does not.
+            // RFC 7829 §3.2 rule 7: heartbeats may get through where data does not. Rule 5: they go on once an RTO.
+            path.arm_failure_probe(now, true);
             return;
         }
         self.on_answer(now, id);
