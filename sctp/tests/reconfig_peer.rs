@@ -433,6 +433,26 @@ fn rfc6525_5_2_4_a_reset_of_everything_waits_for_what_is_on_its_way() {
 }
 
 #[test]
+fn rfc6525_5_2_4_what_comes_with_new_numbers_is_answered_also_if_there_is_no_room_for_it() {
+    let mut peer = established();
+    // Until the user takes something there is room for nothing more.
+    let mut room = 1;
+    while room > 0 {
+        peer.say(&[7; 1000]);
+        let answers = peer.run(ms(300));
+        let sack = answers.iter().rev().find_map(|answer| answer.find(ChunkType::SACK));
+        room = sack.unwrap().sack().a_rwnd;
+    }
+    let answer = ask(&mut peer, |w| reset_all(w, SEQ));
+    let [Said::Response(SEQ, Result::PERFORMED, Some(next))] = answer[..] else {
+        panic!("{answer:?}");
+    };
+    peer.send_data(&Peer::header(next.receiver, 0, 0), b"a probe of the window");
+    let (acknowledged, ..) = sack_of(&peer.answer());
+    assert_eq!(acknowledged, next.receiver.minus(1), "it is there, and has no room");
+}
+
+#[test]
 fn rfc6525_5_2_7_h5_the_requester_goes_on_with_the_numbers_it_is_told() {
     let mut peer = established();
     z_says_and_gets_sack(&mut peer, 0);

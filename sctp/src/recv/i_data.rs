@@ -42,7 +42,7 @@ impl Inbound {
             });
         }
         if !self.make_room(position) {
-            self.sack.on_dropped();
+            self.sack.on_no_room();
             return Ok(DataOutcome::NoRoom);
         }
         self.map.record(position);

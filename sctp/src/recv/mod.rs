@@ -206,7 +206,7 @@ impl Inbound {
             return Ok(DataOutcome::InvalidStream);
         }
         if !self.make_room(position) {
-            self.sack.on_dropped();
+            self.sack.on_no_room();
             return Ok(DataOutcome::NoRoom);
         }
         self.map.record(position);

@@ -74,7 +74,13 @@ impl SackOut {
         }
     }
 
-    /// A DATA chunk was dropped for want of room, which MUST be answered at once (RFC 9260 §6.2).
+    /// A DATA chunk was dropped for want of room, which MUST be answered at once (RFC 9260 §6.2). Its number was new.
+    pub(super) const fn on_no_room(&mut self) {
+        self.on_dropped();
+        self.hushed = false;
+    }
+
+    /// Something was dropped, which MUST be answered at once (RFC 9260 §6.2, RFC 3758 §3.6).
     pub(super) const fn on_dropped(&mut self) {
         self.has_data = true;
         self.urgent = true;
