@@ -10,7 +10,9 @@ use common::auth::AuthScript;
 use common::{Peer, ms, secs};
 use sctp::Event;
 use sctp::serial::VerificationTag;
-use sctp::wire::{AddressChange, ChunkType, InitFixed, write_asconf_ack, write_cookie_echo, write_data, write_init};
+use sctp::wire::{
+    AddressChange, ChunkType, InitFixed, Param, write_asconf_ack, write_cookie_echo, write_data, write_init,
+};
 
 #[test]
 fn rfc5061_4_1_1_what_is_not_authenticated_is_dropped_silently() {
@@ -128,6 +130,79 @@ fn rfc5062_2_an_address_of_another_association_is_not_taken_over() {
             .find(endpoint, ip("10.1.0.7"), common::PEER_PORT),
         Some(other)
     );
+}
+
+#[test]
+fn rfc5062_2_an_address_of_another_association_is_not_taken_over_behind_a_cookie() {
+    let mut peer = established();
+    let first = peer.assoc.unwrap();
+    for address in ["10.1.0.7", "10.1.0.8"] {
+        gain(&mut peer, address);
+    }
+    let fixed = InitFixed {
+        initiate_tag: VerificationTag(0x7777_7777),
+        ..peer.fixed
+    };
+    let (z, endpoint) = (peer.z_address(0), peer.endpoint);
+    let init = peer.packet(VerificationTag::ZERO, |buf| {
+        write_init(buf, ChunkType::INIT, &fixed, supports)
+    });
+    peer.send_between(ip("10.1.0.7"), z, init);
+    let answer = peer.answer();
+    let cookie = peer.learn(&answer);
+    let echo = peer.packet(peer.z_tag, |buf| {
+        write_cookie_echo(buf, &cookie);
+        asconf(buf, FIRST, "10.1.0.7", &[add("10.1.0.8"), add("10.1.0.1")]);
+    });
+    peer.send_between(ip("10.1.0.7"), z, echo);
+    let acks = asconf_acks(&peer.answers());
+    assert_eq!(read(&acks[0].1).1, [(2, Some(0xa4))]);
+    assert_eq!(peers(&peer), [ip("10.1.0.7"), ip("10.1.0.8")]);
+    let found = peer
+        .world
+        .stack(peer.z)
+        .find(endpoint, ip("10.1.0.1"), common::PEER_PORT);
+    assert_eq!(found, Some(first));
+}
+
+#[test]
+fn rfc5062_2_an_address_that_somebody_merely_claims_can_be_added() {
+    let mut peer = established();
+    let (first, first_tag) = (peer.assoc.unwrap(), peer.z_tag);
+    for address in ["10.1.0.7", "10.1.0.8"] {
+        gain(&mut peer, address);
+    }
+    let fixed = InitFixed {
+        initiate_tag: VerificationTag(0x7777_7777),
+        ..peer.fixed
+    };
+    let z = peer.z_address(0);
+    let init = peer.packet(VerificationTag::ZERO, |buf| {
+        write_init(buf, ChunkType::INIT, &fixed, |w| {
+            Param::address(ip("10.1.0.8")).write(w)
+        })
+    });
+    peer.send_between(ip("10.1.0.7"), z, init);
+    let answer = peer.answer();
+    let cookie = peer.learn(&answer);
+    let echo = peer.packet(peer.z_tag, |buf| write_cookie_echo(buf, &cookie));
+    peer.send_between(ip("10.1.0.7"), z, echo);
+    peer.answers();
+    assert_eq!(peers(&peer), [ip("10.1.0.7"), ip("10.1.0.8")]);
+    (peer.z_tag, peer.assoc) = (first_tag, Some(first));
+    ask(&mut peer, FIRST, &[add("10.1.0.8")]);
+    let answers = peer.answers();
+    assert_eq!(read(&asconf_acks(&answers)[0].1).1, []);
+    // Whoever answers from there has it.
+    let probes: Vec<_> = answers
+        .into_iter()
+        .filter(|packet| packet.dst == ip("10.1.0.8"))
+        .collect();
+    assert_eq!(peer.answer_heartbeats(&probes), 1);
+    peer.answers();
+    let (z, endpoint) = (peer.z, peer.endpoint);
+    let found = peer.world.stack(z).find(endpoint, ip("10.1.0.8"), common::PEER_PORT);
+    assert_eq!(found, Some(first));
 }
 
 #[test]

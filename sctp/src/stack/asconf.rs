@@ -46,7 +46,7 @@ impl Stack {
     }
 
     /// The addresses that the ASCONFs of a packet for `id` want to add and that another association of the same ports
-    /// has: nobody's association is taken over.
+    /// has: nobody's association is taken over. One that another merely claims is free to be shown to be the peer's.
     pub(super) fn taken_addresses(&self, id: AssocId, meta: &RxMeta, packet: &Packet<'_>) -> Vec<IpAddr> {
         if packet.find(ChunkType::ASCONF).is_none() {
             return Vec::new();
@@ -55,7 +55,10 @@ impl Stack {
             return Vec::new();
         };
         let (endpoint, port) = (slot.endpoint, slot.assoc.peer_port());
-        let others = |address: &IpAddr| self.table.by_peer(endpoint, *address, port).is_some_and(|of| of != id);
+        let others = |address: &IpAddr| {
+            let owner = self.table.by_confirmed_peer(endpoint, *address, port);
+            owner.is_some_and(|of| of != id)
+        };
         wanted_addresses(packet, meta.src).filter(others).collect()
     }
 }

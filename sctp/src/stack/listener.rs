@@ -290,6 +290,7 @@ impl Stack {
         packet: &Packet<'_>,
         authenticated: bool,
     ) {
+        let taken = self.taken_addresses(id, meta, packet);
         if let Some(slot) = self.table.get_mut(id)
             && slot.assoc.phase() != AssociationPhase::Closed
             && let Some(path) = slot.assoc.find_path(meta.src)
@@ -304,9 +305,12 @@ impl Stack {
                 authenticated,
                 chunks,
                 from_elsewhere: false,
-                taken: &[],
+                taken: &taken,
             };
             slot.assoc.handle_packet(now, input, &mut self.random);
+            if slot.assoc.take_peer_changed() | slot.assoc.take_confirmed() {
+                self.table.relink(id);
+            }
         }
         self.settle(id);
     }
