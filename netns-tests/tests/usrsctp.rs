@@ -10,7 +10,7 @@ use netns_tests::process::{Program, Source};
 use netns_tests::{content, require};
 use sctp::config::AssociationConfig;
 use sctp::serial::{Ppid, StreamId};
-use sctp::{AssocId, Event, OutMessage, Reliability};
+use sctp::{AssocId, Event, MtuDiscovery, OutMessage, Reliability};
 
 /// Where the package puts the programs.
 const FOLDER: &str = "/usr/lib/usrsctp";
@@ -132,10 +132,36 @@ fn their_discard_server_gets_everything() {
     let assoc = bench.connect(9);
     bench.send_all(assoc, COUNT, 3000);
     bench.host.shutdown(assoc);
-    let (_, mut next) = (0, 0);
+    let mut next = 0;
     for _ in 0..COUNT {
         next = server
             .wait_for_from(next, |line| line.contains("Msg of length 3000 received"))
+            .1;
+    }
+    server.kill();
+}
+
+#[test]
+fn rfc8899_5_loopback_carries_large_packets_to_their_discard_server() {
+    const COUNT: u32 = 200;
+    let Some(mut bench) = Bench::new(&[LOOPBACK]) else {
+        return;
+    };
+    let mut server = bench.server("discard_server");
+    let assoc = bench.connect(9);
+    bench.send_all(assoc, COUNT, 10_000);
+    bench.host.until("the search is complete", |host| {
+        let path = &host.status(assoc).paths[0];
+        (path.mtu_discovery == MtuDiscovery::SearchComplete).then_some(())
+    });
+    let mtu = bench.host.status(assoc).paths[0].mtu;
+    assert!(mtu > 9000, "{mtu}");
+    bench.send_all(assoc, COUNT, 10_000);
+    bench.host.shutdown(assoc);
+    let mut next = 0;
+    for _ in 0..2 * COUNT {
+        next = server
+            .wait_for_from(next, |line| line.contains("Msg of length 10000 received"))
             .1;
     }
     server.kill();

@@ -181,6 +181,8 @@ impl Guest {
             return Err(String::from_utf8_lossy(&build.stderr).into_owned());
         }
         let state = std::env::temp_dir().join(format!("sctp-guest-{}", std::process::id()));
+        // One of a process that had the same number, and ended before its time.
+        let _ = fs::remove_dir_all(&state);
         fs::create_dir(&state).map_err(|error| format!("{}: {error}", state.display()))?;
         let mut command = Command::new("unshare");
         command.arg("--net").arg(scripts.join("run")).arg(&state);

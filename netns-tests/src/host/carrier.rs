@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use bytes::Bytes;
+use rustix::io::Errno;
 use rustix::net::sockopt::{Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover};
 use rustix::net::{RecvFlags, recvfrom};
 use sctp::addr::common_prefix;
@@ -20,10 +21,34 @@ const SOCKET_BUFFER: usize = 4 << 20;
 /// Sockets on some addresses.
 #[derive(Debug)]
 pub(super) struct Carrier {
-    sockets: Vec<(IpAddr, Socket)>,
+    sockets: Vec<Bound>,
     /// The UDP port; without one, packets go directly on IP.
     udp_port: Option<u16>,
     buffer: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Bound {
+    address: IpAddr,
+    socket: Socket,
+    /// Whether IP may fragment what leaves from it.
+    fragments: bool,
+}
+
+impl Bound {
+    fn set_fragments(&mut self, fragments: bool) -> io::Result<()> {
+        if self.fragments != fragments {
+            // Packets that must not be fragmented leave whatever the system believes the path carries.
+            match (self.address, fragments) {
+                (IpAddr::V4(_), true) => set_ip_mtu_discover(&self.socket, Ipv4PathMtuDiscovery::DONT)?,
+                (IpAddr::V4(_), false) => set_ip_mtu_discover(&self.socket, Ipv4PathMtuDiscovery::PROBE)?,
+                (IpAddr::V6(_), true) => set_ipv6_mtu_discover(&self.socket, Ipv6PathMtuDiscovery::DONT)?,
+                (IpAddr::V6(_), false) => set_ipv6_mtu_discover(&self.socket, Ipv6PathMtuDiscovery::PROBE)?,
+            }
+            self.fragments = fragments;
+        }
+        Ok(())
+    }
 }
 
 impl Carrier {
@@ -31,7 +56,7 @@ impl Carrier {
     pub(super) fn open(addresses: &[IpAddr], udp_port: Option<u16>) -> io::Result<Self> {
         let sockets = addresses
             .iter()
-            .map(|&address| Ok((address, open(address, udp_port)?)))
+            .map(|&address| open(address, udp_port))
             .collect::<io::Result<_>>()?;
         Ok(Self {
             sockets,
@@ -42,12 +67,12 @@ impl Carrier {
 
     /// The sockets, to wait for.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.sockets.iter().map(|(_, socket)| socket.as_fd())
+        self.sockets.iter().map(|bound| bound.socket.as_fd())
     }
 
     /// The next packet that has arrived, on any socket.
     pub(super) fn receive(&mut self) -> Option<(RxMeta, Bytes)> {
-        for (address, socket) in &self.sockets {
+        for Bound { address, socket, .. } in &self.sockets {
             // Errors are those of earlier packets, by ICMP.
             let received = recvfrom(socket, self.buffer.as_mut_slice(), RecvFlags::DONTWAIT);
             let Ok((length, _, Some(from))) = received else {
@@ -75,40 +100,43 @@ impl Carrier {
         None
     }
 
-    /// Sends packets. One that cannot be sent is lost, as it might be on its way.
-    pub(super) fn send(&self, transmit: &Transmit, packets: &[u8]) {
-        let nearest = self
-            .sockets
-            .iter()
-            .max_by_key(|(address, _)| common_prefix(*address, transmit.dst).map(|bits| bits + 1));
-        let chosen = transmit
-            .src
-            .and_then(|src| self.sockets.iter().find(|(address, _)| *address == src));
-        let Some((_, socket)) = chosen.or(nearest) else { return };
+    /// Sends a packet; false if the interface does not take one of this size. One that cannot be sent for another reason
+    /// is lost, as it might be on its way.
+    pub(super) fn send(&mut self, transmit: &Transmit, packet: &[u8]) -> bool {
+        let suits = |bound: &Bound| match transmit.src {
+            Some(src) => (bound.address == src).then_some(0),
+            None => common_prefix(bound.address, transmit.dst),
+        };
+        let suitable = self.sockets.iter_mut().filter(|bound| suits(bound).is_some());
+        let Some(bound) = suitable.max_by_key(|bound| suits(bound)) else {
+            return true;
+        };
         let port = transmit.encap.map_or(0, |ports| ports.destination);
         let to = SocketAddr::new(transmit.dst, port).into();
-        for packet in transmit.segments(packets) {
-            let _ = socket.send_to(packet, &to);
-        }
+        let sent = bound
+            .set_fragments(!transmit.dont_fragment)
+            .and_then(|()| bound.socket.send_to(packet, &to));
+        !sent.is_err_and(|error| error.raw_os_error() == Some(Errno::MSGSIZE.raw_os_error()))
     }
 }
 
-fn open(address: IpAddr, udp_port: Option<u16>) -> io::Result<Socket> {
+fn open(address: IpAddr, udp_port: Option<u16>) -> io::Result<Bound> {
     let (kind, protocol) = match udp_port {
         Some(_) => (Type::DGRAM, Protocol::UDP),
         None => (Type::RAW, Protocol::from(IP_PROTOCOL)),
     };
     let local = SocketAddr::new(address, udp_port.unwrap_or(0));
     let socket = Socket::new(Domain::for_address(local), kind, Some(protocol))?;
-    // Packets of any size leave as they are: the engine knows what the path carries.
-    match address {
-        IpAddr::V4(_) => set_ip_mtu_discover(&socket, Ipv4PathMtuDiscovery::PROBE)?,
-        IpAddr::V6(_) => {
-            socket.set_only_v6(true)?;
-            set_ipv6_mtu_discover(&socket, Ipv6PathMtuDiscovery::PROBE)?;
-        }
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
     }
     socket.set_recv_buffer_size(SOCKET_BUFFER)?;
     socket.bind(&local.into())?;
-    Ok(socket)
+    let mut bound = Bound {
+        address,
+        socket,
+        fragments: true,
+    };
+    bound.set_fragments(false)?;
+    Ok(bound)
 }

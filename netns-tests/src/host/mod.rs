@@ -126,8 +126,10 @@ impl Host {
     fn flush(&mut self) {
         let now = self.now();
         while let Some(transmit) = self.stack.poll_transmit(now, 1, &mut self.buffer) {
-            if !strikes(self.loss.leaving, &mut self.left) {
-                self.carrier.send(&transmit, &self.buffer);
+            let lost = strikes(self.loss.leaving, &mut self.left);
+            if !lost && !self.carrier.send(&transmit, &self.buffer) {
+                self.stack
+                    .handle_too_big(now, &transmit, &self.buffer, self.buffer.len());
             }
         }
         while let Some((_, assoc, event)) = self.stack.poll_event() {

@@ -6,6 +6,7 @@ mod base;
 mod captured;
 mod common;
 mod interleaving;
+mod mtu;
 mod multihoming;
 mod partial;
 mod reconfig;
