@@ -169,6 +169,11 @@ fn rfc8260_2_3_1_a_peer_like_linux_has_i_forward_tsn_without_listing_it() {
     let tsn = peer.tsn;
     peer.send(|buf| write_i_forward_tsn(buf, tsn, &[]));
     assert_eq!(peer.answer().kinds(), [ChunkType::SACK]);
+    // The fragments of messages are numbered as that peer wants them.
+    peer.z_says(&[9; 3000]);
+    let sent = i_data(&peer.run(ms(20)));
+    let numbers: Vec<u32> = sent.iter().map(|header| header.fragment.fsn().0).collect();
+    assert_eq!(numbers, [0, 0, 1]);
 }
 
 #[track_caller]

@@ -1,19 +1,23 @@
-//! Messages interleaved (RFC 8260). Linux numbers the fragments of a message other than the RFC says, which the engine
-//! notices and answers in kind.
+//! Messages interleaved (RFC 8260). Linux numbers the fragments of a message other than the RFC says, and does not list
+//! I-FORWARD-TSN; the engine knows it by that, and does as it does.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use netns_tests::content;
-use sctp::config::AssociationConfig;
-use sctp::{AssocId, Event, OutMessage, Reliability};
+use sctp::config::{AssociationConfig, ReconfigRequests};
+use sctp::{AssocId, Event, OutMessage, Reliability, StreamDirections};
 
 use crate::common::{Carrier, Pair};
 
 const STREAMS: u16 = 4;
 
 fn pair(carrier: Carrier) -> Option<Pair> {
-    let mut pair = Pair::with(carrier, 1, &[("intl_enable", 1)])?;
+    pair_with(carrier, &[("intl_enable", 1)])
+}
+
+fn pair_with(carrier: Carrier, settings: &[(&str, u32)]) -> Option<Pair> {
+    let mut pair = Pair::with(carrier, 1, settings)?;
     pair.order("set interleave 2");
     pair.order("set idata 1");
     Some(pair)
@@ -58,7 +62,6 @@ fn messages_pass(carrier: Carrier, engine_connects: bool) {
     };
     assert!(pair.host.status(assoc).interleaving);
     for size in [100, 5000, 30_000] {
-        // The kernel first: how it counts is seen in its fragments.
         pair.begin(&format!("send 40 {size} streams={STREAMS}"));
         receive(&mut pair, assoc, 40, size);
         pair.end("send");
@@ -80,16 +83,50 @@ fn rfc8260_2_the_kernel_connects_on_ip() {
     messages_pass(Carrier::Ip, false);
 }
 
-/// The kernel has sent nothing yet that would tell how it counts.
-#[test]
-fn rfc8260_2_1_the_engine_sends_first() {
-    let Some(mut pair) = pair(Carrier::Udp) else { return };
+/// The kernel has sent nothing yet that would tell how it counts: its set-up does, or the user.
+fn engine_sends_first(settings: &[(&str, u32)], told: bool) {
+    let Some(mut pair) = pair_with(Carrier::Udp, settings) else {
+        return;
+    };
     let mut config = config();
-    config.interleaving_mut().set_fragments_from_zero(true);
+    config.interleaving_mut().set_fragments_from_zero(told);
     let assoc = pair.engine_connects(&config);
+    assert_eq!(pair.host.status(assoc).partial_reliability, !told);
     pair.begin(&format!("expect 40 9000 streams={STREAMS}"));
     pair.send_all(assoc, 40, 9000, STREAMS);
     pair.end("expect");
+}
+
+#[test]
+fn rfc8260_2_1_the_engine_sends_first() {
+    engine_sends_first(&[("intl_enable", 1)], false);
+}
+
+#[test]
+fn rfc8260_2_1_the_engine_sends_first_to_a_kernel_without_partial_reliability() {
+    engine_sends_first(&[("intl_enable", 1), ("prsctp_enable", 0)], true);
+}
+
+/// Begun anew, the numbers of messages fit on both sides (RFC 6525).
+#[test]
+fn rfc8260_2_3_2_streams_are_reset() {
+    let settings = [("intl_enable", 1), ("reconf_enable", 1)];
+    let Some(mut pair) = pair_with(Carrier::Ip, &settings) else {
+        return;
+    };
+    pair.order("set reconfig 7");
+    let mut config = config();
+    config.reconfig_mut().set_accepted(ReconfigRequests::ALL);
+    let assoc = pair.kernel_connects(&config);
+    pair.talk(assoc);
+    pair.host
+        .act(|stack, now| stack.reset_streams(now, assoc, StreamDirections::Outgoing, &[]))
+        .unwrap();
+    pair.order("await STREAM_RESET");
+    pair.talk(assoc);
+    pair.order("streams out");
+    pair.order("await STREAM_RESET");
+    pair.talk(assoc);
 }
 
 /// Messages are given up (I-FORWARD-TSN), with packets lost on the way.

@@ -21,6 +21,10 @@ impl Extensions {
     /// Partial reliability together with it.
     pub(crate) const I_FORWARD_TSN: Self = Self(64);
 
+    /// Fragments are numbered as the Linux kernel does it (RFC 8260 §2.1 would begin with 1 behind the first). Nobody
+    /// lists this: it is concluded.
+    pub(crate) const FRAGMENTS_FROM_ZERO: Self = Self(128);
+
     /// Authenticated chunks (RFC 4895). A peer has it that says so by parameters of its own.
     pub(crate) const AUTH: Self = Self(2);
 
@@ -48,7 +52,7 @@ impl Extensions {
             own.insert(Self::FORWARD_TSN);
         }
         if config.interleaving().offered() {
-            own.insert(Self::INTERLEAVING);
+            own.insert(Self::INTERLEAVING.with(Self::FRAGMENTS_FROM_ZERO));
             if config.partial_reliability() {
                 own.insert(Self::I_FORWARD_TSN);
             }
@@ -89,12 +93,12 @@ impl Extensions {
         }
     }
 
-    /// Of a peer that lists neither FORWARD-TSN nor I-FORWARD-TSN and has partial reliability by its own parameter:
-    /// with interleaving it has I-FORWARD-TSN too. The Linux kernel is such a peer, and uses that chunk unasked, which
-    /// must not end the association (RFC 8260 §2.3.1 would have it listed).
-    pub(crate) const fn insert_unlisted_forwarding(&mut self) {
+    /// What a peer has without saying so that lists I-DATA but neither FORWARD-TSN nor I-FORWARD-TSN, and has partial
+    /// reliability by the parameter of RFC 3758. The Linux kernel is such a peer: it uses I-FORWARD-TSN unasked, which
+    /// must not end the association (RFC 8260 §2.3.1 would have it listed), and numbers fragments its own way.
+    pub(crate) const fn insert_unlisted(&mut self) {
         if self.contains(Self::INTERLEAVING.with(Self::FORWARD_TSN)) {
-            self.insert(Self::I_FORWARD_TSN);
+            self.insert(Self::I_FORWARD_TSN.with(Self::FRAGMENTS_FROM_ZERO));
         }
     }
 

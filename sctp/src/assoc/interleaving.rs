@@ -17,7 +17,8 @@ const INTERLEAVED_PR: Extensions = Extensions::INTERLEAVING.with(Extensions::I_F
 impl Association {
     /// Sends as was negotiated, before anything is sent.
     pub(super) fn set_interleaving(&mut self) {
-        let from_zero = self.config.interleaving().fragments_from_zero();
+        let concluded = self.extensions.contains(Extensions::FRAGMENTS_FROM_ZERO);
+        let from_zero = concluded || self.config.interleaving().fragments_from_zero();
         self.outbound
             .set_interleaving(self.extensions.contains(Extensions::INTERLEAVING), from_zero);
     }

@@ -167,7 +167,7 @@ impl PeerInit {
             }
         }
         if !lists_forwarding {
-            parsed.peer.extensions.insert_unlisted_forwarding();
+            parsed.peer.extensions.insert_unlisted();
         }
         parsed.take_auth(auth, changes_addresses);
         Ok(parsed)

@@ -85,7 +85,8 @@ impl InterleavingConfig {
 
     /// Sets whether the fragments after the first are numbered 0, 1, ... as the Linux kernel does and expects, rather
     /// than 1, 2, ... (RFC 8260 §2.1: the first counts as 0). Both are understood, and a peer that counts from zero is
-    /// answered in kind from then on; this is for a peer that only receives. Others than Linux cannot put such
+    /// answered in kind from then on; a peer that is known for Linux by its set-up is at once. This is for one
+    /// with partial reliability switched off, which is not, and only receives. Others than Linux cannot put such
     /// messages together.
     pub const fn set_fragments_from_zero(&mut self, from_zero: bool) {
         self.fragments_from_zero = from_zero;
