@@ -5,14 +5,15 @@ mod common;
 
 use std::net::IpAddr;
 
-use common::asconf::{ip, unconnected};
+use common::asconf::{FIRST, add, ask_from, delete, established_with, gain, ip, peers, unconnected};
 use common::{Answer, Peer, data_chunks, ms, secs};
 use sctp::config::AssociationConfig;
+use sctp::error::FailureReason;
 use sctp::serial::{RequestSeq, Tsn};
 use sctp::wire::{
     ChunkType, Param, ReconfigParam, write_cookie_echo, write_data, write_heartbeat, write_reconfig, write_sack,
 };
-use sctp::{PathState, PathStatus};
+use sctp::{Event, PathState, PathStatus};
 
 /// The peer's IPv6 address and Z's, beside the IPv4 ones.
 const PEER6: &str = "fd00::1";
@@ -132,4 +133,33 @@ fn rfc5061_5_3_f4_what_is_reported_missing_is_sent_again_from_another_address() 
     let answers = peer.run(secs(5));
     let again = to(&answers, v4);
     assert!(data_chunks(&again).iter().any(|data| data.tsn == first), "{answers:?}");
+}
+
+#[test]
+fn rfc5061_5_3_f14_a_peer_that_moves_and_is_not_there_is_noticed() {
+    for heartbeats in [true, false] {
+        let mut peer = established_with(|config| {
+            if !heartbeats {
+                config.path_mut().set_heartbeat_interval(None).unwrap();
+            }
+        });
+        gain(&mut peer, "10.1.0.7");
+        ask_from(
+            &mut peer,
+            "10.1.0.7",
+            FIRST,
+            "10.1.0.1",
+            &[add("10.1.0.7"), delete("10.1.0.1")],
+        );
+        peer.answers();
+        assert_eq!(peers(&peer), [ip("10.1.0.7")]);
+        peer.z_says(b"anybody there");
+        peer.run(secs(1200));
+        let reason = FailureReason::PeerUnreachable;
+        assert!(
+            peer.log.contains(&Event::CommunicationLost { reason }),
+            "heartbeats: {heartbeats}, {:?}",
+            peer.log
+        );
+    }
 }

@@ -91,6 +91,13 @@ impl Association {
             }
             None => {}
         }
+        // RFC 5061 §5.3 F14: until an address is confirmed nothing goes on, so who is not there must be noticed.
+        if probing
+            && self.paths.iter().all(|(_, path)| path.state == PathState::Unconfirmed)
+            && let Some(path) = self.paths.get_mut(id)
+        {
+            path.request_probe();
+        }
         if id == self.paths.primary()
             && self.paths.get(id).is_some_and(Path::exceeds_switchover)
             && let Some(new) = self.paths.switch_primary_over()
