@@ -264,7 +264,7 @@ impl Outgoing {
     /// §5.2.2 E1). Whether it does.
     pub(crate) fn is_answered_by_reset(&mut self, response_seq: RequestSeq, streams: &StreamSet) -> Option<PathId> {
         let same = |part: &Part| {
-            part.seq == Some(response_seq) && matches!(&part.ask, Ask::ResetIncoming(asked) if asked == streams)
+            part.seq == Some(response_seq) && matches!(&part.ask, Ask::ResetIncoming(asked) if streams.includes(asked))
         };
         let at = self.open.iter().position(same)?;
         self.close(at).map(|(_, path)| path)
@@ -288,6 +288,7 @@ impl Outgoing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::serial::StreamId;
 
     const RTO: Duration = Duration::from_secs(1);
 
@@ -347,6 +348,30 @@ mod tests {
         assert!(!outgoing.is_busy() && outgoing.poll_timeout().is_none());
         let again = outgoing.on_response(at(1), RequestSeq(7), ReconfigResult::DENIED, RTO);
         assert!(again.is_none());
+    }
+
+    #[test]
+    fn rfc6525_5_2_2_e1_a_reset_of_what_was_asked_for_and_more_is_the_answer() {
+        let set = |ids: &[u16]| StreamSet::from_list(ids.iter().map(|&id| StreamId(id)));
+        let asked = || {
+            let mut outgoing = Outgoing::new(Tsn(7));
+            outgoing.begin([Ask::ResetIncoming(set(&[1, 3]))]);
+            outgoing.send(at(0), PathId(0), RTO, Tsn(3));
+            outgoing
+        };
+        for more in [&[1, 3][..], &[1, 2, 3], &[]] {
+            let mut outgoing = asked();
+            assert!(outgoing.is_answered_by_reset(RequestSeq(6), &set(more)).is_none());
+            assert_eq!(
+                outgoing.is_answered_by_reset(RequestSeq(7), &set(more)),
+                Some(PathId(0))
+            );
+            assert!(!outgoing.is_busy());
+        }
+        assert!(
+            asked().is_answered_by_reset(RequestSeq(7), &set(&[1])).is_none(),
+            "its own wish"
+        );
     }
 
     #[test]
