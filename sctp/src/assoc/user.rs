@@ -57,6 +57,11 @@ impl Association {
         self.inbound.readable()
     }
 
+    /// The message that would be taken next, if it is known.
+    pub(crate) fn peek(&self) -> Option<&Received> {
+        self.inbound.peek()
+    }
+
     /// Up to which TSN everything has arrived.
     pub(crate) fn cumulative_tsn(&self) -> Tsn {
         self.inbound.cumulative_tsn_ack()

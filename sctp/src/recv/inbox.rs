@@ -104,6 +104,11 @@ impl Inbox {
         })
     }
 
+    /// What is next, left there.
+    pub(super) fn front(&self) -> Option<&Received> {
+        self.ready.front()
+    }
+
     #[inline]
     pub(super) fn pop(&mut self) -> Option<Received> {
         self.ready.pop_front()

@@ -311,6 +311,11 @@ impl Inbound {
         Some(received)
     }
 
+    /// The message, or its next piece, that is next; `None` if that is not put together yet.
+    pub(crate) fn peek(&self) -> Option<&Received> {
+        self.inbox.front()
+    }
+
     /// Nothing was received for a while: gives back memory that only a busy association needs.
     pub(crate) fn trim(&mut self) {
         self.inbox.trim();

@@ -182,6 +182,12 @@ impl Stack {
         self.table.get(assoc).map(|slot| slot.assoc.status())
     }
 
+    /// What [`recv`](Self::recv) would give next, left there (SCTP_NXTINFO, RFC 6458 §5.3.6); `None` also for the rest
+    /// of a message that comes in pieces, of which no more is known before it is received.
+    pub fn peek(&self, assoc: AssocId) -> Option<&Received> {
+        self.table.get(assoc)?.assoc.peek()
+    }
+
     /// Up to which TSN everything has arrived from the peer (rcv_cumtsn, RFC 6458 §5.3.5).
     pub fn cumulative_tsn(&self, assoc: AssocId) -> Option<Tsn> {
         self.table.get(assoc).map(|slot| slot.assoc.cumulative_tsn())
