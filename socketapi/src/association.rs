@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use crate::backend::{AnyTarget, dispatch};
 use crate::{
-    AbandonedMessages, AssociationStatus, ChunkType, Error, Options, PartialReliabilityPolicy, PathStatus, Result,
-    StreamDirections, StreamId,
+    AbandonedMessages, AssociationStatus, ChunkType, Error, NxtInfo, Options, PartialReliabilityPolicy, PathStatus,
+    Result, StreamDirections, StreamId,
 };
 
 /// One association of a socket, from [`SctpSocket::association`](crate::SctpSocket::association) or
@@ -30,6 +30,12 @@ impl Association {
     pub fn status(&self) -> Result<AssociationStatus> {
         let status: Result<Option<AssociationStatus>> = dispatch!(AnyTarget, self.0, target => target.status());
         status?.ok_or(Error::NoSuchAssociation)
+    }
+
+    /// What is received next from the association (`SCTP_NXTINFO`, RFC 6458 §5.3.6); `None` if there is nothing yet, or
+    /// the rest of a message that comes in pieces.
+    pub fn next_info(&self) -> Result<Option<NxtInfo>> {
+        dispatch!(AnyTarget, self.0, target => target.next_info())
     }
 
     /// One of the peer's addresses (`SCTP_GET_PEER_ADDR_INFO`, RFC 6458 §8.2.2).

@@ -226,6 +226,27 @@ impl RcvInfo {
     }
 }
 
+/// What is received next from an association (RFC 6458 §5.3.6, `struct sctp_nxtinfo`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NxtInfo {
+    /// A notification.
+    Notification,
+    /// A message, or a piece of one.
+    Message {
+        /// The stream it came on.
+        stream: StreamId,
+        /// What the payload is, as the sender says.
+        ppid: Ppid,
+        /// Whether it was sent unordered.
+        unordered: bool,
+        /// How many bytes are there.
+        length: usize,
+        /// Whether the end of the message is among them.
+        complete: bool,
+    },
+}
+
 /// A message, or a piece of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {

@@ -95,7 +95,7 @@ pub use association::Association;
 pub use backend::Backend;
 pub use builder::SocketBuilder;
 pub use error::{Error, Result};
-pub use info::{AssocId, Destination, Message, RcvInfo, Received, SndInfo};
+pub use info::{AssocId, Destination, Message, NxtInfo, RcvInfo, Received, SndInfo};
 pub use listener::SctpListener;
 pub use notification::{AssociationChange, AssociationState, Notification, Subscriptions};
 pub use options::{AssocParams, DelayedSack, InitMsg, Options, RtoInfo};

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::StackHandle;
 use crate::backend::{AnySocket, dispatch};
 use crate::{
-    AssocId, Association, AssociationStatus, ConnectOptions, Options, Received, Result, SctpStream, SndInfo,
+    AssocId, Association, AssociationStatus, ConnectOptions, Error, Options, Received, Result, SctpStream, SndInfo,
     SocketBuilder, Subscriptions, blocking,
 };
 
@@ -131,6 +131,18 @@ impl SctpSocket {
     pub fn send_blocking(&self, payload: impl Into<Bytes>, info: &SndInfo) -> Result<()> {
         let payload = payload.into();
         dispatch!(AnySocket, self.0, s => blocking::wait(s.send(payload, *info)))
+    }
+
+    /// Sends a message to all associations that are established (`SCTP_SENDALL`, RFC 6458 §5.3.4), whatever destination
+    /// `info` names. It does not wait: returned are those that did not take the message, with the reason
+    /// ([`Error::WouldBlock`](crate::Error::WouldBlock) if the send buffer is full).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EmptyMessage`](crate::Error::EmptyMessage), [`Error::Closed`](crate::Error::Closed).
+    pub fn send_all(&self, payload: impl Into<Bytes>, info: &SndInfo) -> Result<Vec<(AssocId, Error)>> {
+        let payload = payload.into();
+        dispatch!(AnySocket, self.0, s => s.send_all(&payload, info))
     }
 
     /// Begins to set up an association and returns its name at once. Messages can be sent on it immediately; a

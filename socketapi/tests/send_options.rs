@@ -6,8 +6,8 @@ mod common;
 
 use common::{at, builder, next_data, stack, stack_towards, up, within};
 use socketapi::{
-    AssocId, AssociationConfig, ChunkType, Error, Notification, PartialReliabilityPolicy, Received, Reliability,
-    SctpSocket, SharedKeyId, SndInfo, StackHandle, StreamId, Subscriptions,
+    AssocId, AssociationConfig, AssociationState, ChunkType, Error, Notification, NxtInfo, PartialReliabilityPolicy,
+    Ppid, Received, Reliability, SctpSocket, SharedKeyId, SndInfo, StackHandle, StreamId, Subscriptions,
 };
 
 /// A client with an association to a listening server.
@@ -208,4 +208,52 @@ async fn rfc6458_5_3_8_a_message_can_name_its_key() {
         status.authentication && status.stats.auth_chunks_sent >= 2,
         "{status:?}"
     );
+}
+
+#[tokio::test]
+async fn rfc6458_5_3_6_what_is_received_next_can_be_looked_at() {
+    let pair = Pair::new(AssociationConfig::default(), AssociationConfig::default()).await;
+    let accepted = up(&pair.server).await;
+    let assoc = pair.server.association(accepted);
+    assert_eq!(assoc.next_info(), Ok(None));
+    pair.send("first", SndInfo::to(pair.assoc)).await;
+    pair.send("the second", SndInfo::to(pair.assoc).on_stream(2).with_ppid(3).eof())
+        .await;
+    assert_eq!(next_data(&pair.server).await.payload, "first");
+    // With the end of the association everything has arrived.
+    while common::next_change(&pair.client).await.state != AssociationState::ShutdownComplete {}
+    let next = NxtInfo::Message {
+        stream: StreamId(2),
+        ppid: Ppid(3),
+        unordered: false,
+        length: 10,
+        complete: true,
+    };
+    assert_eq!(assoc.next_info(), Ok(Some(next)));
+    assert_eq!(next_data(&pair.server).await.payload, "the second");
+    assert_eq!(assoc.next_info(), Ok(Some(NxtInfo::Notification)));
+}
+
+#[tokio::test]
+async fn rfc6458_5_3_4_a_message_to_all_reaches_every_association() {
+    let own = stack(&["127.0.0.1"]).await;
+    let other = stack_towards(&["127.0.0.1"], &own).await;
+    let socket = SctpSocket::bind_on(&other, 0).unwrap();
+    let mut peers = Vec::new();
+    for port in 7..10 {
+        let peer = SctpSocket::bind_on(&own, port).unwrap();
+        peer.listen(1).unwrap();
+        within(socket.connect(at("127.0.0.1", port))).await.unwrap();
+        peers.push(peer);
+    }
+    assert_eq!(socket.send_all("to all", &SndInfo::new().with_ppid(6)), Ok(Vec::new()));
+    for peer in &peers {
+        let message = next_data(peer).await;
+        assert_eq!((&*message.payload, message.info.ppid.0), (&b"to all"[..], 6));
+    }
+    let first = socket.associations().unwrap()[0];
+    let info = SndInfo::new().on_stream(1_000);
+    let refused = socket.send_all("no such stream", &info).unwrap();
+    assert_eq!((refused.len(), &refused[0]), (3, &(first, Error::InvalidStream)));
+    assert_eq!(socket.send_all("", &info), Err(Error::EmptyMessage));
 }

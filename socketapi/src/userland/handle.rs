@@ -17,7 +17,7 @@ use super::target::Target;
 use super::wait::Attempt;
 use crate::info::AssocRepr;
 use crate::resolve::{Local, LocalAddresses};
-use crate::{AssocId, AssociationConfig, Message, Received, Result, SndInfo, Subscriptions};
+use crate::{AssocId, AssociationConfig, Error, Message, Received, Result, SndInfo, Subscriptions};
 
 /// What a socket is made with.
 #[derive(Debug)]
@@ -161,6 +161,14 @@ impl Socket {
         Operation::new(self.0.shard(), move |sockets, now| {
             sockets.send(now, endpoint, &payload, &info)
         })
+    }
+
+    pub(crate) fn send_all(&self, payload: &Bytes, info: &SndInfo) -> Result<Vec<(AssocId, Error)>> {
+        let refused = self
+            .0
+            .enter(|sockets, now, endpoint| sockets.send_all(now, endpoint, payload, info))?;
+        let named = |(id, error)| (AssocId(AssocRepr::Userland(id)), error);
+        Ok(refused.into_iter().map(named).collect())
     }
 
     pub(crate) fn open(&self, peer: &[SocketAddr], options: ConnectOptions) -> Result<AssocId> {
@@ -405,7 +413,7 @@ impl Stream {
         // One that has ended needs no end.
         self.0
             .enter(|sockets, now, endpoint, id| match sockets.shutdown(now, endpoint, id) {
-                Err(crate::Error::NoSuchAssociation) => Ok(()),
+                Err(Error::NoSuchAssociation) => Ok(()),
                 outcome => outcome,
             })
     }

@@ -10,7 +10,9 @@ use sctp::{
 
 use super::sock::{Defaults, Sockets};
 use super::stack::StackHandle;
-use crate::{AssocId, AssociationConfig, ChunkType, Error, PathConfig, Result, SharedKeyId, StreamId, Subscriptions};
+use crate::{
+    AssocId, AssociationConfig, ChunkType, Error, NxtInfo, PathConfig, Result, SharedKeyId, StreamId, Subscriptions,
+};
 
 /// The new associations of an end point, or one association.
 #[derive(Clone, Debug)]
@@ -156,6 +158,10 @@ impl Target {
     /// A snapshot; `None` of what is no association.
     pub(crate) fn status(&self) -> Result<Option<AssociationStatus>> {
         self.enter(|sockets, _, endpoint, id| id.map(|id| sockets.status(endpoint, id)).transpose())
+    }
+
+    pub(crate) fn next_info(&self) -> Result<Option<NxtInfo>> {
+        self.enter(|sockets, _, endpoint, id| sockets.next_info(endpoint, id.ok_or(Error::NoSuchAssociation)?))
     }
 
     pub(crate) fn set_primary_addr(&self, address: IpAddr) -> Result<()> {

@@ -6,7 +6,7 @@ use sctp::{AssocId, EndpointId, Instant, Stack};
 use super::{Assoc, Item, Owner, Phase, Sockets};
 use crate::info::AssocRepr;
 use crate::userland::wait::{Attempt, Interest, Refused};
-use crate::{Error, Message, Notification, RcvInfo, Received};
+use crate::{Error, Message, Notification, NxtInfo, RcvInfo, Received, Result};
 
 impl Sockets {
     /// The next thing that a one-to-many socket receives.
@@ -50,6 +50,25 @@ impl Sockets {
             Phase::Up if assoc.peer_shut_down => Ok(None),
             Phase::Up | Phase::Connecting => Err(Refused::Wait(Interest::ReceiveFrom(endpoint, id))),
         }
+    }
+
+    /// What would be received next from an association.
+    pub(crate) fn next_info(&mut self, endpoint: EndpointId, id: AssocId) -> Result<Option<NxtInfo>> {
+        self.live(endpoint, id)?;
+        let Self { stack, endpoints, .. } = self;
+        let assoc = endpoints.get(&endpoint).and_then(|entry| entry.assocs.get(&id));
+        let mut inbox = assoc.ok_or(Error::NoSuchAssociation)?.inbox.iter();
+        Ok(inbox.find_map(|item| match item {
+            Item::Data(Some(0)) => None,
+            Item::Data(_) => stack.peek(id).map(|message| NxtInfo::Message {
+                stream: message.stream,
+                ppid: message.ppid,
+                unordered: message.unordered,
+                length: message.payload.len(),
+                complete: message.end_of_message,
+            }),
+            Item::Notification(_) => Some(NxtInfo::Notification),
+        }))
     }
 
     /// The next message of a one-to-one socket, notifications left out; `None` at the end.

@@ -5,7 +5,7 @@ use sctp::error::SendError;
 use sctp::{AssocId, ConnectOptions, EndpointId, Instant};
 
 use super::defaults::message;
-use super::{Owner, Phase, Sockets};
+use super::{Assoc, Owner, Phase, Sockets};
 use crate::userland::wait::{Attempt, Interest, Refused};
 use crate::{Destination, Error, Result, SndInfo};
 
@@ -27,6 +27,32 @@ impl Sockets {
         };
         self.owned(endpoint, id, Owner::Socket)?;
         self.queue(now, endpoint, id, payload, info)
+    }
+
+    /// Sends to every association of a one-to-many socket that is established; those that would not take it.
+    pub(crate) fn send_all(
+        &mut self,
+        now: Instant,
+        endpoint: EndpointId,
+        payload: &Bytes,
+        info: &SndInfo,
+    ) -> Result<Vec<(AssocId, Error)>> {
+        let entry = self.open_endpoint(endpoint)?;
+        check(payload)?;
+        let takes = |assoc: &Assoc| {
+            assoc.owner == Owner::Socket && assoc.phase == Phase::Up && !assoc.shut_down_here && !assoc.peer_shut_down
+        };
+        let all = entry.assocs.iter().filter(|(_, assoc)| takes(assoc));
+        let ids: Vec<AssocId> = all.map(|(id, _)| *id).collect();
+        let mut refused = Vec::new();
+        for id in ids {
+            match self.queue(now, endpoint, id, payload, info) {
+                Ok(()) => {}
+                Err(Refused::Wait(_)) => refused.push((id, Error::WouldBlock)),
+                Err(Refused::Failed(error)) => refused.push((id, error)),
+            }
+        }
+        Ok(refused)
     }
 
     /// Sends on a one-to-one socket.
