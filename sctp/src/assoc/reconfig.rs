@@ -187,11 +187,16 @@ impl Association {
         let last_seq = reconfig.incoming.last_seq();
         let parts = reconfig.outgoing.send(now, id, rto, last_tsn);
         let resets_all = parts.iter().any(|part| part.ask == Ask::ResetAssociation);
+        let reset = parts.iter().find(|part| matches!(part.ask, Ask::ResetOutgoing { .. }));
+        let reset_after = reset.map(|part| part.last_tsn);
         wire::write_reconfig(buf, |w| {
             for part in parts {
                 write_part(w, part, last_seq);
             }
         });
+        if let Some(last) = reset_after {
+            self.outbound.asked_to_reset(last);
+        }
         if first && resets_all {
             // From now on the peer may begin anew at any time.
             self.inbound.hold_all();

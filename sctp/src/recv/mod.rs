@@ -174,6 +174,9 @@ impl Inbound {
             ..self.config
         };
         self.window.set_buffer(receive_buffer);
+        if let Some(interleaved) = &mut self.interleaved {
+            interleaved.set_buffer(self.window.buffer());
+        }
         self.sack.set(sack_delay, sack_frequency);
         if self.window.update_is_due() {
             self.sack.want();

@@ -281,7 +281,8 @@ impl Outbound {
         if fill.chunks == 0 {
             return;
         }
-        if self.queue.is_scheduled() && !fill.plan.is_retransmission() {
+        if self.queue.is_scheduled() {
+            // New data may have filled up a retransmission too.
             self.queue.end_packet();
         }
         if fill.plan.ignores_cwnd() {

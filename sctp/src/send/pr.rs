@@ -37,6 +37,8 @@ pub(super) struct Forward {
     point: Index,
     /// A FORWARD-TSN is to be sent.
     due: bool,
+    /// The last one did not say all because of a re-configuration.
+    kept_back: bool,
     /// The last one, while the peer has not caught up with the point.
     sent: Option<Sent>,
     /// The last acknowledgement answered it.
@@ -70,6 +72,11 @@ impl Forward {
     pub(super) fn leave_path(&mut self, gone: PathId) {
         self.due |= self.sent.take_if(|sent| sent.path == gone).is_some();
         self.answered.take_if(|path| *path == gone);
+    }
+
+    /// What was kept back may be said.
+    pub(super) const fn resume(&mut self) {
+        self.due |= std::mem::replace(&mut self.kept_back, false);
     }
 
     /// TSNs begin anew.
@@ -212,6 +219,7 @@ impl Outbound {
         self.advance_point();
         if self.forward.point <= self.outstanding.first() {
             self.forward.due = false;
+            self.forward.kept_back = false;
             self.forward.sent = None;
         } else if let Some(sent) = self.forward.sent {
             // C3, but the same at most once a round trip (§3.5 F2): the peer may not have had time to answer.
@@ -274,7 +282,8 @@ impl Outbound {
         let mut entries: BTreeMap<(StreamId, bool), Mid> = BTreeMap::new();
         let mut covered = self.outstanding.first();
         let mut last = None;
-        while covered < self.forward.point {
+        let end = self.forward.point.min(self.forward_limit());
+        while covered < end {
             let number = self.outstanding.chunk(covered)?.message;
             if last != Some(number) {
                 last = Some(number);
@@ -299,6 +308,7 @@ impl Outbound {
                 .map(|((stream, unordered), mid)| SkippedMessage { stream, unordered, mid }),
         );
         self.forward.due = false;
+        self.forward.kept_back = end < self.forward.point;
         self.forward.sent = Some(Sent {
             path: id,
             at: now,

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use super::chunk::Index;
 use super::message::Message;
 use super::queue::QueuedMessage;
 use super::{Outbound, SackResult};
@@ -22,6 +23,8 @@ pub(super) struct Pause {
     held: VecDeque<QueuedMessage>,
     /// The last message of these streams that was queued before, as far as it is known. It still gets an old number.
     last_before: Option<u64>,
+    /// The first chunk after the last TSN that the peer was told to wait for before it resets them.
+    asked: Option<Index>,
 }
 
 impl Pause {
@@ -30,6 +33,7 @@ impl Pause {
             streams,
             held,
             last_before: None,
+            asked: None,
         })
     }
 
@@ -76,12 +80,34 @@ impl Outbound {
     /// Lets the held messages go, with numbers from zero if `reset`.
     pub(crate) fn end_hold(&mut self, reset: bool) {
         let Some(pause) = self.pause.take() else { return };
+        self.forward.resume();
         if reset {
             self.reset_streams(&pause.streams);
         }
         for message in pause.held {
             self.queue.push(message);
         }
+    }
+
+    /// The peer is asked to reset the held streams once it has everything up to `last`.
+    pub(crate) fn asked_to_reset(&mut self, last: Tsn) {
+        let steps = last.steps_from(self.outstanding.cumulative_tsn_ack());
+        let asked = self.outstanding.first() + u64::from(steps);
+        if let Some(pause) = &mut self.pause
+            && asked <= self.outstanding.end()
+        {
+            pause.asked = Some(asked);
+        }
+    }
+
+    /// The first chunk that a FORWARD-TSN may not cover while the peer may have reset streams without it being known here:
+    /// what it says of numbers from before would be taken for new ones.
+    pub(super) fn forward_limit(&self) -> Index {
+        let asked = self.pause.as_ref().and_then(|pause| pause.asked);
+        // What is acknowledged is said no more.
+        asked
+            .filter(|asked| *asked > self.outstanding.first())
+            .unwrap_or(Index::MAX)
     }
 
     /// Whether everything that was begun is acknowledged.

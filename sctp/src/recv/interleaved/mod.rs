@@ -114,6 +114,11 @@ impl Interleaved {
         }
     }
 
+    /// The receive buffer has another size.
+    pub(super) const fn set_buffer(&mut self, receive_buffer: usize) {
+        self.partial_point = receive_buffer / 2;
+    }
+
     /// Whether the peer has shown that it numbers the fragments after the first 0, 1, ...
     pub(super) const fn counts_from_zero(&self) -> bool {
         matches!(self.counting, Counting::FromZero)
@@ -156,6 +161,9 @@ impl Interleaved {
     }
 
     fn add(&mut self, position: Position, fragment: IDataFragment, cumulative: Position) -> Result<(), Violation> {
+        if fragment.unordered && !self.unordered_from.is_empty() {
+            self.follow_unordered(fragment.stream, fragment.mid);
+        }
         let key = Key::new(fragment.stream, fragment.unordered, fragment.mid);
         if let (Fragment::First(ppid), true) = (fragment.fragment, fragment.ending)
             && !self.open.contains_key(&key)
@@ -189,6 +197,16 @@ impl Interleaved {
         }
         self.refresh(key);
         Ok(())
+    }
+
+    /// An unordered message has come that was not given up. Where it is far ahead of what was, the mark follows: half the
+    /// numbers further on, it would seem to be ahead of everything.
+    fn follow_unordered(&mut self, stream: StreamId, mid: Mid) {
+        if let Some(from) = self.unordered_from.get_mut(&stream)
+            && mid.steps_from(*from) > HALF / 2
+        {
+            *from = mid.minus(HALF / 2);
+        }
     }
 
     /// The next of what is ready.

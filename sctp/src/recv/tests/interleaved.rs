@@ -447,3 +447,19 @@ fn rfc6458_8_1_20_level_2_lets_other_streams_pass_a_message_in_pieces() {
         assert_eq!(received, expected, "{level:?}");
     }
 }
+
+#[test]
+fn rfc8260_2_3_1_unordered_messages_far_behind_what_was_given_up_are_new() {
+    let mut inbound = inbound_with(true);
+    skip(&mut inbound, 1, &[(3, true, 5)]);
+    // Over the half of the numbers behind which 5 would be ahead again, and over the wrap.
+    for step in 0..9_u32 {
+        let mid = 6_u32.wrapping_add(step << 29);
+        accept(&mut inbound, [unordered(whole(2 + step, 3, mid, b"x"))]);
+        assert_eq!(texts(&mut inbound), ["x"], "{mid}");
+    }
+    // What is just behind is still known.
+    skip(&mut inbound, 11, &[(3, true, 7)]);
+    accept(&mut inbound, [unordered(whole(12, 3, 7, b"late"))]);
+    assert!(texts(&mut inbound).is_empty());
+}

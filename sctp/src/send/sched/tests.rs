@@ -123,3 +123,34 @@ fn idle_streams_are_forgotten() {
     fair.sleep(StreamId(0));
     assert_eq!(fair.remembered(), 0);
 }
+
+/// With all streams busy, which a decision that looks at each would make slow beyond bearing.
+#[test]
+fn rfc8260_3_every_stream_of_65535_has_its_turn() {
+    const KINDS: [StreamScheduler; 4] = [
+        StreamScheduler::RoundRobin,
+        StreamScheduler::RoundRobinPerPacket,
+        StreamScheduler::FairCapacity,
+        StreamScheduler::WeightedFairQueueing,
+    ];
+    let streams: Vec<u16> = (0..u16::MAX).collect();
+    for kind in KINDS {
+        let mut scheduler = all_busy(kind, &streams);
+        let mut got = vec![0; streams.len()];
+        for _ in 0..3 * streams.len() {
+            let stream = scheduler.next().unwrap();
+            scheduler.served(stream, 1000, 3);
+            scheduler.end_packet();
+            got[usize::from(stream.0)] += 1;
+        }
+        assert!(got.iter().all(|count| *count == 3), "{kind:?}");
+    }
+    for kind in [StreamScheduler::FirstComeFirstServed, StreamScheduler::Priority] {
+        let mut scheduler = all_busy(kind, &streams);
+        for &stream in &streams {
+            assert_eq!(scheduler.next(), Some(StreamId(stream)));
+            scheduler.sleep(StreamId(stream));
+        }
+        assert_eq!(scheduler.next(), None);
+    }
+}
