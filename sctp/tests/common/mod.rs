@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unused_imports, reason = "each test file uses a part of it")]
 
+pub(crate) mod addresses;
 pub(crate) mod asconf;
 pub(crate) mod auth;
 mod pair;
