@@ -240,7 +240,7 @@ impl Mixture {
             let id = self.sent;
             let stream = (id % 7) as u16;
             let message = OutMessage {
-                unordered: id % 5 == 0,
+                unordered: id.is_multiple_of(5),
                 reliability: match id % 9 {
                     1 => Reliability::Retransmissions(0),
                     4 => Reliability::Timed(ms(60)),
