@@ -25,6 +25,13 @@
 //! # }
 //! ```
 //!
+//! # Options
+//!
+//! [`SctpSocket::options`] and [`SctpListener::options`] are what new associations start with;
+//! [`SctpSocket::association`] and [`SctpStream::association`] give one association, with [`Options`] of its own and
+//! what can be asked of it. They have the names of RFC 6458 §8, and what they tell comes as a [`Notification`] to whoever
+//! [subscribes](Subscriptions) to it.
+//!
 //! # Under the sockets
 //!
 //! The feature `userland` (the default) brings SCTP inside the process, carried in UDP (RFC 6951): a [`StackHandle`]
