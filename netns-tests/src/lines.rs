@@ -2,9 +2,19 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::process::{PATIENCE, Source};
+/// How long anything that a test waits for may take on a slow, busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Which of the two outputs a line came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
 
 /// The lines that a program has printed up to now; several threads may read and wait.
 #[derive(Debug)]

@@ -8,9 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::lines::Lines;
-
-/// How long anything that a test waits for may take on a slow, busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub use crate::lines::{PATIENCE, Source};
 
 /// A running program. Dropping it kills it.
 #[derive(Debug)]
@@ -19,15 +17,6 @@ pub struct Program {
     child: Child,
     output: Arc<Lines>,
     readers: Vec<thread::JoinHandle<()>>,
-}
-
-/// Which of the two outputs a line came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
 }
 
 impl Program {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::asconf_in::Answers;
-use super::handshake::causes;
+use super::causes::causes;
 use super::{Association, AssociationPhase, Extensions};
 use crate::addr;
 use crate::asconf::{Ack, Gone, Outcome, Receiver, Sender, Wish, source_for_request};

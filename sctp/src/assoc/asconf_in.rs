@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 
-use super::handshake::quotable;
+use super::causes::quotable;
 use super::input::PacketIn;
 use super::{Association, set_route};
 use crate::addr::{self, Scope};

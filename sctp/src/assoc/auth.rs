@@ -1,7 +1,7 @@
 //! AUTH (RFC 4895): what is said of it at set-up, which received chunks it lets through, and the AUTH chunks of packets
 //! that leave.
 
-use super::handshake::causes;
+use super::causes::causes;
 use super::{Association, PeerInit, StateCookie};
 use crate::auth::{AuthIn, AuthParams, Authenticator, ChunkSet, RANDOM_LEN, Verdict, list_interleaved};
 use crate::config::{AssociationConfig, SharedKeys};

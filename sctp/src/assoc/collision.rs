@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use super::adopt::inbound_config;
 use super::capabilities::Extensions;
+use super::causes::causes;
 use super::checksum::common_extensions;
 use super::cookie::{StateCookie, TieTags};
 use super::data_in::cut_event;
-use super::handshake::causes;
 use super::peer_init::PeerInit;
 use super::state::State;
 use super::{Association, AssociationPhase, Identity};

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::handshake::causes;
+use super::causes::causes;
 use super::input::PacketIn;
 use super::{Association, AssociationPhase, Extensions};
 use crate::error::Violation;

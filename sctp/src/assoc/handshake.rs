@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::auth::{own_auth, write_auth_params};
 use super::capabilities::Extensions;
+use super::causes::{bounded, causes, quotable};
 use super::control_out::Farewell;
 use super::cookie::StateCookie;
 use super::peer_init::{ParsedInit, PeerInit, Refusal};
@@ -355,13 +356,6 @@ pub(crate) fn write_own_params(
     }
 }
 
-/// The error causes that `write` writes, for an ABORT or ERROR chunk.
-pub(crate) fn causes(write: impl FnOnce(&mut Writer<'_>)) -> Bytes {
-    let mut buf = Vec::new();
-    write(&mut Writer::new(&mut buf));
-    buf.into()
-}
-
 /// What an ABORT says about an INIT or INIT ACK that is refused.
 pub(crate) fn refusal_causes(refusal: &Refusal<'_>) -> Bytes {
     causes(|w| match (refusal.violation, refusal.parameter) {
@@ -376,24 +370,6 @@ pub(crate) fn refusal_causes(refusal: &Refusal<'_>) -> Bytes {
             _,
         ) => Cause::ProtocolViolation(refusal.violation.to_string().as_bytes()).write(w),
         _ => Cause::InvalidMandatoryParameter.write(w),
-    })
-}
-
-/// How many bytes of a peer's packet are quoted back in one cause, at most.
-const MAX_QUOTE: usize = 256;
-
-/// The part of what a peer sent that is quoted back to it.
-pub(crate) fn quotable(bytes: &[u8]) -> &[u8] {
-    bytes.get(..MAX_QUOTE).unwrap_or(bytes)
-}
-
-/// As many of the parameters as may be quoted back, whole ones.
-pub(crate) fn bounded<'p>(params: impl Iterator<Item = &'p [u8]>) -> impl Iterator<Item = &'p [u8]> {
-    let mut room = 2 * MAX_QUOTE;
-    params.take_while(move |param| {
-        let fits = param.len() <= room;
-        room = room.saturating_sub(param.len());
-        fits
     })
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::auth::Gate;
 use super::capabilities::Extensions;
-use super::handshake::{causes, quotable};
+use super::causes::{causes, quotable};
 use super::{Association, AssociationPhase};
 use crate::error::FailureReason;
 use crate::event::Event;

@@ -1,6 +1,6 @@
 //! Interleaving of messages (RFC 8260): I-DATA and I-FORWARD-TSN in place of DATA and FORWARD-TSN, and the schedulers.
 
-use super::handshake::causes;
+use super::causes::causes;
 use super::input::PacketIn;
 use super::{Association, Extensions};
 use crate::config::StreamScheduler;

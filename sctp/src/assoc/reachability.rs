@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::handshake::causes;
+use super::causes::causes;
 use super::{Association, AssociationPhase};
 use crate::error::FailureReason;
 use crate::event::{Event, PathChange};

@@ -1,7 +1,7 @@
 //! The own re-configuration requests of an association, and their answers (RFC 6525 §5.1, §5.2.7). The peer's requests
 //! are in `reconfig_in`.
 
-use super::handshake::causes;
+use super::causes::causes;
 use super::{Association, AssociationPhase, Extensions};
 use crate::config::ReconfigRequests;
 use crate::error::{ReconfigError, Violation};

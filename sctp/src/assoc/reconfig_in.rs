@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::handshake::causes;
+use super::causes::causes;
 use super::input::PacketIn;
 use super::reconfig::request_len;
 use super::{Association, AssociationPhase};

@@ -1,7 +1,7 @@
 //! Graceful end of an association (RFC 9260 §9.2).
 
+use super::causes::causes;
 use super::control_out::Farewell;
-use super::handshake::causes;
 use super::state::{Repeat, ShutdownTimers, State};
 use super::{Association, AssociationPhase};
 use crate::error::{FailureReason, Violation};

@@ -2,8 +2,10 @@
 
 use bytes::Bytes;
 
+use super::policy::Policy;
 use crate::event::SendFailure;
 use crate::message::OutMessage;
+use crate::path::PathId;
 use crate::serial::{Ppid, SharedKeyId, StreamId};
 
 /// A message to be sent, or sent in part. It moves from queue to queue, so it is small; how long to try, and where to
@@ -45,4 +47,13 @@ impl Message {
             payload: self.payload,
         }
     }
+}
+
+/// A message in the queue.
+#[derive(Clone, Debug)]
+pub(crate) struct QueuedMessage {
+    pub(crate) message: Message,
+    /// The path the user wants it on.
+    pub(crate) wanted: Option<PathId>,
+    pub(super) policy: Policy,
 }

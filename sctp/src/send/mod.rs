@@ -32,12 +32,12 @@ pub(crate) use packet::{DataPlan, PacketFill};
 pub(crate) use sack_in::{SackIn, SackResult};
 
 use chunk::{ChunkForm, ChunkState};
-use message::Message;
+use message::{Message, QueuedMessage};
 use outstanding::Outstanding;
 use peer_window::PeerWindow;
 use policy::Policy;
 use pr::Forward;
-use queue::{QueuedMessage, SendQueue};
+use queue::SendQueue;
 use reset::Pause;
 use sack_in::SackProcessor;
 use streams::Cutting;

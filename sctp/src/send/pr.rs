@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::chunk::Index;
+use super::message::QueuedMessage;
 use super::policy::Policy;
 use super::pr_stats::AbandonedByStream;
-use super::queue::QueuedMessage;
 use super::{Outbound, SackResult};
 use crate::Instant;
 use crate::event::SendFailure;

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::message::Message;
+use super::message::{Message, QueuedMessage};
 use super::numbers::Numbers;
 use super::policy::Policy;
 use super::streams::{Cutting, Streams};
@@ -11,15 +11,6 @@ use crate::config::StreamScheduler;
 use crate::path::PathId;
 use crate::serial::{Mid, StreamId};
 use crate::streams::StreamSet;
-
-/// A message in the queue.
-#[derive(Clone, Debug)]
-pub(crate) struct QueuedMessage {
-    pub(crate) message: Message,
-    /// The path the user wants it on.
-    pub(crate) wanted: Option<PathId>,
-    pub(super) policy: Policy,
-}
 
 /// Messages of which nothing was sent yet.
 ///

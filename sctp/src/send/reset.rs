@@ -4,8 +4,7 @@
 use std::collections::VecDeque;
 
 use super::chunk::Index;
-use super::message::Message;
-use super::queue::QueuedMessage;
+use super::message::{Message, QueuedMessage};
 use super::{Outbound, SackResult};
 use crate::event::SendFailure;
 use crate::path::PathId;

@@ -3,8 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::message::Message;
-use super::queue::QueuedMessage;
+use super::message::{Message, QueuedMessage};
 use super::sched::Scheduler;
 use crate::config::StreamScheduler;
 use crate::path::PathId;
