@@ -140,17 +140,22 @@ impl Association {
         // §6.3.3 E2: the time-out doubles, up to RTO.Max.
         let backed_off = self.config.rto_initial() * 2u32.saturating_pow(t1.attempts.into());
         t1.at = now + backed_off.min(self.config.rto_max());
-        // §5.1: another of the peer's addresses may answer; those that only the peer names must not be used (§5.4).
-        let given: Vec<PathId> = self
-            .paths
-            .iter()
-            .filter(|(_, path)| path.is_active())
-            .map(|(id, _)| id)
-            .collect();
-        let current = given.iter().position(|id| *id == self.control_path);
-        if let Some(&next) = current.and_then(|at| given.iter().cycle().nth(at + 1)) {
-            self.control_path = next;
-        }
+        self.call_next_address();
+        self.repeat_setup();
+    }
+
+    /// Goes on to the next address for the set-up (§5.1); false if there is no other. Those that only the peer names
+    /// must not be used (§5.4).
+    pub(super) fn call_next_address(&mut self) -> bool {
+        let current = self.control_path;
+        let given = || self.paths.iter().filter(|(_, path)| path.is_active()).map(|(id, _)| id);
+        let next = given().find(|id| *id > current).or_else(|| given().next());
+        self.control_path = next.unwrap_or(current);
+        self.control_path != current
+    }
+
+    /// Sends INIT or COOKIE ECHO again.
+    pub(super) fn repeat_setup(&mut self) {
         match self.phase() {
             AssociationPhase::CookieWait => self.control.init = true,
             _ => self.control.cookie_echo = true,

@@ -114,14 +114,49 @@ impl Association {
         }
     }
 
-    /// ICMP says that an address cannot be reached (§10 ICMP9): one answer is missing there. What it says of the peer is
-    /// left to the peer.
+    /// ICMP says that an address cannot be reached (§10 ICMP9): one answer is missing there, or the set-up goes on with
+    /// another address. What it says of the peer is left to the peer.
     pub(crate) fn on_destination_unreachable(&mut self, now: Instant, id: PathId) {
         let Some(path) = self.paths.get_mut(id) else { return };
-        let counts = path.state != PathState::Unconfirmed && path.counts_as_unreachable(now);
-        if counts && !self.phase().is_setup() {
-            self.on_missing_answer(now, id, false, false);
+        if path.state == PathState::Unconfirmed || !path.counts_as_unreachable(now) {
+            return;
         }
+        if !self.phase().is_setup() {
+            self.on_missing_answer(now, id, false, false);
+        } else if id == self.control_path && self.call_next_address() {
+            self.repeat_setup();
+        }
+    }
+
+    /// ICMP says that nobody is at the UDP port of an address. That stands for no SCTP (RFC 6951 §5.5), but says it of
+    /// this address alone: behind the others may be somebody. Ends the association when none is left.
+    pub(crate) fn on_port_unreachable(&mut self, now: Instant, id: PathId, about_init: bool) -> Option<()> {
+        if about_init && self.phase() != AssociationPhase::CookieWait {
+            return None;
+        }
+        let state = self.paths.get(id)?.state;
+        if state == PathState::Unconfirmed {
+            return Some(());
+        }
+        let is_other = |(other, path): (PathId, &Path)| other != id && path.is_usable();
+        if !self.paths.iter().any(is_other) {
+            return self.on_protocol_unreachable(about_init);
+        }
+        if state == PathState::Inactive {
+            return Some(());
+        }
+        let setup = self.phase().is_setup();
+        let path = self.paths.get_mut(id)?;
+        path.exhaust_errors();
+        if !setup {
+            self.on_missing_answer(now, id, false, false);
+            return Some(());
+        }
+        path.missed();
+        if id == self.control_path && self.call_next_address() {
+            self.repeat_setup();
+        }
+        Some(())
     }
 
     /// ICMP says that the peer's host has no SCTP (§10 ICMP8), about an INIT or another packet: as an ABORT would.

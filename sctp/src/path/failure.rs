@@ -51,6 +51,11 @@ impl Path {
         changes.then_some(failure)
     }
 
+    /// The next missing answer is the last one (RFC 9260 §10 ICMP9 allows to give a path up at once).
+    pub(crate) fn exhaust_errors(&mut self) {
+        self.error_count = self.error_count.max(self.config.thresholds().path_max_retrans());
+    }
+
     /// What the error count comes to by the thresholds.
     fn judged(&self) -> Option<(PathState, Failure)> {
         let thresholds = self.config.thresholds();

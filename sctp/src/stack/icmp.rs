@@ -53,7 +53,9 @@ impl Stack {
             IcmpKind::PacketTooBig { mtu } => assoc.on_packet_too_big(now, quoted.path, u16::try_from(mtu).ok()?),
             IcmpKind::ProtocolUnreachable => assoc.on_protocol_unreachable(is_init)?,
             // ICMP3; but behind a UDP port it is SCTP that is not there (RFC 6951 §5.5).
-            IcmpKind::PortUnreachable if report.encap.is_some() => assoc.on_protocol_unreachable(is_init)?,
+            IcmpKind::PortUnreachable if report.encap.is_some() => {
+                assoc.on_port_unreachable(now, quoted.path, is_init)?;
+            }
             IcmpKind::PortUnreachable => return None,
             IcmpKind::Unreachable => assoc.on_destination_unreachable(now, quoted.path),
         }
