@@ -283,39 +283,71 @@ fn rfc8899_each_direction_finds_its_own_mtu() {
     assert_eq!((pair.path(A, 0).mtu, pair.path(B, 0).mtu), (2048, 9000));
 }
 
-#[test]
-fn rfc9260_7_3_the_narrowest_path_of_a_peer_sizes_the_fragments() {
-    let mut pair = Setup::dual().link(&link(9000)).config(discovering).build();
-    pair.world.set_link(pair.links[1], link(1500));
-    pair.world.capture(pair.links[0]);
-    pair.world.capture(pair.links[1]);
+/// Two paths of these sizes, of which the first carries data until both have been searched; the probes on the second.
+fn searched(mtus: [usize; 2]) -> (Pair, Vec<Captured>) {
+    let mut pair = Setup::dual().config(discovering).build();
+    for (index, mtu) in mtus.into_iter().enumerate() {
+        pair.world.set_link(pair.links[index], link(mtu));
+        pair.world.capture(pair.links[index]);
+    }
     pair.connect();
     pair.run(secs(5));
     transfer(&mut pair, &mut large(20), secs(60));
-    let send_to = |pair: &mut Pair, link: usize| {
-        let address = pair.address(B, link);
-        for _ in 0..10 {
-            let message = OutMessage::new(StreamId(0), Ppid(0), Bytes::from(vec![1; 50_000]));
-            let message = OutMessage {
-                destination: Some(address),
-                ..message
-            };
-            pair.send(A, message).unwrap();
-        }
-        pair.run(secs(60));
-        pair.hear(B);
-    };
-    assert_eq!(pair.path(A, 0).mtu, 9000);
-    assert!(
-        largest(&from_a(&pair, 0, false)) <= 1280,
-        "the other path is not known to carry more"
-    );
-    send_to(&mut pair, 1);
-    assert_eq!(pair.path(A, 1).mtu, 1500);
-    send_to(&mut pair, 0);
+    pair.run(secs(60));
+    let probes = from_a(&pair, 1, true);
+    (pair, probes)
+}
+
+#[test]
+fn rfc8899_4_the_size_of_a_path_without_data_is_found_by_few_probes() {
+    let (mut pair, probes) = searched([1500, 1500]);
+    for path in [0, 1] {
+        let path = pair.path(A, path);
+        assert_eq!((path.mtu, path.mtu_discovery), (1500, MtuDiscovery::SearchComplete));
+    }
+    let data = |packet: &&Captured| packet.packet.has(ChunkType::DATA);
+    assert_eq!(from_a(&pair, 1, false).iter().filter(data).count(), 0);
+    // The base size, 1500, and three for each of four that are too large.
+    assert_eq!(probes.len(), 14);
+    transfer(&mut pair, &mut large(20), secs(60));
     let size = largest(&from_a(&pair, 0, false));
     assert!((1490..=1500).contains(&size), "{size}");
+    assert_eq!(from_a(&pair, 1, true).len(), 14, "nothing is searched anew");
     assert_eq!(pair.status(A).unwrap().stats.t3_expiries, 0);
+}
+
+#[test]
+fn rfc9260_7_3_the_narrowest_path_of_a_peer_sizes_the_fragments() {
+    for (mtus, expected) in [([9000, 1500], 1500), ([1500, 9000], 1500), ([9000, 9000], 9000)] {
+        let (mut pair, _) = searched(mtus);
+        assert_eq!([0, 1].map(|path| pair.path(A, path).mtu), mtus);
+        transfer(&mut pair, &mut large(20), secs(60));
+        let size = largest(&from_a(&pair, 0, false));
+        assert!((expected - 10..=expected).contains(&size), "{size}");
+        // Whatever is in flight fits the other path too.
+        let mut flows = large(20);
+        pair.wait(ms(15), |pair| {
+            flows[0].pump(pair).unwrap();
+            false
+        });
+        pair.world.set_link_up(pair.links[0], false);
+        transfer(&mut pair, &mut flows, secs(60));
+        assert!(largest(&from_a(&pair, 1, false)) <= expected);
+        let whole = |packet: &Captured| packet.dont_fragment;
+        assert!(from_a(&pair, 1, false).iter().all(whole));
+    }
+}
+
+#[test]
+fn rfc8899_5_1_1_no_path_is_searched_while_nothing_large_is_sent() {
+    let mut pair = Setup::dual().link(&link(9000)).config(discovering).build();
+    pair.world.capture(pair.links[1]);
+    pair.connect();
+    for _ in 0..50 {
+        pair.say(A, 0, &[1; 20]);
+        pair.run(secs(2));
+    }
+    assert!(from_a(&pair, 1, true).is_empty());
 }
 
 #[test]

@@ -45,13 +45,17 @@ impl Association {
         })
     }
 
-    /// A packet with DATA went out on a path. If it is about as large as packets may be, larger ones would help.
+    /// A packet with DATA went out on a path. If it is about as large as packets may be, larger ones would help; and since
+    /// chunks are cut for the narrowest path, whatever the others carry counts too.
     #[inline]
     pub(super) fn note_packet_size(&mut self, id: PathId, size: usize, max_packet: usize) {
-        if size * 4 >= max_packet * 3
-            && let Some(path) = self.paths.get_mut(id)
-        {
-            path.pmtud.on_full_packet();
+        if size * 4 < max_packet * 3 {
+            return;
+        }
+        for (other, path) in self.paths.iter_mut() {
+            if other == id || path.is_usable() {
+                path.pmtud.on_full_packet();
+            }
         }
     }
 
