@@ -13,6 +13,16 @@ pub struct UdpPorts {
     pub destination: u16,
 }
 
+impl UdpPorts {
+    /// The ports of an answer.
+    pub(crate) const fn reversed(self) -> Self {
+        Self {
+            source: self.destination,
+            destination: self.source,
+        }
+    }
+}
+
 /// Whether someone below has already checked the CRC32c of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum ChecksumState {

@@ -105,7 +105,7 @@ impl Association {
         let answers = state.answers.get_or_insert_with(|| Answers {
             from: packet.meta.dst,
             to: packet.meta.src,
-            encap: reversed(packet.meta.encap),
+            encap: packet.meta.encap.map(UdpPorts::reversed),
             chunks: Vec::new(),
             len: 0,
         });
@@ -208,7 +208,7 @@ impl Association {
         let mut path = Path::new(address, &self.config, now);
         set_route(&mut path, &self.local, &self.config);
         if address == packet.meta.src {
-            path.encap = reversed(packet.meta.encap);
+            path.encap = packet.meta.encap.map(UdpPorts::reversed);
             if !self.local.explicit || self.local.addresses.contains(&packet.meta.dst) {
                 path.local = Some(packet.meta.dst);
             }
@@ -343,13 +343,6 @@ pub(crate) fn wanted_addresses<'a>(packet: &Packet<'a>, source: IpAddr) -> impl 
         AddressChange::Add(address) if address.is_unspecified() => Some(source),
         AddressChange::Add(address) => Some(address.to_canonical()),
         _ => None,
-    })
-}
-
-fn reversed(ports: Option<UdpPorts>) -> Option<UdpPorts> {
-    ports.map(|ports| UdpPorts {
-        source: ports.destination,
-        destination: ports.source,
     })
 }
 

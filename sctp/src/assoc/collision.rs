@@ -228,6 +228,8 @@ impl Association {
         let named = cookie.peer.addresses.iter().copied().chain([cookie.source]);
         self.keep_paths(&named.collect::<Vec<_>>(), Some(cookie.source));
         for (_, path) in self.paths.iter_mut() {
+            // The peer's UDP port may be another one now, on all of its addresses (RFC 6951 §5.4).
+            path.encap = cookie.encap;
             path.restart(&self.config);
         }
         self.confirm_paths(now, self.acknowledged_path(cookie), random);

@@ -14,7 +14,7 @@ use crate::path::PathId;
 use crate::random::Random;
 use crate::recv::Payloads;
 use crate::time::Instant;
-use crate::transmit::RxMeta;
+use crate::transmit::{RxMeta, UdpPorts};
 use crate::wire::{Abort, Cause, CauseCode, Causes, ChunkType, Chunks, OperationError, RawChunk};
 
 /// A packet whose common header, checksum and tag are right.
@@ -83,17 +83,21 @@ impl Association {
         }
     }
 
-    /// Answers go to where the peer sends from: its UDP port may change (RFC 6951 §5.4), and its packets tell which
-    /// own address it uses.
+    /// Answers go to where the peer sends from: its UDP port may change, or come or go (RFC 6951 §5.4), and its packets
+    /// tell which own address it uses.
     fn learn_route(&mut self, packet: &PacketIn<'_>) {
         let Some(path) = self.paths.get_mut(packet.path).filter(|_| !packet.from_elsewhere) else {
             return;
         };
-        if let (Some(ours), Some(theirs)) = (&mut path.encap, packet.meta.encap)
-            && ours.destination != theirs.source
-        {
-            tracing::debug!(address = %path.address, port = theirs.source, "the peer's UDP port changed");
-            ours.destination = theirs.source;
+        let encap = packet.meta.encap.map(UdpPorts::reversed);
+        if path.encap != encap {
+            tracing::debug!(address = %path.address, ?encap, "the peer's UDP port changed");
+            let headers = path.headers();
+            path.encap = encap;
+            // RFC 6951 §5.6.
+            if path.headers() != headers {
+                path.on_mtu_change();
+            }
         }
         if !self.local.explicit || self.local.addresses.contains(&packet.meta.dst) {
             path.local = Some(packet.meta.dst);

@@ -252,10 +252,7 @@ impl Association {
     /// The UDP ports that a packet from `address` would bear.
     pub(crate) fn encapsulation_from(&self, address: IpAddr) -> Option<UdpPorts> {
         let ports = self.paths.get(self.paths.find(address)?)?.encap?;
-        Some(UdpPorts {
-            source: ports.destination,
-            destination: ports.source,
-        })
+        Some(ports.reversed())
     }
 
     /// The UDP ports around packets on a path.

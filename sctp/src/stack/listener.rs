@@ -127,13 +127,14 @@ impl Stack {
                 let own = own_init(&config, identity);
                 let auth = slot.assoc.auth_for_init_ack(identity.local_tag, &mut self.random);
                 let local = slot.assoc.local().clone();
+                let encap = if to == meta.src {
+                    meta.encap
+                } else {
+                    slot.assoc.encapsulation_from(to)
+                };
                 let meta = RxMeta {
                     src: to,
-                    encap: slot
-                        .assoc
-                        .encapsulation_from(to)
-                        .filter(|_| to != meta.src)
-                        .or(meta.encap),
+                    encap,
                     ..*meta
                 };
                 self.answer_init(now, &meta, packet, parsed, &own, &config, &local, auth, tie_tags);
@@ -178,10 +179,7 @@ impl Stack {
             tie_tags,
             source: meta.src,
             destination: meta.dst,
-            encap: meta.encap.map(|ports| UdpPorts {
-                source: ports.destination,
-                destination: ports.source,
-            }),
+            encap: meta.encap.map(UdpPorts::reversed),
             auth,
             peer: parsed.peer.clone(),
         };

@@ -254,10 +254,7 @@ impl Stack {
             return;
         }
         let size = packet.len();
-        let encap = meta.encap.map(|ports| UdpPorts {
-            source: ports.destination,
-            destination: ports.source,
-        });
+        let encap = meta.encap.map(UdpPorts::reversed);
         let transmit = Transmit {
             src: Some(meta.dst),
             dst: meta.src,

@@ -357,7 +357,8 @@ impl Host {
     fn packet(&mut self, packet: &Packet, looped: Option<AppId>, run: &mut Run<'_>) {
         let Some(node) = &mut self.node else { return };
         let ports = packet.udp_ports();
-        if ports.map(|ports| ports.destination) == self.encapsulation {
+        // Who speaks SCTP in UDP takes it in without UDP as well (RFC 6951 §5.4).
+        if ports.is_none_or(|ports| Some(ports.destination) == self.encapsulation) {
             let meta = RxMeta {
                 src: packet.src,
                 dst: packet.dst,
