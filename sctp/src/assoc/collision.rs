@@ -206,6 +206,7 @@ impl Association {
         self.local_initial_tsn = cookie.local_initial_tsn;
         self.peer_initial_tsn = cookie.peer.initial_tsn;
         self.fail_requests();
+        self.fail_deferred();
         self.reconfig = None;
         self.tie_tags = TieTags::default();
         self.error_count = 0;

@@ -61,7 +61,7 @@ pub(crate) struct StateCookie {
 }
 
 impl StateCookie {
-    fn write(&self, w: &mut Writer<'_>) {
+    pub(crate) fn write(&self, w: &mut Writer<'_>) {
         w.u64(self.created_at.as_nanos());
         w.u64(u64::try_from(self.lifespan.as_nanos()).unwrap_or(u64::MAX));
         w.u16(self.local_port);
@@ -84,7 +84,7 @@ impl StateCookie {
         self.peer.write(w);
     }
 
-    fn read(r: &mut Reader<'_>) -> Option<Self> {
+    pub(crate) fn read(r: &mut Reader<'_>) -> Option<Self> {
         let cookie = Self {
             created_at: Instant::from_nanos(r.u64("time").ok()?),
             lifespan: Duration::from_nanos(r.u64("lifespan").ok()?),

@@ -79,7 +79,10 @@ impl Association {
             self.control.farewell = None;
         }
         if !was_readable && self.inbound.readable() {
-            self.events.push_back(Event::Readable);
+            // An end is the last thing that is told.
+            let ended = usize::from(self.phase() == AssociationPhase::Closed);
+            self.events
+                .insert(self.events.len().saturating_sub(ended), Event::Readable);
         }
     }
 

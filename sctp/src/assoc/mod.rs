@@ -343,9 +343,6 @@ impl Association {
         if phase == AssociationPhase::Closed {
             return;
         }
-        self.transition(State::Closed {
-            graceful: result.is_ok(),
-        });
         self.control.clear();
         for (_, path) in self.paths.iter_mut() {
             path.t3_rtx = None;
@@ -353,8 +350,13 @@ impl Association {
             path.pmtud.disable();
         }
         self.fail_requests();
+        self.fail_deferred();
         let failures = self.outbound.drain();
         self.events.extend(failures.into_iter().map(Event::SendFailed));
+        // Nothing is told any more from here on.
+        self.transition(State::Closed {
+            graceful: result.is_ok(),
+        });
         self.events.push_back(match result {
             Ok(()) => Event::ShutdownComplete,
             Err(reason) if phase.is_setup() => Event::ConnectFailed { reason },

@@ -77,6 +77,12 @@ impl Association {
             answers: None,
         });
         let incoming = (inbound > 0).then_some(Ask::AddIncoming(inbound));
+        if incoming.is_some()
+            && let Some(ask) = self.reconfig_mut().outgoing.take_granted()
+        {
+            // The peer agreed to that and never did it.
+            self.tell_outcome(&ask, ReconfigOutcome::Failed);
+        }
         self.reconfig_mut().outgoing.begin(outgoing.into_iter().chain(incoming));
         Ok(())
     }
@@ -289,6 +295,7 @@ impl Association {
                     }
                 };
                 if let Err(violation) = begun {
+                    self.tell_outcome(&part.ask, ReconfigOutcome::Failed);
                     return self.abort_of(violation);
                 }
             }
@@ -339,6 +346,17 @@ impl Association {
         }
         for part in parts {
             self.tell_outcome(&part.ask, ReconfigOutcome::Failed);
+        }
+    }
+
+    /// No more data comes that the peer's answer to an own request may wait for.
+    pub(super) fn fail_deferred(&mut self) {
+        let reconfig = self.reconfig.as_deref_mut();
+        if let Some((_, _, Deferred::Streams { streams, asked_for })) =
+            reconfig.and_then(|reconfig| reconfig.incoming.take_deferred())
+            && asked_for
+        {
+            self.tell_reset(StreamDirection::Incoming, &streams, ReconfigOutcome::Failed);
         }
     }
 

@@ -209,8 +209,15 @@ impl Association {
         let incoming = &mut self.reconfig_mut().incoming;
         match incoming.deferred() {
             // The peer gave the request another number.
-            Some(Deferred::Streams(same)) if same == streams => {
-                incoming.defer(seq, path, Deferred::Streams(streams.clone()));
+            Some(Deferred::Streams {
+                streams: same,
+                asked_for: before,
+            }) if same == streams => {
+                let deferred = Deferred::Streams {
+                    streams: streams.clone(),
+                    asked_for: asked_for || *before,
+                };
+                incoming.defer(seq, path, deferred);
                 return ReconfigResult::IN_PROGRESS;
             }
             Some(_) => return ReconfigResult::REQUEST_ALREADY_IN_PROGRESS,
@@ -224,7 +231,10 @@ impl Association {
             self.tell_reset(StreamDirection::Incoming, streams, ReconfigOutcome::Performed);
             return ReconfigResult::PERFORMED;
         }
-        let deferred = Deferred::Streams(streams.clone());
+        let deferred = Deferred::Streams {
+            streams: streams.clone(),
+            asked_for,
+        };
         self.reconfig_mut().incoming.defer(seq, path, deferred);
         ReconfigResult::IN_PROGRESS
     }
@@ -240,15 +250,16 @@ impl Association {
     #[cold]
     fn finish_incoming_reset(&mut self) {
         let incoming = &mut self.reconfig_mut().incoming;
-        if !matches!(incoming.deferred(), Some(Deferred::Streams(_))) {
+        if !matches!(incoming.deferred(), Some(Deferred::Streams { .. })) {
             return;
         }
-        let Some((seq, path, Deferred::Streams(streams))) = incoming.take_deferred() else {
-            return;
-        };
         if let Err(violation) = self.inbound.end_hold(true) {
             return self.abort_of(violation);
         }
+        let incoming = &mut self.reconfig_mut().incoming;
+        let Some((seq, path, Deferred::Streams { streams, .. })) = incoming.take_deferred() else {
+            return;
+        };
         self.tell_reset(StreamDirection::Incoming, &streams, ReconfigOutcome::Performed);
         self.inbound.want_sack();
         self.settle_deferred(seq, path, None);

@@ -29,7 +29,11 @@ pub(crate) enum Turn {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Deferred {
     /// An Outgoing SSN Reset Request, until everything up to its TSN has arrived (RFC 6525 §5.2.2 E2).
-    Streams(StreamSet),
+    Streams {
+        streams: StreamSet,
+        /// The own user asked for it.
+        asked_for: bool,
+    },
     /// An SSN/TSN Reset Request, until everything sent is acknowledged: nothing is lost then.
     Association,
 }

@@ -137,11 +137,21 @@ impl Outgoing {
         &self.open
     }
 
-    /// Gives everything up.
+    /// Gives everything up, what the peer said it would do and has not done included.
     pub(crate) fn take_all(&mut self) -> Vec<Part> {
         self.flight = None;
-        self.granted = 0;
-        std::mem::take(&mut self.open)
+        let granted = self.take_granted().map(|ask| Part {
+            ask,
+            seq: None,
+            last_tsn: Tsn(0),
+        });
+        self.open.drain(..).chain(granted).collect()
+    }
+
+    /// Gives up to wait for the streams that the peer said it would add.
+    pub(crate) fn take_granted(&mut self) -> Option<Ask> {
+        let granted = std::mem::take(&mut self.granted);
+        (granted > 0).then_some(Ask::AddIncoming(granted))
     }
 
     /// Whether it was not sent yet.

@@ -17,6 +17,8 @@ mod sack_out;
 mod tsn_map;
 mod window;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod exercise;
 #[cfg(test)]
 mod tests;
 
@@ -340,19 +342,19 @@ impl Inbound {
     }
 
     /// Whether a message is delivered in pieces and its end has not come.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn is_partial(&self) -> bool {
         self.inbox.is_partial()
     }
 
     /// Bytes of user data held.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) const fn buffered_bytes(&self) -> usize {
         self.window.payload()
     }
 
     /// The window as a SACK would announce it now.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn a_rwnd(&self) -> u32 {
         self.window.a_rwnd()
     }

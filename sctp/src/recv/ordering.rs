@@ -154,7 +154,7 @@ impl Ordering {
         self.next.len()
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn held(&self) -> impl Iterator<Item = &Message> {
         assert_eq!(self.held.len(), self.places.len());
         self.held.values()

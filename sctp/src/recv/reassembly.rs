@@ -435,7 +435,7 @@ impl Reassembly {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn piece_lens(&self) -> Vec<usize> {
         self.partial
             .as_deref()

@@ -8,7 +8,7 @@ mod interleaved_model;
 mod model;
 mod window;
 
-use super::window::charge;
+use super::exercise::check_invariants;
 use super::*;
 
 const CONFIG: InboundConfig = InboundConfig {
@@ -66,28 +66,6 @@ fn fragments(
             payload: Bytes::copy_from_slice(part),
         })
         .collect()
-}
-
-/// What is counted is what is there, and it is bounded.
-fn check_invariants(inbound: &Inbound) {
-    let lens: Vec<usize> = inbound
-        .inbox
-        .lens()
-        .chain(inbound.reassembly.piece_lens())
-        .chain(inbound.interleaved.iter().flat_map(|peer| peer.piece_lens()))
-        .chain(inbound.ordering.held().map(|message| message.received.payload.len()))
-        .collect();
-    assert_eq!(inbound.buffered_bytes(), lens.iter().sum::<usize>());
-    assert_eq!(
-        inbound.window.charged(),
-        lens.iter().copied().map(charge).sum::<usize>()
-    );
-    let buffer = inbound.window.buffer();
-    // One packet beyond the limit, and the one that fills the first gap.
-    assert!(inbound.window.charged() < 2 * buffer + 2 * 65_536);
-    assert!(inbound.buffered_bytes() < buffer + 2 * 65_536);
-    assert!(inbound.a_rwnd() as usize <= inbound.window.free());
-    assert!(!inbound.readable() || inbound.pending_messages() > 0);
 }
 
 fn sack(inbound: &mut Inbound) -> (SackNumbers, Vec<(u16, u16)>, Vec<Tsn>) {

@@ -58,13 +58,13 @@ impl Window {
     }
 
     /// Bytes of user data held.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) const fn payload(&self) -> usize {
         self.payload
     }
 
     /// What everything held costs.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) const fn charged(&self) -> usize {
         self.charged
     }

@@ -2,6 +2,8 @@
 //! what may go next. It uses `path` and `cc`, and knows no chunk bytes.
 
 mod chunk;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod exercise;
 mod interleaving;
 mod message;
 mod numbers;

@@ -413,7 +413,7 @@ impl Outstanding {
         messages.filter(|sent| !sent.abandoned)
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn check_invariants(&self) {
         for (i, flight) in self.flights.iter().enumerate() {
             let sum: usize = self

@@ -204,9 +204,12 @@ impl Stack {
         self.table.by_confirmed_peer(endpoint, peer, peer_port)
     }
 
-    /// Sends new data to `address` from now on (SET PRIMARY, §11.1.4).
+    /// Sends new data to `address` from now on (SET PRIMARY, §11.1.4). An association that has ended is none any more.
     pub fn set_primary(&mut self, assoc: AssocId, address: IpAddr) -> Result<(), PathError> {
         let slot = self.table.get_mut(assoc).ok_or(PathError::NoSuchAssociation)?;
+        if slot.assoc.phase() == AssociationPhase::Closed {
+            return Err(PathError::NoSuchAssociation);
+        }
         let path = slot.assoc.find_path(address).ok_or(PathError::NoSuchPath)?;
         let done = slot.assoc.set_primary(path);
         self.settle(assoc);

@@ -220,6 +220,7 @@ impl Stack {
         auth: Option<&RawChunk<'_>>,
     ) {
         let Ok(echo) = CookieEcho::parse(first.value) else {
+            self.stats.malformed += 1;
             return;
         };
         let Some(cookie) = self.cookie_keys.open(echo.cookie) else {

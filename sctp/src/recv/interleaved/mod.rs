@@ -523,12 +523,12 @@ impl Interleaved {
     }
 
     /// Whether no message is incomplete.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn is_empty(&self) -> bool {
         self.open.is_empty()
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn piece_lens(&self) -> Vec<usize> {
         self.open.values().flat_map(Open::piece_lens).collect()
     }

@@ -235,7 +235,7 @@ impl Open {
         len
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn piece_lens(&self) -> impl Iterator<Item = usize> {
         let lens = || {
             let rest = self.rest.values().map(|held| held.payload.len());

@@ -1,0 +1,390 @@
+//! All extensions at random: the seed draws what each side offers, what the links do, and what the users ask for while
+//! messages of every kind go both ways. No message may be lost, come twice, be altered, or overtake another one of its
+//! stream, but for those that their reliability allows to be given up, of which the sender is told.
+//!
+//! `SOAK_SEEDS` says how many seeds, `SOAK_FIRST` which is the first. A failure prints the command that repeats it.
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use common::{A, B, Family, Pair, Setup, ms, secs};
+use sctp::config::{AssociationConfig, CongestionControl, PathThresholds, ReconfigRequests, StreamScheduler};
+use sctp::error::SendError;
+use sctp::random::Random;
+use sctp::serial::{Ppid, SharedKeyId, StreamId, Tsn};
+use sctp::sim::{LinkConfig, LinkId};
+use sctp::wire::{ChunkType, ErrorDetectionMethod};
+use sctp::{AssociationPhase, Event, Instant, OutMessage, Received, Reliability, StreamDirections};
+
+/// What a seed is made of.
+struct Dice(Random);
+
+impl Dice {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0.below(n)
+    }
+
+    fn often(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+
+    fn pick<T: Copy>(&mut self, list: &[T]) -> T {
+        list[self.below(list.len() as u64) as usize]
+    }
+}
+
+const SCHEDULERS: [StreamScheduler; 6] = [
+    StreamScheduler::FirstComeFirstServed,
+    StreamScheduler::RoundRobin,
+    StreamScheduler::RoundRobinPerPacket,
+    StreamScheduler::Priority,
+    StreamScheduler::FairCapacity,
+    StreamScheduler::WeightedFairQueueing,
+];
+
+/// What both sides have in common.
+struct Common {
+    links: usize,
+    auth: bool,
+    asconf: bool,
+    zero_checksum: bool,
+}
+
+/// What one side offers, and how it is set.
+fn association(dice: &mut Dice, common: &Common, config: &mut AssociationConfig) {
+    config
+        .set_receive_buffer(dice.pick(&[10_000, 65_536, 200_000]))
+        .unwrap();
+    config.set_send_buffer(dice.pick(&[20_000, 65_536, 200_000])).unwrap();
+    config.set_outbound_streams(dice.pick(&[1, 3, 10, 40])).unwrap();
+    config.set_max_inbound_streams(dice.pick(&[5, 20, 2048])).unwrap();
+    config.set_sack_frequency(dice.pick(&[1, 2, 2, 3])).unwrap();
+    config.set_sack_delay(ms(dice.pick(&[0, 100, 200, 400]))).unwrap();
+    config.set_rto(secs(1), ms(dice.pick(&[200, 1000])), secs(10)).unwrap();
+    config.set_max_burst(dice.pick(&[0, 4, 4, 8]));
+    // Bad spells are to be survived.
+    config.set_association_max_retrans(60);
+    config.set_max_init_retransmits(30);
+    config.set_congestion_control(dice.pick(&[CongestionControl::Rfc9260, CongestionControl::Cubic]));
+    config.set_partial_reliability(dice.often(80));
+    config.interleaving_mut().set_offered(dice.often(60));
+    config.set_stream_scheduler(dice.pick(&SCHEDULERS));
+    config.reconfig_mut().set_offered(dice.often(85));
+    config.reconfig_mut().set_accepted(ReconfigRequests::ALL);
+    config.reconfig_mut().set_max_outbound_streams(60).unwrap();
+    let limit = dice.pick(&[2, 5]);
+    let potentially_failed = dice.pick(&[None, Some(0), Some(1)]);
+    let switchover = dice.often(30).then_some(limit);
+    let thresholds = PathThresholds::new(limit, potentially_failed, switchover).unwrap();
+    config.path_mut().set_thresholds(thresholds);
+    config
+        .path_mut()
+        .set_heartbeat_interval(Some(secs(dice.pick(&[5, 30]))))
+        .unwrap();
+    if dice.often(40) {
+        config.path_mut().set_mtu_discovery(None).unwrap();
+    }
+    config.set_zero_checksum(common.zero_checksum.then_some(ErrorDetectionMethod::DTLS));
+    config.asconf_mut().set_offered(common.asconf);
+    config.asconf_mut().set_authentication_required(common.auth);
+    if common.auth {
+        let auth = config.auth_mut();
+        auth.set_enabled(true);
+        (1..3).for_each(|key| auth.keys_mut().set(SharedKeyId(key), &[key as u8; 20]));
+        for kind in [
+            ChunkType::DATA,
+            ChunkType::SACK,
+            ChunkType::RE_CONFIG,
+            ChunkType::FORWARD_TSN,
+        ] {
+            if dice.often(40) {
+                auth.require(kind).unwrap();
+            }
+        }
+    }
+}
+
+fn link(dice: &mut Dice, zero_checksum: bool) -> LinkConfig {
+    let mut link = LinkConfig::new()
+        .latency(ms(1 + dice.below(60)))
+        .jitter(ms(dice.below(10)))
+        .mtu(dice.pick(&[1300, 1500, 1500, 4000, 9000]))
+        .loss(dice.pick(&[0.0, 0.01, 0.05, 0.1]))
+        .duplication(dice.pick(&[0.0, 0.05]))
+        .reordering(dice.pick(&[0.0, 0.1]), ms(50));
+    if dice.often(30) {
+        link = link.rate(2_000_000, 30_000);
+    }
+    if !zero_checksum && dice.often(30) {
+        link = link.corruption(0.02);
+    }
+    link
+}
+
+/// Messages of every kind from one side, and what became of them.
+struct Mixture {
+    from: usize,
+    left: u32,
+    longest: u64,
+    /// Messages that were taken: stream, whether unordered, and reliability.
+    taken: Vec<(u16, bool, Reliability)>,
+    heard: BTreeSet<u32>,
+    last: BTreeMap<u16, u32>,
+    partial: BTreeMap<u16, (Tsn, Vec<u8>)>,
+}
+
+impl Mixture {
+    fn new(from: usize, count: u32, longest: u64) -> Self {
+        Self {
+            from,
+            left: count,
+            longest,
+            taken: Vec::new(),
+            heard: BTreeSet::new(),
+            last: BTreeMap::new(),
+            partial: BTreeMap::new(),
+        }
+    }
+
+    fn payload(id: u32, len: usize) -> Vec<u8> {
+        let mut payload = id.to_be_bytes().to_vec();
+        payload.extend((0..len as u32).map(|at| (at.wrapping_mul(id | 1) >> 3) as u8));
+        payload
+    }
+
+    fn pump(&mut self, pair: &mut Pair, dice: &mut Dice) {
+        let streams = pair.status(self.from).map_or(1, |status| status.outbound_streams);
+        while self.left > 0 {
+            let id = self.taken.len() as u32;
+            let len = dice.below(self.longest) as usize;
+            let (stream, unordered) = (dice.below(streams.min(12).into()) as u16, dice.often(25));
+            let reliability = match dice.below(6) {
+                0 => Reliability::Timed(ms(dice.below(2000))),
+                1 => Reliability::Retransmissions(dice.below(3) as u16),
+                2 => Reliability::Priority(dice.below(100) as u32),
+                _ => Reliability::Reliable,
+            };
+            let message = OutMessage {
+                unordered,
+                reliability,
+                context: id,
+                sack_immediately: dice.often(5),
+                ..OutMessage::new(StreamId(stream), Ppid(id), Self::payload(id, len).into())
+            };
+            match pair.send(self.from, message) {
+                Ok(()) => self.taken.push((stream, unordered, reliability)),
+                Err(SendError::WouldBlock) => break,
+                Err(error) => pair.fail(&format!("message {id} of side {}: {error}", self.from)),
+            }
+            self.left -= 1;
+        }
+        for piece in pair.hear(1 - self.from) {
+            self.check(pair, piece);
+        }
+    }
+
+    fn check(&mut self, pair: &mut Pair, piece: Received) {
+        let stream = piece.stream.0;
+        let mut payload = match self.partial.remove(&stream) {
+            Some((tsn, begun)) if tsn == piece.tsn => begun,
+            Some((cut, _)) => {
+                let told = |event: &Event| {
+                    matches!(event, Event::PartialDeliveryAborted { stream: of, tsn, .. }
+                        if *tsn == cut && of.0 == stream)
+                };
+                assert!(pair.reported(1 - self.from, told), "a message is cut without a word");
+                Vec::new()
+            }
+            None => Vec::new(),
+        };
+        payload.extend(&piece.payload);
+        if !piece.end_of_message {
+            self.partial.insert(stream, (piece.tsn, payload));
+            return;
+        }
+        let id = piece.ppid.0;
+        let (sent_on, unordered, _) = self.taken[id as usize];
+        assert_eq!((stream, piece.unordered), (sent_on, unordered), "message {id}");
+        assert!(
+            payload == Self::payload(id, payload.len() - 4),
+            "message {id} is altered"
+        );
+        assert!(self.heard.insert(id), "message {id} is there twice");
+        if !unordered {
+            let last = self.last.insert(stream, id);
+            assert!(last.is_none_or(|last| last < id), "message {id} is out of order");
+        }
+    }
+
+    /// What is missing was not reliable, and the sender knows of it, once.
+    fn missing(&self, pair: &Pair) -> Vec<u32> {
+        let failures = pair.failures(self.from);
+        let failed: BTreeSet<u32> = failures.iter().map(|failure| failure.context).collect();
+        assert_eq!(failed.len(), failures.len(), "each is reported once");
+        for id in &failed {
+            assert_ne!(
+                self.taken[*id as usize].2,
+                Reliability::Reliable,
+                "message {id} is given up"
+            );
+        }
+        let all = 0..self.taken.len() as u32;
+        all.filter(|id| !self.heard.contains(id) && !failed.contains(id))
+            .collect()
+    }
+}
+
+/// Something that a user or the network does.
+fn act(pair: &mut Pair, dice: &mut Dice, common: &Common, down: &mut Option<(LinkId, Instant)>) {
+    let side = dice.below(2) as usize;
+    let (now, assoc) = (pair.now(), pair.assoc(side));
+    let link = dice.below(common.links as u64) as usize;
+    let (own, peer) = (pair.address(side, link), pair.address(1 - side, link));
+    let streams = pair.status(side).map_or(1, |status| status.outbound_streams);
+    let host = pair.hosts[side];
+    let stack = pair.world.stack(host);
+    match dice.below(12) {
+        0..=2 => {
+            let way = dice.pick(&[
+                StreamDirections::Outgoing,
+                StreamDirections::Incoming,
+                StreamDirections::Both,
+            ]);
+            let list = [StreamId(dice.below(streams.into()) as u16)];
+            let _ = stack.reset_streams(now, assoc, way, &list[..dice.below(2) as usize]);
+        }
+        3 if streams < 30 => drop(stack.add_streams(now, assoc, dice.below(4) as u16, dice.below(4) as u16)),
+        4 => drop(stack.remove_local_address(now, assoc, own)),
+        5 => drop(stack.add_local_address(now, assoc, own)),
+        6 => drop(stack.set_peer_primary(now, assoc, own)),
+        7 => {
+            let _ = stack.set_primary(assoc, peer);
+            let _ = stack.request_heartbeat(now, assoc, peer);
+        }
+        8 => {
+            let _ = stack.set_stream_scheduler(assoc, dice.pick(&SCHEDULERS));
+            let stream = StreamId(dice.below(streams.into()) as u16);
+            let _ = stack.set_stream_scheduler_value(assoc, stream, dice.below(5) as u16);
+        }
+        9 => {
+            let mut config = stack.association_config(assoc).unwrap();
+            config.set_max_burst(dice.pick(&[0, 2, 4, 10]));
+            config.set_sack_frequency(dice.pick(&[1, 2, 4])).unwrap();
+            config.set_rto(secs(1), ms(dice.pick(&[200, 500])), secs(10)).unwrap();
+            let _ = stack.set_association_config(now, assoc, config);
+        }
+        10 => drop(stack.set_active_auth_key(assoc, SharedKeyId(dice.below(3) as u16))),
+        11 if down.is_none() => {
+            let link = pair.links[link];
+            pair.world.set_link_up(link, false);
+            *down = Some((link, now + ms(500 + dice.below(8000))));
+        }
+        _ => {}
+    }
+}
+
+fn run(seed: u64) {
+    let mut dice = Dice(Random::from_number(seed));
+    let common = Common {
+        links: 1 + dice.below(3) as usize,
+        auth: dice.often(40),
+        asconf: dice.often(50),
+        zero_checksum: dice.often(25),
+    };
+    let family = dice.pick(&[Family::V4, Family::V6, Family::Alternating]);
+    let link = link(&mut dice, common.zero_checksum);
+    let mut setup = Setup::with_links(common.links).seed(seed).family(family).link(&link);
+    if dice.often(40) {
+        setup = setup.encapsulated(9899, 9900);
+    }
+    let mut configs = [AssociationConfig::default(), AssociationConfig::default()];
+    configs
+        .iter_mut()
+        .for_each(|config| association(&mut dice, &common, config));
+    for side in [A, B] {
+        setup = setup.config_of(side, |config| *config = configs[side].clone());
+    }
+    let mut pair = setup.build();
+    pair.connect();
+
+    let count = 30 + dice.below(100) as u32;
+    let longest = dice.pick(&[100, 2000, 9000]);
+    let mut mixtures = [Mixture::new(A, count, longest), Mixture::new(B, count, longest)];
+    let (mut next, mut actions, mut down) = (pair.now(), dice.below(12), None);
+    pair.must("everything arrives or is given up", secs(7200), |pair| {
+        if let Some((link, _)) = down.filter(|(_, until)| *until <= pair.now()) {
+            pair.world.set_link_up(link, true);
+            down = None;
+        } else if actions > 0 && pair.now() >= next {
+            actions -= 1;
+            next = pair.now() + ms(dice.below(1500));
+            act(pair, &mut dice, &common, &mut down);
+        }
+        mixtures.iter_mut().for_each(|mixture| mixture.pump(pair, &mut dice));
+        let done = |mixture: &Mixture| mixture.left == 0 && mixture.missing(pair).is_empty();
+        let idle = |side| {
+            pair.status(side)
+                .is_some_and(|status| status.buffered_bytes == 0 && status.unacknowledged_messages == 0)
+        };
+        down.is_none() && idle(A) && idle(B) && mixtures.iter().all(done)
+    });
+    for side in [A, B] {
+        assert_eq!(pair.phase(side), Some(AssociationPhase::Established), "side {side}");
+        let stats = pair.status(side).unwrap().stats;
+        let counted = stats.messages_abandoned_sent + stats.messages_abandoned_unsent;
+        assert_eq!(counted, pair.failures(side).len() as u64);
+    }
+    // What was asked for of paths and addresses comes to its end.
+    pair.run(secs(60));
+    pair.shutdown(seed as usize % 2);
+    pair.must("both sides end", secs(1200), |pair| {
+        pair.ends(A) > 0 && pair.ends(B) > 0
+    });
+    pair.run(secs(10));
+    for side in [A, B] {
+        let graceful = pair.reported(side, |event| *event == Event::ShutdownComplete);
+        if !graceful || pair.ends(side) != 1 {
+            let told = format!("{:?}", pair.log[side].last());
+            pair.fail(&format!("side {side} ended otherwise: {told}"));
+        }
+    }
+}
+
+fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).map_or(default, |text| text.parse().expect(variable))
+}
+
+/// Says something that the test harness does not swallow.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+fn run_seeds(seeds: impl Iterator<Item = u64>) {
+    for seed in seeds {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(seed))) {
+            say(&format!(
+                "to see it again: SOAK_SEEDS=1 SOAK_FIRST={seed} cargo test -p sctp --test extensions_soak -- at_random"
+            ));
+            resume_unwind(panic);
+        }
+    }
+}
+
+#[test]
+fn every_extension_at_random() {
+    let (first, count) = (number("SOAK_FIRST", 1), number("SOAK_SEEDS", 100));
+    run_seeds(first..first + count);
+}
+
+/// Seeds that nobody has seen.
+#[test]
+#[ignore = "it may find something: .ci/soak runs it"]
+fn every_extension_with_new_seeds() {
+    let first = RandomState::new().build_hasher().finish() >> 16;
+    say(&format!("new seeds: {first} to {}", first + 9));
+    run_seeds(first..first + 10);
+}
