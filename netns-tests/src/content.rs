@@ -26,7 +26,7 @@ pub const fn ppid(index: u32) -> Ppid {
 ///
 /// # Panics
 ///
-/// As [`bytes`].
+/// As [`bytes()`].
 pub fn message(index: u32, size: usize, stream: u16) -> OutMessage {
     OutMessage::new(StreamId(stream), ppid(index), bytes(index, size))
 }
