@@ -159,8 +159,9 @@ impl Path {
         ip + udp
     }
 
+    /// Whether data may go there: it works, and there is an own address to send from.
     pub(crate) fn is_active(&self) -> bool {
-        self.state == PathState::Active
+        self.state == PathState::Active && !self.stranded
     }
 
     /// Something that asks for an answer (DATA, INIT, COOKIE ECHO, HEARTBEAT) goes out here.
