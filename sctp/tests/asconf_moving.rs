@@ -6,7 +6,8 @@ use common::addresses::{
     NEW, answers, authenticated, automatic, changes, connected, gain, ip, lose_address, offered, own, path_to, peers,
     prefer, remove,
 };
-use common::{A, B, Flow, Setup, ms, secs, transfer, wire};
+use common::{A, B, Family, Flow, Setup, ms, secs, transfer, wire};
+use sctp::error::FailureReason;
 use sctp::sim::LinkConfig;
 use sctp::wire::{AddressChange, ChunkType};
 use sctp::{Event, LocalAddressChange, PathChange};
@@ -201,4 +202,28 @@ fn a_lost_address_is_left_even_without_asconf() {
     pair.world.stack(pair.hosts[A]).handle_local_address(now, change);
     let mut flows = [Flow::new(A, 50), Flow::new(B, 50)];
     transfer(&mut pair, &mut flows, secs(120));
+}
+
+#[test]
+fn rfc9260_8_1_sides_that_removed_what_the_other_could_reach_notice_it() {
+    let mut pair = connected(Setup::dual().family(Family::Alternating).config(offered));
+    pair.run(secs(3));
+    let (v4_of_b, v6_of_a) = (pair.address(B, 0), pair.address(A, 1));
+    remove(&mut pair, A, v6_of_a).unwrap();
+    remove(&mut pair, B, v4_of_b).unwrap();
+    pair.say(A, 0, b"nowhere to go");
+    pair.must("both sides end", secs(3600), |pair| {
+        pair.ends(A) > 0 && pair.ends(B) > 0
+    });
+    for side in [A, B] {
+        let lost = |event: &Event| {
+            matches!(
+                event,
+                Event::CommunicationLost {
+                    reason: FailureReason::PeerUnreachable
+                }
+            )
+        };
+        assert!(pair.reported(side, lost), "side {side}: {:?}", pair.log[side].last());
+    }
 }

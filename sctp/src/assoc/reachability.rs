@@ -29,9 +29,8 @@ impl Association {
             if path.pmtud.on_timer(now) {
                 path.on_mtu_change();
             }
-            if path
-                .on_probe_timer(now, busy, random)
-                .is_some_and(|expiry| expiry.missed)
+            if let Some(expiry) = path.on_probe_timer(now, busy, random)
+                && (expiry.missed || self.asks_in_vain(id))
             {
                 // §8.1: only heartbeats on the path in use say something about the peer, and with data outstanding the
                 // path in use is where that is.
@@ -44,6 +43,18 @@ impl Association {
                 return;
             }
         }
+    }
+
+    /// Whether a heartbeat is due that cannot be sent: no own address is left from which any of the peer's could be
+    /// reached (RFC 5061 §5.3). Both sides may have lost what the other one knew, so this must come to an end as if
+    /// the heartbeat had been lost.
+    fn asks_in_vain(&mut self, id: PathId) -> bool {
+        let cut_off = self.local.explicit && self.paths.iter().all(|(_, path)| path.local.is_none());
+        let Some(path) = self.paths.get_mut(id).filter(|path| cut_off && path.probe.is_due()) else {
+            return false;
+        };
+        path.rto.back_off();
+        true
     }
 
     /// Puts the heartbeat of an unconfirmed path off if another one's was sent within the last RTO: HB.Max.Burst is one
