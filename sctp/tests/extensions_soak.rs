@@ -245,6 +245,13 @@ fn act(pair: &mut Pair, dice: &mut Dice, common: &Common, down: &mut Option<(Lin
     let link = dice.below(common.links as u64) as usize;
     let (own, peer) = (pair.address(side, link), pair.address(1 - side, link));
     let streams = pair.status(side).map_or(1, |status| status.outbound_streams);
+    // Sides that remove what the other one could reach part for good: a link stays that both are on.
+    let is_on = |side, link| {
+        let own = pair.address(side, link);
+        pair.status(side)
+            .is_some_and(|status| status.local_addresses.contains(&own))
+    };
+    let another_link = (0..common.links).any(|other| other != link && is_on(A, other) && is_on(B, other));
     let host = pair.hosts[side];
     let stack = pair.world.stack(host);
     match dice.below(12) {
@@ -258,7 +265,7 @@ fn act(pair: &mut Pair, dice: &mut Dice, common: &Common, down: &mut Option<(Lin
             let _ = stack.reset_streams(now, assoc, way, &list[..dice.below(2) as usize]);
         }
         3 if streams < 30 => drop(stack.add_streams(now, assoc, dice.below(4) as u16, dice.below(4) as u16)),
-        4 => drop(stack.remove_local_address(now, assoc, own)),
+        4 if another_link => drop(stack.remove_local_address(now, assoc, own)),
         5 => drop(stack.add_local_address(now, assoc, own)),
         6 => drop(stack.set_peer_primary(now, assoc, own)),
         7 => {
