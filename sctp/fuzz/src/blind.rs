@@ -1,6 +1,6 @@
-//! A fuzzer for machines without a C++ compiler: changes the inputs of a folder at random, not guided by anything.
+//! A fuzzer that nothing guides, and so fast and without need of a C++ compiler: changes inputs of folders at random.
 //!
-//! `blind TARGET EXECUTIONS SEED FOLDER`. At a finding it writes the input to `finding-TARGET` in the working folder.
+//! `blind TARGET EXECUTIONS SEED FOLDER...`. At a finding it writes the input to `finding-TARGET` in the working folder.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -60,17 +60,17 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let target = args.first().and_then(|name| TARGETS.iter().find(|target| target.name == name));
     let number = |n: usize| args.get(n).and_then(|text| text.parse().ok());
-    let (Some(target), Some(executions), Some(seed), Some(folder)) = (target, number(1), number(2), args.get(3)) else {
-        eprintln!("usage: blind TARGET EXECUTIONS SEED FOLDER");
+    let (Some(target), Some(executions), Some(seed)) = (target, number(1), number(2)) else {
+        eprintln!("usage: blind TARGET EXECUTIONS SEED FOLDER...");
         return ExitCode::from(2);
     };
-    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    let files = args[3..].iter().flat_map(fs::read_dir).flatten().flatten();
     let mut inputs: Vec<Vec<u8>> = files.filter_map(|entry| fs::read(entry.path()).ok()).collect();
     inputs.sort();
     let start = Instant::now();
     match run(target, executions, seed, &inputs) {
         Ok(()) => {
-            println!("Done {executions} runs in {} second(s)", start.elapsed().as_secs());
+            println!("blind: {executions} executions in {} s", start.elapsed().as_secs());
             ExitCode::SUCCESS
         }
         Err(input) => {
