@@ -38,14 +38,16 @@ pub fn asconf(data: &[u8]) {
             }
             5 | 6 => {
                 let chunk = response(it.stack_tsn, number, &mut choices);
-                it.give(from, &chunk, 2);
+                let most = 2 + waiting(&it);
+                it.give(from, &chunk, most);
             }
             7 => {
                 let kind = [ChunkType::ASCONF.0, ChunkType::ASCONF_ACK.0][usize::from(number & 1)];
                 let len = choices.u8() % 64;
                 let value = choices.take(len.into());
                 let chunk = [&[kind, 0, 0, 4 + len][..], value].concat();
-                it.give(from, &chunk, 2);
+                let most = 2 + waiting(&it);
+                it.give(from, &chunk, most);
             }
             8 => {
                 // An answer to a HEARTBEAT confirms an address.
@@ -70,6 +72,15 @@ pub fn asconf(data: &[u8]) {
     if it.ends == 0 {
         it.finish();
     }
+}
+
+/// How many packets may wait for an own address. While the peer has confirmed none, HEARTBEATs that are due cannot leave;
+/// the ASCONF-ACK that brings one lets them out, one for each path, however long it took.
+fn waiting(it: &HostilePeer) -> usize {
+    let status = it.stack.status(it.assoc);
+    status
+        .filter(|status| status.local_addresses.is_empty())
+        .map_or(0, |status| status.paths.len())
 }
 
 fn request(near: u8, choices: &mut Choices<'_>) -> Vec<u8> {
