@@ -10,7 +10,7 @@ use crate::event::Event;
 use crate::message::Received;
 use crate::recv::{DataFragment, DataOutcome, ForwardOutcome};
 use crate::send::{SackIn, SackResult};
-use crate::serial::StreamId;
+use crate::serial::{StreamId, Tsn};
 use crate::time::Instant;
 use crate::wire::{Cause, DataChunk, ForwardTsn, RawChunk, Sack, payload_range};
 
@@ -21,18 +21,14 @@ impl Association {
             return;
         }
         if self.extensions.contains(Extensions::INTERLEAVING) {
-            return self.abort_missing_interleaving();
+            return self.abort_of(Violation::MissingInterleaving);
         }
         let Ok(data) = DataChunk::parse(chunk.flags, chunk.value) else {
-            let text = causes(|w| Cause::ProtocolViolation(b"malformed DATA").write(w));
-            return self.abort_violation(Violation::MalformedChunk, text);
+            return self.abort_malformed(b"malformed DATA");
         };
-        self.stats.data_chunks_received += 1;
-        if data.payload.is_empty() {
-            // §6.2: a DATA chunk without user data ends the association.
-            return self.abort_violation(Violation::NoUserData, causes(|w| Cause::NoUserData(data.tsn).write(w)));
+        if !self.begin_chunk(packet, data.tsn, data.payload) {
+            return;
         }
-        self.sack_path = packet.path;
         let fragment = DataFragment {
             tsn: data.tsn,
             stream: data.stream,
@@ -48,6 +44,24 @@ impl Association {
         self.after_chunk(data.stream, outcome);
     }
 
+    #[cold]
+    pub(super) fn abort_malformed(&mut self, text: &[u8]) {
+        let causes = causes(|w| Cause::ProtocolViolation(text).write(w));
+        self.abort_violation(Violation::MalformedChunk, causes);
+    }
+
+    /// DATA or I-DATA with this payload arrived. False if it is empty, which ends the association (§6.2).
+    #[inline]
+    pub(super) fn begin_chunk(&mut self, packet: &PacketIn<'_>, tsn: Tsn, payload: &[u8]) -> bool {
+        self.stats.data_chunks_received += 1;
+        if payload.is_empty() {
+            self.abort_violation(Violation::NoUserData, causes(|w| Cause::NoUserData(tsn).write(w)));
+            return false;
+        }
+        self.sack_path = packet.path;
+        true
+    }
+
     /// What became of DATA or I-DATA.
     #[inline(always)]
     pub(super) fn after_chunk(&mut self, stream: StreamId, outcome: Result<DataOutcome, Violation>) {
@@ -60,10 +74,7 @@ impl Association {
                 self.control
                     .push_error(causes(|w| Cause::InvalidStreamIdentifier(stream).write(w)));
             }
-            Err(violation) => {
-                let text = causes(|w| Cause::ProtocolViolation(violation.to_string().as_bytes()).write(w));
-                self.abort_violation(violation, text);
-            }
+            Err(violation) => self.abort_of(violation),
         }
     }
 
@@ -76,7 +87,7 @@ impl Association {
             return;
         }
         if self.extensions.contains(Extensions::INTERLEAVING) {
-            return self.abort_missing_interleaving();
+            return self.abort_of(Violation::MissingInterleaving);
         }
         self.stats.forward_tsns_received += 1;
         self.sack_path = packet.path;

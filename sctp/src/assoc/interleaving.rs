@@ -1,6 +1,5 @@
 //! Interleaving of messages (RFC 8260): I-DATA and I-FORWARD-TSN in place of DATA and FORWARD-TSN, and the schedulers.
 
-use super::causes::causes;
 use super::input::PacketIn;
 use super::{Association, Extensions};
 use crate::config::StreamScheduler;
@@ -9,7 +8,7 @@ use crate::recv::IDataFragment;
 use crate::send::ChunkToSend;
 use crate::serial::StreamId;
 use crate::stats::{AbandonedMessages, PartialReliabilityPolicy};
-use crate::wire::{self, Cause, Fragment, IDataChunk, IDataHeader, IForwardTsn, RawChunk, i_data_payload_range};
+use crate::wire::{self, Fragment, IDataChunk, IDataHeader, IForwardTsn, RawChunk, i_data_payload_range};
 
 /// Partial reliability with I-DATA.
 const INTERLEAVED_PR: Extensions = Extensions::INTERLEAVING.with(Extensions::I_FORWARD_TSN);
@@ -29,19 +28,15 @@ impl Association {
             return;
         }
         if !self.extensions.contains(Extensions::INTERLEAVING) {
-            return self.abort_unexpected_interleaving();
+            return self.abort_of(Violation::UnexpectedInterleaving);
         }
         let Ok(data) = IDataChunk::parse(chunk.flags, chunk.value) else {
-            let text = causes(|w| Cause::ProtocolViolation(b"malformed I-DATA").write(w));
-            return self.abort_violation(Violation::MalformedChunk, text);
+            return self.abort_malformed(b"malformed I-DATA");
         };
-        self.stats.data_chunks_received += 1;
         let header = data.header;
-        if data.payload.is_empty() {
-            let text = causes(|w| Cause::NoUserData(header.tsn).write(w));
-            return self.abort_violation(Violation::NoUserData, text);
+        if !self.begin_chunk(packet, header.tsn, data.payload) {
+            return;
         }
-        self.sack_path = packet.path;
         let fragment = IDataFragment {
             tsn: header.tsn,
             stream: header.stream,
@@ -65,7 +60,7 @@ impl Association {
             return;
         }
         if !self.extensions.contains(INTERLEAVED_PR) {
-            return self.abort_unexpected_interleaving();
+            return self.abort_of(Violation::UnexpectedInterleaving);
         }
         let Ok(forward) = IForwardTsn::parse(chunk.value) else {
             return;
@@ -84,23 +79,6 @@ impl Association {
     /// Whether a FORWARD-TSN means something, if only a violation; otherwise it is an unknown chunk.
     pub(super) const fn takes_forward_tsn(&self) -> bool {
         self.extensions.contains(Extensions::FORWARD_TSN) || self.extensions.contains(Extensions::INTERLEAVING)
-    }
-
-    /// DATA or FORWARD-TSN came, where I-DATA was negotiated: the association ends (RFC 8260 §2.2.3, §2.3.1).
-    #[cold]
-    pub(super) fn abort_missing_interleaving(&mut self) {
-        self.abort_interleaving(Violation::MissingInterleaving);
-    }
-
-    /// I-DATA or I-FORWARD-TSN came and was not negotiated.
-    #[cold]
-    fn abort_unexpected_interleaving(&mut self) {
-        self.abort_interleaving(Violation::UnexpectedInterleaving);
-    }
-
-    fn abort_interleaving(&mut self, violation: Violation) {
-        let text = causes(|w| Cause::ProtocolViolation(violation.to_string().as_bytes()).write(w));
-        self.abort_violation(violation, text);
     }
 
     pub(crate) fn set_stream_scheduler(&mut self, scheduler: StreamScheduler) {

@@ -51,6 +51,7 @@ use crate::serial::{Tsn, VerificationTag};
 use crate::stats::AssociationStats;
 use crate::time::{Instant, earliest};
 use crate::transmit::UdpPorts;
+use crate::wire::Cause;
 
 pub(crate) use asconf_in::wanted_addresses;
 pub(crate) use auth::{auth_in, behind_auth, own_auth};
@@ -335,6 +336,13 @@ impl Association {
     fn abort_violation(&mut self, violation: Violation, causes: Bytes) {
         tracing::debug!(tag = ?self.local_tag, %violation, "the peer broke the protocol");
         self.abort(causes, FailureReason::PeerMisbehaved(violation));
+    }
+
+    /// The same, where the name of the violation says all.
+    #[cold]
+    fn abort_of(&mut self, violation: Violation) {
+        let text = causes(|w| Cause::ProtocolViolation(violation.to_string().as_bytes()).write(w));
+        self.abort_violation(violation, text);
     }
 
     /// Enters CLOSED, with the one end notification: send failures, then the reason, or SHUTDOWN COMPLETE.

@@ -1,7 +1,6 @@
 //! The own re-configuration requests of an association, and their answers (RFC 6525 §5.1, §5.2.7). The peer's requests
 //! are in `reconfig_in`.
 
-use super::causes::causes;
 use super::{Association, AssociationPhase, Extensions};
 use crate::config::ReconfigRequests;
 use crate::error::{ReconfigError, Violation};
@@ -13,7 +12,7 @@ use crate::serial::RequestSeq;
 use crate::streams::StreamSet;
 use crate::time::Instant;
 use crate::tlv::padded;
-use crate::wire::{self, CHUNK_HEADER_LEN, Cause, CommonHeader, NextTsns, ReconfigParam, ReconfigResult};
+use crate::wire::{self, CHUNK_HEADER_LEN, CommonHeader, NextTsns, ReconfigParam, ReconfigResult};
 
 impl Association {
     pub(super) fn reconfig_mut(&mut self) -> &mut Reconfig {
@@ -318,11 +317,6 @@ impl Association {
         self.inbound.go_on_with(tsns.sender)?;
         self.tell_cut();
         Ok(())
-    }
-
-    pub(super) fn abort_of(&mut self, violation: Violation) {
-        let text = causes(|w| Cause::ProtocolViolation(violation.to_string().as_bytes()).write(w));
-        self.abort_violation(violation, text);
     }
 
     /// Whether the peer may know new TSNs that are not known here, so that its acknowledgements make no sense.
