@@ -116,16 +116,8 @@ impl Association {
     /// Deletes an own address, unless it is the last one. The wildcard is all but the one that the peer sees.
     pub(crate) fn remove_local_address(&mut self, address: IpAddr) -> Result<(), AddressError> {
         let address = address.to_canonical();
-        self.check_asconf()?;
-        self.pin_addresses();
-        let adding = self
-            .asconf
-            .as_ref()
-            .is_some_and(|state| state.sender.is_adding(address));
+        let adding = self.check_own_address(address)?;
         if !address.is_unspecified() && !adding {
-            if !self.local.addresses.contains(&address) {
-                return Err(AddressError::NoSuchAddress);
-            }
             let another = self.asconf.as_ref().is_some_and(|state| state.sender.is_adding_any());
             if self.local.addresses.len() == 1 && !another {
                 return Err(AddressError::LastAddress);
@@ -139,16 +131,22 @@ impl Association {
     /// Asks the peer to send to an own address first (§5.4).
     pub(crate) fn set_peer_primary(&mut self, address: IpAddr) -> Result<(), AddressError> {
         let address = address.to_canonical();
+        self.check_own_address(address)?;
+        self.wish(AddressChange::SetPrimary(address)).map(drop)
+    }
+
+    /// Checks that the peer can be told something of this address, which is an own one or about to be one (true), or
+    /// the wildcard.
+    fn check_own_address(&mut self, address: IpAddr) -> Result<bool, AddressError> {
         self.check_asconf()?;
         self.pin_addresses();
-        let adding = self
-            .asconf
-            .as_ref()
-            .is_some_and(|state| state.sender.is_adding(address));
-        if !address.is_unspecified() && !adding && !self.local.addresses.contains(&address) {
-            return Err(AddressError::NoSuchAddress);
+        let state = self.asconf.as_ref();
+        let adding = state.is_some_and(|state| state.sender.is_adding(address));
+        if address.is_unspecified() || adding || self.local.addresses.contains(&address) {
+            Ok(adding)
+        } else {
+            Err(AddressError::NoSuchAddress)
         }
-        self.wish(AddressChange::SetPrimary(address)).map(drop)
     }
 
     fn check_asconf(&self) -> Result<(), AddressError> {
