@@ -3,7 +3,7 @@
 use super::hold::Fragment;
 use super::inbox::Cut;
 use super::interleaved::{Delivery, Dropped, IDataFragment};
-use super::tsn_map::{Lookup, Position};
+use super::tsn_map::Position;
 use super::{DataOutcome, ForwardOutcome, Inbound};
 use crate::error::Violation;
 use crate::message::Received;
@@ -17,16 +17,9 @@ impl Inbound {
         if fragment.payload.is_empty() {
             return Err(Violation::NoUserData);
         }
-        let position = match self.map.look_up(fragment.tsn) {
-            Lookup::New(position) => position,
-            Lookup::Duplicate => {
-                self.sack.on_duplicate(fragment.tsn);
-                return Ok(DataOutcome::Duplicate);
-            }
-            Lookup::TooFar => {
-                self.sack.on_dropped();
-                return Ok(DataOutcome::NoRoom);
-            }
+        let position = match self.position_of_new(fragment.tsn) {
+            Ok(position) => position,
+            Err(outcome) => return Ok(outcome),
         };
         let had_gap = self.map.has_gap();
         let invalid = fragment.stream.0 >= self.config.streams;

@@ -3,7 +3,9 @@
 //!
 //! A fragment goes through `tsn_map` (is it new?), `window` (is there room?), `reassembly` (is its message complete?)
 //! and `ordering` (is it its turn?) to the `inbox`, from where the user takes it. `sack_out` watches and decides when
-//! to acknowledge, and `forward` skips what the peer gave up. Only this file and `forward` join them; none knows another's state.
+//! to acknowledge. With interleaving `interleaved` takes the place of `reassembly` and `ordering`. None of them knows
+//! another's state; they are joined here, in `forward` (what the peer gave up), `hold` (numbers that begin anew) and
+//! `i_data` (interleaving).
 
 mod forward;
 mod hold;
@@ -191,16 +193,9 @@ impl Inbound {
         if fragment.payload.is_empty() {
             return Err(Violation::NoUserData);
         }
-        let position = match self.map.look_up(fragment.tsn) {
-            Lookup::New(position) => position,
-            Lookup::Duplicate => {
-                self.sack.on_duplicate(fragment.tsn);
-                return Ok(DataOutcome::Duplicate);
-            }
-            Lookup::TooFar => {
-                self.sack.on_dropped();
-                return Ok(DataOutcome::NoRoom);
-            }
+        let position = match self.position_of_new(fragment.tsn) {
+            Ok(position) => position,
+            Err(outcome) => return Ok(outcome),
         };
         let had_gap = self.map.has_gap();
         if fragment.stream.0 >= self.config.streams {
@@ -230,6 +225,22 @@ impl Inbound {
         }
         self.start_partial_if_needed();
         Ok(DataOutcome::Accepted)
+    }
+
+    /// The position of a DATA or I-DATA chunk that is new; of any other, what becomes of it.
+    #[inline(always)]
+    fn position_of_new(&mut self, tsn: Tsn) -> Result<Position, DataOutcome> {
+        match self.map.look_up(tsn) {
+            Lookup::New(position) => Ok(position),
+            Lookup::Duplicate => {
+                self.sack.on_duplicate(tsn);
+                Err(DataOutcome::Duplicate)
+            }
+            Lookup::TooFar => {
+                self.sack.on_dropped();
+                Err(DataOutcome::NoRoom)
+            }
+        }
     }
 
     /// Adds a fragment to its message, and the message to what the user gets. `before` and `after` tell whether the

@@ -8,6 +8,8 @@ mod interleaved_model;
 mod model;
 mod window;
 
+use std::collections::BTreeSet;
+
 use super::exercise::check_invariants;
 use super::*;
 
@@ -38,6 +40,19 @@ fn data(tsn: u32, stream: u16, ssn: u16, payload: &[u8]) -> DataFragment {
         immediate: false,
         payload: Bytes::copy_from_slice(payload),
     }
+}
+
+/// User data that shows which message it is of, and where it belongs.
+fn pattern(message: usize, len: usize) -> Vec<u8> {
+    (0..len).map(|at| (at as u8).wrapping_mul(31) ^ message as u8).collect()
+}
+
+/// Which fragments Gap Ack Blocks acknowledge, counted from the first one, where the Cumulative TSN Ack covers `acked`.
+fn gap_acked(acked: usize, gaps: &[(u16, u16)]) -> BTreeSet<usize> {
+    gaps.iter()
+        .flat_map(|(first, last)| usize::from(*first)..=usize::from(*last))
+        .map(|n| acked + n - 1)
+        .collect()
 }
 
 /// A message cut into chunks of at most `chunk` bytes.

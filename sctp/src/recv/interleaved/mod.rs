@@ -534,7 +534,7 @@ impl Interleaved {
     }
 }
 
-/// Half of the Message Identifiers.
+/// Half of the Message Identifiers, and of the Fragment Sequence Numbers.
 const HALF: u32 = 1 << 31;
 
 /// What the user gets.

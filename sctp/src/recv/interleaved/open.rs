@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
+use super::HALF;
 use crate::error::Violation;
 use crate::recv::tsn_map::Position;
 use crate::recv::window::charge;
@@ -89,7 +90,6 @@ impl Taken {
 impl Open {
     /// The place of a fragment. An error if it lies before what was delivered.
     pub(super) fn place_of(&self, fragment: Fragment) -> Result<Place, Violation> {
-        const HALF: u32 = 1 << 31;
         let fsn = match fragment {
             Fragment::First(_) => return Ok(0),
             Fragment::Later(fsn) => fsn.0,

@@ -1,11 +1,11 @@
 //! Interleaved messages in any order, with losses, small buffers and messages that are given up, against a model that
 //! knows what was sent.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::check_invariants;
+use super::{check_invariants, gap_acked, pattern};
 use crate::random::Random;
 use crate::recv::*;
 use crate::serial::{Fsn, Mid};
@@ -79,7 +79,7 @@ fn write(scenario: &Scenario, random: &mut Random) -> (Vec<Sent>, Vec<(usize, ID
     let mut mids: BTreeMap<(u16, bool), u32> = BTreeMap::new();
     for number in 0..scenario.messages as usize {
         let len = 1 + random.below(scenario.longest.max(1)) as usize;
-        let payload: Vec<u8> = (0..len).map(|at| (at as u8).wrapping_mul(31) ^ number as u8).collect();
+        let payload = pattern(number, len);
         let stream = random.below(scenario.streams.into()) as u16;
         let unordered = random.chance(0.3);
         let next = mids.entry((stream, unordered)).or_default();
@@ -218,11 +218,7 @@ fn run(scenario: &Scenario) {
         let (numbers, gaps, _) = super::sack_with(&mut inbound, usize::MAX);
         let acked = numbers.cumulative_tsn_ack.next().steps_from(Tsn(scenario.initial_tsn)) as usize;
         acked_so_far = acked;
-        let gap_acked: BTreeSet<usize> = gaps
-            .iter()
-            .flat_map(|(first, last)| usize::from(*first)..=usize::from(*last))
-            .map(|n| acked + n - 1)
-            .collect();
+        let gap_acked = gap_acked(acked, &gaps);
         if random.chance(scenario.abandoning) && acked < fragments.len() {
             let ahead = (fragments.len() - acked).min(30) as u64;
             messages[fragments[acked + random.below(ahead) as usize].0].abandoned = true;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use proptest::prelude::*;
 
-use super::{check_invariants, fragments, sack};
+use super::{check_invariants, fragments, gap_acked, pattern, sack};
 use crate::Instant;
 use crate::random::Random;
 use crate::recv::*;
@@ -90,7 +90,7 @@ fn write_messages(scenario: &Scenario, random: &mut Random) -> (Vec<Sent>, Vec<D
     let mut tsn = Tsn(scenario.initial_tsn);
     for number in 0..scenario.messages {
         let len = 1 + random.below(scenario.longest as u64) as usize;
-        let payload: Vec<u8> = (0..len).map(|at| (at as u8).wrapping_mul(31) ^ number as u8).collect();
+        let payload = pattern(number, len);
         let stream = StreamId(random.below(scenario.streams.into()) as u16);
         let unordered = random.chance(0.3);
         let ssn: &mut Ssn = ssns.entry(stream).or_default();
@@ -208,11 +208,7 @@ impl Sender<'_> {
         self.acked = acked;
         self.a_rwnd = numbers.a_rwnd as usize;
         assert!(numbers.a_rwnd <= self.scenario.receive_buffer);
-        self.gap_acked = gaps
-            .iter()
-            .flat_map(|(first, last)| usize::from(*first)..=usize::from(*last))
-            .map(|n| acked + n - 1)
-            .collect();
+        self.gap_acked = gap_acked(acked, gaps);
         assert!(self.gap_acked.last().is_none_or(|last| *last < self.sent));
         assert!(!self.gap_acked.contains(&self.acked));
     }
