@@ -3,16 +3,15 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::Choices;
+use super::hostile_peer::{PEER_PORT, PORT, give, own, peer};
 use crate::assoc::{CookieKeys, StateCookie};
 use crate::config::{EndpointConfig, StackConfig};
 use crate::random::Random;
 use crate::serial::{Tsn, VerificationTag};
 use crate::tlv::{Reader, Writer};
-use crate::wire::{self, ChecksumRule, ChunkType, CommonHeader, Init, InitFixed, Packet, Param};
-use crate::{ChecksumState, EndpointId, Instant, RxMeta, Stack};
+use crate::wire::{self, ChecksumRule, ChunkType, Init, InitFixed, Packet, Param};
+use crate::{EndpointId, Instant, Stack};
 
 /// Bytes as what a cookie says, as a sealed cookie, or as a set-up whose cookie comes back changed: nothing that was
 /// not sealed here opens, or leaves a trace in a stack.
@@ -44,18 +43,9 @@ fn forged(bytes: &[u8]) {
     assert_eq!(CookieKeys::new(Random::from_number(1)).open(bytes), None);
 }
 
-const PORT: u16 = 7;
-const PEER_PORT: u16 = 9;
-
-fn own() -> IpAddr {
-    [10, 0, 0, 100].into()
-}
-
-fn peer(choice: usize) -> IpAddr {
-    match choice {
-        0..=2 => [10, 0, 0, u8::try_from(choice).unwrap_or(0) + 1].into(),
-        _ => [0xfd00, 0, 0, 0, 0, 0, 0, 1].into(),
-    }
+/// One of four addresses that packets come from, the last one of IPv6.
+fn address(choice: usize) -> IpAddr {
+    peer([0, 1, 2, 7][choice])
 }
 
 /// A stack that listens, and what comes to it.
@@ -67,7 +57,7 @@ struct Setup {
 
 impl Setup {
     fn new() -> Self {
-        let mut stack = Stack::new(StackConfig::new(vec![own()], None), [3; 32]);
+        let mut stack = Stack::new(StackConfig::new(vec![own(0)], None), [3; 32]);
         let config = EndpointConfig {
             port: Some(PORT),
             ..EndpointConfig::default()
@@ -82,7 +72,7 @@ impl Setup {
     }
 
     fn run(mut self, choices: &mut Choices<'_>) {
-        let source = peer(choices.below(3));
+        let source = address(choices.below(3));
         let Some((tag, sealed)) = self.init(source, choices) else {
             return;
         };
@@ -93,7 +83,7 @@ impl Setup {
                 _ => {
                     let changed = change(&sealed, choices);
                     if changed != sealed {
-                        self.echo_in_vain(peer(choices.below(4)), tag, &changed);
+                        self.echo_in_vain(address(choices.below(4)), tag, &changed);
                     }
                 }
             }
@@ -117,7 +107,7 @@ impl Setup {
             w.bytes(params);
             w.pad_from(0);
         });
-        self.give(source, VerificationTag::ZERO, &buf);
+        give(&mut self.stack, self.now, source, VerificationTag::ZERO, &buf);
         let answer = self.take()?;
         let packet = Packet::parse(&answer, ChecksumRule::Verify).expect("a packet");
         let chunk = packet.first_chunk().expect("a chunk");
@@ -166,34 +156,14 @@ impl Setup {
     }
 
     fn assert_nothing_kept(&mut self) {
-        assert!((0..4).all(|n| self.stack.find(self.endpoint, peer(n), PEER_PORT).is_none()));
+        assert!((0..4).all(|n| self.stack.find(self.endpoint, address(n), PEER_PORT).is_none()));
         assert!(self.stack.poll_event().is_none() && self.stack.poll_timeout().is_none());
     }
 
     fn give_cookie(&mut self, source: IpAddr, tag: VerificationTag, cookie: &[u8]) {
         let mut buf = Vec::new();
         wire::write_cookie_echo(&mut buf, cookie);
-        self.give(source, tag, &buf);
-    }
-
-    fn give(&mut self, source: IpAddr, tag: VerificationTag, chunks: &[u8]) {
-        let header = CommonHeader {
-            source_port: PEER_PORT,
-            destination_port: PORT,
-            verification_tag: tag,
-        };
-        let mut packet = Vec::new();
-        let start = wire::begin_packet(&mut packet, &header);
-        packet.extend_from_slice(chunks);
-        wire::finish_packet(&mut packet, start);
-        let meta = RxMeta {
-            src: source,
-            dst: own(),
-            encap: None,
-            checksum: ChecksumState::Unverified,
-            buffer_len: packet.len(),
-        };
-        self.stack.handle_datagram(self.now, &meta, Bytes::from(packet));
+        give(&mut self.stack, self.now, source, tag, &buf);
     }
 
     fn take(&mut self) -> Option<Vec<u8>> {

@@ -11,8 +11,10 @@ use crate::tlv::Writer;
 use crate::wire::{self, ChecksumRule, Chunk, ChunkType, CommonHeader, DataHeader, Init, InitFixed, Packet, Param};
 use crate::{AssocId, ChecksumState, EndpointId, Event, Instant, OutMessage, PathState, RxMeta, Stack};
 
-const PORT: u16 = 7;
-const PEER_PORT: u16 = 9;
+/// The SCTP port of the stack.
+pub(super) const PORT: u16 = 7;
+/// The SCTP port of the peer.
+pub(super) const PEER_PORT: u16 = 9;
 /// The peer's Initiate Tag.
 pub(super) const PEER_TAG: VerificationTag = VerificationTag(0x5555);
 /// The peer's Initial TSN, from which its requests are numbered too.
@@ -243,7 +245,8 @@ const fn header(tag: VerificationTag) -> CommonHeader {
     }
 }
 
-fn give(stack: &mut Stack, now: Instant, from: IpAddr, tag: VerificationTag, chunks: &[u8]) {
+/// A packet with these chunks comes to the stack.
+pub(super) fn give(stack: &mut Stack, now: Instant, from: IpAddr, tag: VerificationTag, chunks: &[u8]) {
     let mut packet = Vec::new();
     wire::begin_packet(&mut packet, &header(tag));
     packet.extend_from_slice(chunks);
