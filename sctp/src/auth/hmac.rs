@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 
 use crate::wire::{HmacId, authenticated};
 
@@ -44,26 +44,13 @@ impl fmt::Debug for AssociationKey {
     }
 }
 
-/// Bytes of a block of either hash.
-const BLOCK: usize = 64;
-
-/// RFC 2104 §2: a key longer than a block is hashed, a shorter one filled up with zeros.
-fn key_block<D: Digest>(key: &[u8]) -> [u8; BLOCK] {
-    let mut block = [0; BLOCK];
-    if key.len() > BLOCK {
-        block.iter_mut().zip(D::digest(key)).for_each(|(to, from)| *to = from);
-    } else {
-        block.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
-    }
-    block
-}
-
 impl AssociationKey {
-    pub(crate) fn new(key: &[u8]) -> Self {
-        Self {
-            sha1: Hmac::new(&key_block::<Sha1>(key).into()),
-            sha256: Hmac::new(&key_block::<Sha256>(key).into()),
-        }
+    /// `None` never comes: an HMAC takes a key of any length (RFC 2104 §2).
+    pub(crate) fn new(key: &[u8]) -> Option<Self> {
+        Some(Self {
+            sha1: Hmac::new_from_slice(key).ok()?,
+            sha256: Hmac::new_from_slice(key).ok()?,
+        })
     }
 
     /// The HMAC of the packet at the end of `packet`, in which the field for it lies at `field`. `None` for an

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::hmac::AssociationKey;
 use super::policy::AuthParams;
@@ -27,9 +28,10 @@ impl AssociationKeys {
     /// The key made of the endpoint pair shared key `id`, if there is one.
     pub(crate) fn get(&mut self, id: SharedKeyId, shared: &SharedKeys) -> Option<&AssociationKey> {
         let secret = shared.secret(id)?;
-        let vectors = &self.vectors;
-        let derive = || Box::new(AssociationKey::new(&[secret, vectors].concat()));
-        Some(self.derived.entry(id).or_insert_with(derive))
+        Some(match self.derived.entry(id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(free) => free.insert(Box::new(AssociationKey::new(&[secret, &self.vectors].concat())?)),
+        })
     }
 
     /// The endpoint pair shared key `id` is another one now, or gone.
