@@ -56,7 +56,8 @@ impl InterleavingConfig {
 
     /// Sets whether interleaving is offered to the peer. Offering it sets
     /// [`fragment_interleave`](Self::fragment_interleave) to [`FragmentInterleave::Streams`]: with less, messages that
-    /// the peer interleaves could fill the receive buffer while the user waits for the end of one of them (§4.3.1).
+    /// the peer interleaves could fill the receive buffer while the user waits for the end of one of them (RFC 8260
+    /// §4.3.1).
     pub const fn set_offered(&mut self, offered: bool) {
         self.offered = offered;
         if offered {

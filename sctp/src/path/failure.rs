@@ -73,7 +73,7 @@ impl Path {
 
     /// The thresholds changed. A path that is potentially failed and would not be is active again (true); anything else
     /// waits for the next missing answer.
-    pub(super) fn is_cleared_by_thresholds(&mut self) -> bool {
+    pub(super) fn clear_by_thresholds(&mut self) -> bool {
         let cleared = self.state == PathState::PotentiallyFailed && self.judged().is_none();
         if cleared {
             self.state = PathState::Active;

@@ -26,6 +26,8 @@ const RAISE: Duration = Duration::from_secs(600);
 const ERROR_RETRY: Duration = Duration::from_secs(10);
 /// The smallest size that is used over IPv4 (§5.1.2: MIN_PLPMTU): what every host takes in. Over IPv6 the base is.
 const MIN_IPV4: u16 = 576;
+/// How many time-outs in a row it takes to think that large packets vanish (§4.3).
+const BLACK_HOLE: u8 = 2;
 
 /// Where the discovery of a path's MTU stands (RFC 8899 §5.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -338,6 +340,3 @@ impl Pmtud {
         }
     }
 }
-
-/// How many time-outs in a row it takes to think that large packets vanish.
-const BLACK_HOLE: u8 = 2;

@@ -25,7 +25,7 @@ impl Path {
             self.pmtud = Pmtud::new(&config, self.address.is_ipv4());
             self.on_mtu_change();
         }
-        let cleared = old.thresholds() != config.thresholds() && self.is_cleared_by_thresholds();
+        let cleared = old.thresholds() != config.thresholds() && self.clear_by_thresholds();
         let heartbeats_change = cleared || old.heartbeat_interval() != config.heartbeat_interval();
         if heartbeats_change && probing {
             match self.state {

@@ -89,7 +89,7 @@ impl PacketFill {
 }
 
 impl Outbound {
-    /// What the next packet with DATA carries, if one may be sent now (§6.1 A to E). `max_packet` is what a packet
+    /// What the next packet with DATA carries, if one may be sent now (§6.1 A to E). `max_chunks` is what a packet
     /// has for chunks, on every path.
     pub(crate) fn plan(&mut self, now: Instant, paths: &PathSet, max_chunks: usize) -> Option<DataPlan> {
         self.give_up_due(now);
@@ -148,7 +148,7 @@ impl Outbound {
         }
     }
 
-    /// Bytes left of the message to be sent next, and where the user wants it.
+    /// What is to be sent next of the messages that wait.
     #[inline(always)]
     fn next_piece(&self) -> Option<Piece> {
         if let Some(cutting) = self.cutting.or_else(|| self.queue.next_cut()) {

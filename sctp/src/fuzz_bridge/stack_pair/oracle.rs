@@ -102,7 +102,7 @@ impl Lives {
     }
 
     /// The user ended an association so that messages may be lost.
-    pub(super) const fn is_rude(&mut self) {
+    pub(super) const fn note_rudeness(&mut self) {
         self.rude = true;
     }
 

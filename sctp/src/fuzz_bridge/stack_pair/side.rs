@@ -118,7 +118,7 @@ impl Side {
 
     pub(super) fn abort(&mut self, now: Instant) {
         if let Some(assoc) = self.assoc {
-            self.lives.is_rude();
+            self.lives.note_rudeness();
             let _ = self.stack.abort(now, assoc, Bytes::from_static(b"because"));
         }
     }
