@@ -237,6 +237,7 @@ fn a_sack_full_of_blocks_does_no_harm_whatever_they_say() {
             victim.flood(|buf| wire::write_sack(buf, point, 100_000, &[], &[]));
         }
     }
+    victim.take();
     let end = point.plus(u32::from(sent));
     victim.flood(|buf| wire::write_sack(buf, end, 100_000, &[], &[]));
     assert!(victim.stack.status(assoc).is_some());

@@ -50,7 +50,7 @@ fn largest(packets: &[Captured]) -> usize {
 
 #[test]
 fn rfc8899_6_2_1_the_mtu_is_found_below_every_header() {
-    for (mtu, most) in [(1280, 1280), (1492, 1492), (1500, 1500), (9000, 9000), (65_535, 65_535)] {
+    for mtu in [1280, 1492, 1500, 9000, 65_535] {
         for too_big in [TooBig::Silent, TooBig::Reported, TooBig::Refused] {
             for (family, encapsulated) in [
                 (Family::V4, false),
@@ -73,10 +73,10 @@ fn rfc8899_6_2_1_the_mtu_is_found_below_every_header() {
                 transfer(&mut pair, &mut huge(), secs(60));
                 pair.run(secs(60));
                 let path = pair.path(A, 0);
-                assert_eq!((path.mtu, path.mtu_discovery), (most, MtuDiscovery::SearchComplete));
+                assert_eq!((path.mtu, path.mtu_discovery), (mtu, MtuDiscovery::SearchComplete));
                 transfer(&mut pair, &mut huge(), secs(60));
                 let data = largest(&from_a(&pair, 0, false));
-                assert!(data <= most && data > most - 4, "{data} of {most}");
+                assert!(data <= mtu && data > mtu - 4, "{data} of {mtu}");
                 let stats = pair.status(A).unwrap().stats;
                 assert_eq!((stats.t3_expiries, stats.data_chunks_retransmitted), (0, 0));
                 assert_eq!(

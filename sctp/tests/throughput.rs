@@ -1,4 +1,5 @@
-//! What an association makes of a link is known to the digit: virtual time, one seed. A change of it is meant, or a mistake.
+//! What an association makes of a link is known to the digit: virtual time, one seed. A change of it is meant, or a
+//! mistake.
 
 #[path = "common/link.rs"]
 mod link;

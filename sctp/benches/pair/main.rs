@@ -7,9 +7,9 @@
 //! cargo bench -p sctp --bench pair [-- --messages N] [--rounds N] [--no-instructions]
 //! ```
 //!
-//! Times are the thread's own, medians over rounds in which the implementations take turns, so that a slow minute of the machine meets
-//! all of them. Instructions are counted by callgrind in runs of two lengths, whose difference leaves out set-up and
-//! slow start; they hardly vary, so compare those.
+//! Times are the thread's own, medians over rounds in which the implementations take turns, so that a slow minute of
+//! the machine meets all of them. Instructions are counted by callgrind in runs of two lengths, whose difference leaves
+//! out set-up and slow start; they hardly vary, so compare those.
 
 #![allow(
     clippy::disallowed_macros,
