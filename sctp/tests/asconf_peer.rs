@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use common::asconf::{
     ANY, FIRST, add, answer, asconf, asconf_acks, ask, ask_from, delete, established, established_with, gain, ip,
-    peers, primary, read, supports, unconnected, z_asks,
+    move_to, peers, primary, read, supports, unconnected, z_asks,
 };
 use common::{Peer, data_chunks, ms, secs};
 use sctp::error::{AddressError, FailureReason, Violation};
@@ -201,15 +201,8 @@ fn rfc5061_5_4_an_unknown_primary_address_changes_nothing() {
 #[test]
 fn rfc5061_5_3_2_a_peer_with_one_address_changes_it() {
     let mut peer = established();
-    gain(&mut peer, "10.1.0.7");
     // The association is found by the address that goes; the answer goes to the one that comes.
-    ask_from(
-        &mut peer,
-        "10.1.0.7",
-        FIRST,
-        "10.1.0.1",
-        &[add("10.1.0.7"), delete("10.1.0.1")],
-    );
+    move_to(&mut peer, "10.1.0.7");
     let answers = peer.answers();
     let acks = asconf_acks(&answers);
     assert_eq!((acks.len(), acks[0].0), (1, ip("10.1.0.7")));

@@ -5,7 +5,7 @@ mod common;
 
 use std::net::IpAddr;
 
-use common::asconf::{FIRST, add, ask_from, delete, established_with, gain, ip, peers, unconnected};
+use common::asconf::{established_with, ip, move_to, peers, unconnected};
 use common::{Answer, Peer, data_chunks, ms, secs};
 use sctp::config::AssociationConfig;
 use sctp::error::FailureReason;
@@ -143,14 +143,7 @@ fn rfc5061_5_3_f14_a_peer_that_moves_and_is_not_there_is_noticed() {
                 config.path_mut().set_heartbeat_interval(None).unwrap();
             }
         });
-        gain(&mut peer, "10.1.0.7");
-        ask_from(
-            &mut peer,
-            "10.1.0.7",
-            FIRST,
-            "10.1.0.1",
-            &[add("10.1.0.7"), delete("10.1.0.1")],
-        );
+        move_to(&mut peer, "10.1.0.7");
         peer.answers();
         assert_eq!(peers(&peer), [ip("10.1.0.7")]);
         peer.z_says(b"anybody there");

@@ -123,6 +123,12 @@ pub(crate) fn gain(peer: &mut Peer, address: &str) {
     peer.world.add_address(host, 0, ip(address));
 }
 
+/// The peer moves from its first address to another one that it gets.
+pub(crate) fn move_to(peer: &mut Peer, address: &str) {
+    gain(peer, address);
+    ask_from(peer, address, FIRST, "10.1.0.1", &[add(address), delete("10.1.0.1")]);
+}
+
 /// Lets Z ask for something, and returns its ASCONF.
 pub(crate) fn z_asks(peer: &mut Peer) -> (AsconfSerial, Vec<CorrelationId>) {
     let (now, assoc, own) = (peer.world.now(), peer.assoc.unwrap(), peer.z_address(0));
