@@ -6,19 +6,17 @@
 
 mod common;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use common::{A, B, Family, Pair, Setup, ms, secs};
+use common::{A, B, Family, Mixture, Pair, Setup, ms, secs};
 use sctp::config::{AssociationConfig, CongestionControl, PathThresholds, ReconfigRequests, StreamScheduler};
-use sctp::error::SendError;
 use sctp::random::Random;
-use sctp::serial::{Ppid, SharedKeyId, StreamId, Tsn};
+use sctp::serial::{SharedKeyId, StreamId};
 use sctp::sim::{LinkConfig, LinkId};
 use sctp::wire::{ChunkType, ErrorDetectionMethod};
-use sctp::{AssociationPhase, Event, Instant, OutMessage, Received, Reliability, StreamDirections};
+use sctp::{AssociationPhase, Event, Instant, StreamDirections};
 
 /// What a seed is made of.
 struct Dice(Random);
@@ -125,119 +123,6 @@ fn link(dice: &mut Dice, zero_checksum: bool) -> LinkConfig {
     link
 }
 
-/// Messages of every kind from one side, and what became of them.
-struct Mixture {
-    from: usize,
-    left: u32,
-    longest: u64,
-    /// Messages that were taken: stream, whether unordered, and reliability.
-    taken: Vec<(u16, bool, Reliability)>,
-    heard: BTreeSet<u32>,
-    last: BTreeMap<u16, u32>,
-    partial: BTreeMap<u16, (Tsn, Vec<u8>)>,
-}
-
-impl Mixture {
-    fn new(from: usize, count: u32, longest: u64) -> Self {
-        Self {
-            from,
-            left: count,
-            longest,
-            taken: Vec::new(),
-            heard: BTreeSet::new(),
-            last: BTreeMap::new(),
-            partial: BTreeMap::new(),
-        }
-    }
-
-    fn payload(id: u32, len: usize) -> Vec<u8> {
-        let mut payload = id.to_be_bytes().to_vec();
-        payload.extend((0..len as u32).map(|at| (at.wrapping_mul(id | 1) >> 3) as u8));
-        payload
-    }
-
-    fn pump(&mut self, pair: &mut Pair, dice: &mut Dice) {
-        let streams = pair.status(self.from).map_or(1, |status| status.outbound_streams);
-        while self.left > 0 {
-            let id = self.taken.len() as u32;
-            let len = dice.below(self.longest) as usize;
-            let (stream, unordered) = (dice.below(streams.min(12).into()) as u16, dice.often(25));
-            let reliability = match dice.below(6) {
-                0 => Reliability::Timed(ms(dice.below(2000))),
-                1 => Reliability::Retransmissions(dice.below(3) as u16),
-                2 => Reliability::Priority(dice.below(100) as u32),
-                _ => Reliability::Reliable,
-            };
-            let message = OutMessage {
-                unordered,
-                reliability,
-                context: id,
-                sack_immediately: dice.often(5),
-                ..OutMessage::new(StreamId(stream), Ppid(id), Self::payload(id, len).into())
-            };
-            match pair.send(self.from, message) {
-                Ok(()) => self.taken.push((stream, unordered, reliability)),
-                Err(SendError::WouldBlock) => break,
-                Err(error) => pair.fail(&format!("message {id} of side {}: {error}", self.from)),
-            }
-            self.left -= 1;
-        }
-        for piece in pair.hear(1 - self.from) {
-            self.check(pair, piece);
-        }
-    }
-
-    fn check(&mut self, pair: &mut Pair, piece: Received) {
-        let stream = piece.stream.0;
-        let mut payload = match self.partial.remove(&stream) {
-            Some((tsn, begun)) if tsn == piece.tsn => begun,
-            Some((cut, _)) => {
-                let told = |event: &Event| {
-                    matches!(event, Event::PartialDeliveryAborted { stream: of, tsn, .. }
-                        if *tsn == cut && of.0 == stream)
-                };
-                assert!(pair.reported(1 - self.from, told), "a message is cut without a word");
-                Vec::new()
-            }
-            None => Vec::new(),
-        };
-        payload.extend(&piece.payload);
-        if !piece.end_of_message {
-            self.partial.insert(stream, (piece.tsn, payload));
-            return;
-        }
-        let id = piece.ppid.0;
-        let (sent_on, unordered, _) = self.taken[id as usize];
-        assert_eq!((stream, piece.unordered), (sent_on, unordered), "message {id}");
-        assert!(
-            payload == Self::payload(id, payload.len() - 4),
-            "message {id} is altered"
-        );
-        assert!(self.heard.insert(id), "message {id} is there twice");
-        if !unordered {
-            let last = self.last.insert(stream, id);
-            assert!(last.is_none_or(|last| last < id), "message {id} is out of order");
-        }
-    }
-
-    /// What is missing was not reliable, and the sender knows of it, once.
-    fn missing(&self, pair: &Pair) -> Vec<u32> {
-        let failures = pair.failures(self.from);
-        let failed: BTreeSet<u32> = failures.iter().map(|failure| failure.context).collect();
-        assert_eq!(failed.len(), failures.len(), "each is reported once");
-        for id in &failed {
-            assert_ne!(
-                self.taken[*id as usize].2,
-                Reliability::Reliable,
-                "message {id} is given up"
-            );
-        }
-        let all = 0..self.taken.len() as u32;
-        all.filter(|id| !self.heard.contains(id) && !failed.contains(id))
-            .collect()
-    }
-}
-
 /// Something that a user or the network does.
 fn act(pair: &mut Pair, dice: &mut Dice, common: &Common, down: &mut Option<(LinkId, Instant)>) {
     let side = dice.below(2) as usize;
@@ -320,7 +205,7 @@ fn run(seed: u64) {
 
     let count = 30 + dice.below(100) as u32;
     let longest = dice.pick(&[100, 2000, 9000]);
-    let mut mixtures = [Mixture::new(A, count, longest), Mixture::new(B, count, longest)];
+    let mut mixtures = [A, B].map(|side| Mixture::new(side, count, longest, 12));
     let (mut next, mut actions, mut down) = (pair.now(), dice.below(12), None);
     pair.must("everything arrives or is given up", secs(7200), |pair| {
         if let Some((link, _)) = down.filter(|(_, until)| *until <= pair.now()) {
@@ -331,8 +216,8 @@ fn run(seed: u64) {
             next = pair.now() + ms(dice.below(1500));
             act(pair, &mut dice, &common, &mut down);
         }
-        mixtures.iter_mut().for_each(|mixture| mixture.pump(pair, &mut dice));
-        let done = |mixture: &Mixture| mixture.left == 0 && mixture.missing(pair).is_empty();
+        mixtures.iter_mut().for_each(|mixture| mixture.pump(pair, &mut dice.0));
+        let done = |mixture: &Mixture| mixture.is_sent() && mixture.missing(pair).is_empty();
         let idle = |side| {
             pair.status(side)
                 .is_some_and(|status| status.buffered_bytes == 0 && status.unacknowledged_messages == 0)

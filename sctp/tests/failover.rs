@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{A, Answer, B, Flow, Pair, Peer, PeerSetup, Setup, ms, secs, transfer};
+use common::{A, Answer, B, Flow, Pair, Peer, PeerSetup, Setup, connected, ms, secs, transfer};
 use sctp::config::PathThresholds;
 use sctp::error::FailureReason;
 use sctp::serial::{Ppid, StreamId};
@@ -21,16 +21,6 @@ fn thresholds(pmr: u16, pf: Option<u16>, switchover: Option<u16>) -> PathThresho
 /// Two hosts with two links, all addresses confirmed, whose paths have these thresholds.
 fn pair_with(thresholds: PathThresholds) -> Pair {
     connected(Setup::dual().config(|config| config.path_mut().set_thresholds(thresholds)))
-}
-
-fn connected(setup: Setup) -> Pair {
-    let mut pair = setup.build();
-    pair.connect();
-    pair.run(secs(5));
-    for link in pair.links.clone() {
-        pair.world.capture(link);
-    }
-    pair
 }
 
 /// What A was told of its peer's address on a link, and when.

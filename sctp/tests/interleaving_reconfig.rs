@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use bytes::Bytes;
-use common::{A, Answer, B, Pair, Peer, PeerSetup, Setup, ms, sack_of, secs, wire};
+use common::{A, Answer, B, Pair, Peer, PeerSetup, Setup, connected, ms, sack_of, secs, wire};
 use sctp::config::{AssociationConfig, ReconfigRequests, StreamScheduler};
 use sctp::error::SendError;
 use sctp::serial::{Fsn, Mid, Ppid, RequestSeq, StreamId, Tsn};
@@ -122,13 +122,6 @@ fn rfc8260_2_3_1_what_is_given_up_ends_the_wait_and_says_old_numbers() {
 }
 
 // Between two stacks.
-
-fn connected(setup: Setup) -> Pair {
-    let mut pair = setup.build();
-    pair.connect();
-    pair.run(secs(1));
-    pair
-}
 
 fn reset(pair: &mut Pair, side: usize, directions: StreamDirections, streams: &[u16]) -> bool {
     let (now, assoc) = (pair.now(), pair.assoc(side));

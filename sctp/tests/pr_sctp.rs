@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use common::{A, Answer, B, ChunkBytes, Pair, Peer, PeerSetup, Setup, data_chunks, ms, sack_of, secs};
+use common::{A, Answer, B, ChunkBytes, Pair, Peer, PeerSetup, Setup, connected, data_chunks, ms, sack_of, secs};
 use sctp::error::SendError;
 use sctp::serial::{Ppid, Ssn, StreamId, Tsn};
 use sctp::sim::Verdict;
@@ -18,16 +18,6 @@ fn message(stream: u16, payload: &'static [u8], reliability: Reliability) -> Out
         reliability,
         ..OutMessage::new(StreamId(stream), Ppid(0), Bytes::from_static(payload))
     }
-}
-
-/// A pair that has been up for a second, and whose first link is captured from then on.
-fn connected(setup: Setup) -> Pair {
-    let mut pair = setup.build();
-    pair.connect();
-    pair.run(secs(1));
-    let link = pair.links[0];
-    pair.world.capture(link);
-    pair
 }
 
 /// New cumulative TSN and streams of each FORWARD-TSN in the packets.

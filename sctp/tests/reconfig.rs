@@ -12,18 +12,10 @@ use sctp::{Event, OutMessage, ReconfigOutcome, StreamDirection, StreamDirections
 
 use ReconfigOutcome::{Denied, Failed, Performed};
 use StreamDirection::{Incoming, Outgoing};
-use common::{A, B, Flow, Pair, Setup, lose, ms, secs, wire};
+use common::{A, B, Flow, Pair, Setup, connected, lose, ms, secs, wire};
 
 fn willing(setup: Setup) -> Setup {
     setup.config(|config| config.reconfig_mut().set_accepted(ReconfigRequests::ALL))
-}
-
-fn connected(setup: Setup) -> Pair {
-    let mut pair = setup.build();
-    pair.connect();
-    let link = pair.links[0];
-    pair.world.capture(link);
-    pair
 }
 
 fn pair() -> Pair {

@@ -5,22 +5,12 @@ mod common;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use common::{A, Answer, B, Pair, Setup, data_chunks, ms, secs};
+use common::{A, Answer, B, Pair, Setup, connected, data_chunks, ms, secs};
 use sctp::OutMessage;
 use sctp::config::StreamScheduler;
 use sctp::error::StreamError;
 use sctp::serial::{Ppid, StreamId};
 use sctp::sim::LinkConfig;
-
-/// A pair that has been up for a second, and whose link is captured from then on.
-fn connected(setup: Setup) -> Pair {
-    let mut pair = setup.build();
-    pair.connect();
-    pair.run(secs(1));
-    let link = pair.links[0];
-    pair.world.capture(link);
-    pair
-}
 
 fn with(scheduler: StreamScheduler) -> Setup {
     Setup::single().config(move |config| config.set_stream_scheduler(scheduler))

@@ -5,22 +5,12 @@ mod common;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{A, B, Pair, Setup, lose, ms, secs};
+use common::{A, B, Pair, Setup, connected, lose, ms, secs};
 use sctp::config::{AssociationConfig, CongestionControl, PathConfig, PathThresholds, StreamScheduler};
 use sctp::error::{FailureReason, SendError, SettingError};
 use sctp::serial::{Ppid, StreamId};
 use sctp::wire::ChunkType;
 use sctp::{Event, OutMessage, PathChange, PathState};
-
-fn connected(setup: Setup) -> Pair {
-    let mut pair = setup.build();
-    pair.connect();
-    pair.run(secs(5));
-    for link in pair.links.clone() {
-        pair.world.capture(link);
-    }
-    pair
-}
 
 /// Changes the configuration of a side's association.
 fn configure(pair: &mut Pair, side: usize, change: impl FnOnce(&mut AssociationConfig)) -> Result<(), SettingError> {

@@ -5,8 +5,10 @@
 pub(crate) mod addresses;
 pub(crate) mod asconf;
 pub(crate) mod auth;
+mod mixture;
 mod pair;
 mod peer;
+pub(crate) mod reconfig;
 mod transfer;
 
 use std::env;
@@ -17,7 +19,8 @@ use sctp::config::AssociationConfig;
 use sctp::sim::{LinkConfig, Packet, Verdict};
 use sctp::wire::ChunkType;
 
-pub(crate) use pair::{A, B, Family, PORT_A, PORT_B, Pair, Setup};
+pub(crate) use mixture::{Mixture, bad, exchange_mixtures};
+pub(crate) use pair::{A, B, Family, PORT_A, PORT_B, Pair, Setup, connected};
 pub(crate) use peer::{Answer, ChunkBytes, PEER_PORT, Peer, PeerSetup, Z_PORT, data_chunks, parse, sack_of};
 pub(crate) use transfer::{Flow, transfer};
 

@@ -168,6 +168,17 @@ impl Setup {
     }
 }
 
+/// A pair that is up and whose addresses are confirmed; its links are captured from then on.
+pub(crate) fn connected(setup: Setup) -> Pair {
+    let mut pair = setup.build();
+    pair.connect();
+    pair.run(super::secs(5));
+    for link in pair.links.clone() {
+        pair.world.capture(link);
+    }
+    pair
+}
+
 /// Two hosts, an end point on each, and at most one association of each that the test is about.
 pub(crate) struct Pair {
     pub(crate) world: World,
