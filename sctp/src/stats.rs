@@ -39,7 +39,7 @@ pub struct StackStats {
     pub icmp_processed: u64,
     /// ICMP messages that were for no association, quoted too little or a wrong tag, or said nothing of use.
     pub icmp_discarded: u64,
-    /// Associations refused for want of room: backlog or the stack's limit.
+    /// Associations refused for want of room: the backlog, the stack's limit, or that for one peer.
     pub refused: u64,
 }
 

@@ -24,9 +24,11 @@ struct End {
 impl End {
     fn new(last: u8) -> Self {
         let address = IpAddr::V4(Ipv4Addr::new(10, 0, 0, last));
+        let mut config = StackConfig::new(vec![address], None);
+        config.set_max_associations_per_peer(config.max_associations());
         Self {
             address,
-            stack: Stack::new(StackConfig::new(vec![address], None), [last; 32]),
+            stack: Stack::new(config, [last; 32]),
             assoc: None,
         }
     }

@@ -26,6 +26,7 @@ pub struct StackConfig {
     ootb_answers_per_second: u32,
     valid_cookie_life: Duration,
     max_associations: usize,
+    max_associations_per_peer: usize,
 }
 
 impl StackConfig {
@@ -40,6 +41,7 @@ impl StackConfig {
             ootb_answers_per_second: 1000,
             valid_cookie_life: Duration::from_secs(60),
             max_associations: 1 << 20,
+            max_associations_per_peer: 1 << 16,
         }
     }
 
@@ -86,14 +88,29 @@ impl StackConfig {
         Ok(())
     }
 
-    /// How many associations the stack holds at most.
+    /// How many associations the stack holds at most (default 1,048,576).
     pub const fn max_associations(&self) -> usize {
         self.max_associations
     }
 
-    /// Sets how many associations the stack holds at most.
+    /// Sets how many associations the stack holds at most. A peer that wants one more is told that resources are
+    /// exhausted, the user gets [`ConnectError::TooManyAssociations`](crate::error::ConnectError::TooManyAssociations).
     pub const fn set_max_associations(&mut self, limit: usize) {
         self.max_associations = limit;
+    }
+
+    /// How many of these one peer may have opened (default 65,536).
+    pub const fn max_associations_per_peer(&self) -> usize {
+        self.max_associations_per_peer
+    }
+
+    /// Sets how many associations one peer may open, so that it cannot keep all others out (RFC 9260 §12.2.4.3). They
+    /// count for the address that the first packet of their set-up came from, IPv6 addresses of one /64 together, until
+    /// they have ended and the user was told. What this side opens does not count.
+    ///
+    /// Too low refuses hosts behind one NAT, or in one IPv6 subnet, because of each other. Zero refuses everybody.
+    pub const fn set_max_associations_per_peer(&mut self, limit: usize) {
+        self.max_associations_per_peer = limit;
     }
 }
 

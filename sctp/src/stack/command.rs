@@ -102,7 +102,7 @@ impl Stack {
             local_initial_tsn: Tsn(self.random.u32()),
         };
         let assoc = Association::connect(now, config, local, identity, &reachable, peer_port, &mut self.random);
-        let id = assoc.and_then(|assoc| self.table.insert(endpoint, assoc, false));
+        let id = assoc.and_then(|assoc| self.table.insert(endpoint, assoc, None));
         let id = id.ok_or(ConnectError::TooManyAssociations)?;
         if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
             endpoint.associations.insert(id);

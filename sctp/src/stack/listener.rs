@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::origin::Origin;
 use super::{AssocId, EndpointId, Stack};
 use crate::assoc::{
     Association, AssociationPhase, CookieAction, Identity, InitReply, LocalSide, PacketIn, ParsedInit, PeerInit,
@@ -88,6 +89,12 @@ impl Stack {
         };
         if listener.backlog == 0 {
             return self.refuse_init(now, meta, packet, &parsed.peer, &Bytes::new());
+        }
+        if !self.has_room_for(Origin::of(meta.src)) {
+            // §5.1: no need to come back with a cookie.
+            self.stats.refused += 1;
+            let causes = causes(|w| Cause::OutOfResource.write(w));
+            return self.refuse_init(now, meta, packet, &parsed.peer, &causes);
         }
         let identity = Identity {
             local_tag: self.table.fresh_tag(&mut self.random),
@@ -323,9 +330,11 @@ impl Stack {
         endpoint: EndpointId,
         cookie: &StateCookie,
     ) -> Option<AssocId> {
-        let full = self.table.len() >= self.config.max_associations();
+        // The cookie went to its source, so whoever brings it back is there. The packet may say to be from any address
+        // that the INIT listed: that would let it count for somebody else.
+        let origin = Origin::of(cookie.source);
         let listener = self.endpoints.get(endpoint)?;
-        if listener.backlog == 0 || !listener.has_room() || full {
+        if listener.backlog == 0 || !listener.has_room() || !self.has_room_for(origin) {
             self.stats.refused += 1;
             self.answer(now, meta, packet, cookie.peer.initiate_tag, |buf| {
                 wire::write_abort(buf, false, |w| Cause::OutOfResource.write(w));
@@ -334,12 +343,18 @@ impl Stack {
         }
         let (config, local) = (Arc::clone(&listener.association), self.local_side(endpoint)?);
         let assoc = Association::accept(now, config, local, cookie, meta.src, &mut self.random);
-        let id = self.table.insert(endpoint, assoc, true)?;
+        let id = self.table.insert(endpoint, assoc, Some(origin))?;
         let listener = self.endpoints.get_mut(endpoint)?;
         listener.waiting += 1;
         listener.associations.insert(id);
         self.stats.passive_establishments += 1;
         Some(id)
+    }
+
+    /// Whether a peer may open one more association from here (§12.2.4.3).
+    fn has_room_for(&self, origin: Origin) -> bool {
+        self.table.len() < self.config.max_associations()
+            && self.table.opened_from(origin) < self.config.max_associations_per_peer()
     }
 
     /// The own side of a new association of `endpoint`.

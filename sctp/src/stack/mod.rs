@@ -9,6 +9,7 @@ mod icmp;
 mod listener;
 mod local_addrs;
 mod ootb;
+mod origin;
 mod ready;
 mod reconfig;
 mod settings;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use slab::Slab;
 
 use super::endpoint::EndpointId;
+use super::origin::{Origin, Origins};
 use crate::assoc::Association;
 use crate::map::{Map, RandomKeyMap};
 use crate::random::Random;
@@ -34,6 +35,8 @@ pub(super) struct Slot {
     pub(super) released: bool,
     /// It cannot be found by packets any more.
     pub(super) unlinked: bool,
+    /// Where the peer opened it from; `None` if this side opened it.
+    origin: Option<Origin>,
     /// The tag and the peer's addresses by which it can be found.
     linked_tag: VerificationTag,
     linked_addresses: Vec<IpAddr>,
@@ -47,6 +50,7 @@ pub(super) struct Table {
     slots: Slab<Slot>,
     by_tag: RandomKeyMap<AssocId>,
     by_peer: Map<PeerKey, AssocId>,
+    origins: Origins,
     generation: u32,
 }
 
@@ -56,6 +60,7 @@ impl Table {
             slots: Slab::new(),
             by_tag: RandomKeyMap::default(),
             by_peer: Map::new(random),
+            origins: Origins::default(),
             generation: 0,
         }
     }
@@ -64,8 +69,18 @@ impl Table {
         self.slots.len()
     }
 
-    /// Keeps an association, and lets packets find it.
-    pub(super) fn insert(&mut self, endpoint: EndpointId, assoc: Association, in_backlog: bool) -> Option<AssocId> {
+    /// How many associations are held that a peer opened from here.
+    pub(super) fn opened_from(&self, origin: Origin) -> usize {
+        self.origins.count(origin)
+    }
+
+    /// Keeps an association, and lets packets find it. One that a peer opened waits in the backlog.
+    pub(super) fn insert(
+        &mut self,
+        endpoint: EndpointId,
+        assoc: Association,
+        origin: Option<Origin>,
+    ) -> Option<AssocId> {
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
         let tag = assoc.local_tag();
@@ -77,12 +92,16 @@ impl Table {
             armed: None,
             transmit_queued: false,
             events_queued: false,
-            in_backlog,
+            in_backlog: origin.is_some(),
             released: false,
             unlinked: false,
+            origin,
             linked_tag: tag,
             linked_addresses: Vec::new(),
         });
+        if let Some(origin) = origin {
+            self.origins.add(origin);
+        }
         let id = AssocId { index, generation };
         self.by_tag.insert(tag.0, id);
         self.relink(id);
@@ -196,6 +215,10 @@ impl Table {
     /// Forgets an unlinked association.
     pub(super) fn remove(&mut self, id: AssocId) -> Option<Slot> {
         self.get(id)?;
-        Some(self.slots.remove(id.index as usize))
+        let slot = self.slots.remove(id.index as usize);
+        if let Some(origin) = slot.origin {
+            self.origins.remove(origin);
+        }
+        Some(slot)
     }
 }

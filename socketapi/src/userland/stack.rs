@@ -150,6 +150,7 @@ pub struct StackBuilder {
     udp_port: u16,
     peer_udp_port: Option<u16>,
     max_associations: Option<usize>,
+    max_associations_per_peer: Option<usize>,
     ootb_policy: OotbPolicy,
 }
 
@@ -160,6 +161,7 @@ impl Default for StackBuilder {
             udp_port: DEFAULT_UDP_PORT,
             peer_udp_port: None,
             max_associations: None,
+            max_associations_per_peer: None,
             ootb_policy: OotbPolicy::default(),
         }
     }
@@ -194,6 +196,14 @@ impl StackBuilder {
     #[must_use]
     pub const fn max_associations(mut self, limit: usize) -> Self {
         self.max_associations = Some(limit);
+        self
+    }
+
+    /// Lets one peer open at most so many associations
+    /// ([`StackConfig::set_max_associations_per_peer`](sctp::config::StackConfig::set_max_associations_per_peer)).
+    #[must_use]
+    pub const fn max_associations_per_peer(mut self, limit: usize) -> Self {
+        self.max_associations_per_peer = Some(limit);
         self
     }
 
@@ -249,6 +259,9 @@ impl StackBuilder {
         config.set_ootb_policy(self.ootb_policy);
         if let Some(limit) = self.max_associations {
             config.set_max_associations(limit);
+        }
+        if let Some(limit) = self.max_associations_per_peer {
+            config.set_max_associations_per_peer(limit);
         }
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|_| Error::Unsupported("the system has no randomness"))?;
