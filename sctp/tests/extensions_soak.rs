@@ -230,8 +230,8 @@ fn run(seed: u64) {
         let counted = stats.messages_abandoned_sent + stats.messages_abandoned_unsent;
         assert_eq!(counted, pair.failures(side).len() as u64);
     }
-    // What was asked for of paths and addresses comes to its end.
-    pair.run(secs(60));
+    // What was asked for of streams and addresses may still be open.
+    pair.run(ms(dice.below(2000)));
     pair.shutdown(seed as usize % 2);
     pair.must("both sides end", secs(1200), |pair| {
         pair.ends(A) > 0 && pair.ends(B) > 0

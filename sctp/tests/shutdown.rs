@@ -7,8 +7,8 @@ use sctp::config::AssociationConfig;
 use sctp::error::{FailureReason, SendError};
 use sctp::serial::{Ppid, StreamId, VerificationTag};
 use sctp::wire::{
-    Cause, CauseCode, ChunkType, write_abort, write_data, write_sack, write_shutdown, write_shutdown_ack,
-    write_shutdown_complete,
+    Cause, CauseCode, ChunkType, write_abort, write_data, write_heartbeat, write_sack, write_shutdown,
+    write_shutdown_ack, write_shutdown_complete,
 };
 use sctp::{AssociationPhase, Event, Instant, OutMessage};
 
@@ -328,6 +328,22 @@ fn rfc9260_9_2_data_restarts_t2_shutdown() {
         let answers = peer.run(ms(100));
         assert_eq!(answers.len(), 1, "{answers:?}");
     }
+}
+
+#[test]
+fn rfc9260_9_2_heartbeats_do_not_keep_a_lost_shutdown_from_being_repeated() {
+    let mut peer = with_config(|config| config.set_association_max_retrans(1));
+    peer.establish();
+    let start = peer.world.now();
+    peer.z_shuts_down();
+    let mut answers = Vec::new();
+    for _ in 0..20 {
+        peer.send(|buf| write_heartbeat(buf, b"still here"));
+        answers.extend(peer.run(ms(400)));
+    }
+    // They clear the count, so that the shutdown goes on.
+    assert_eq!(times_of(&answers, ChunkType::SHUTDOWN, start), [0, 1, 3, 5, 7]);
+    assert_eq!(peer.phase(), Some(AssociationPhase::ShutdownSent));
 }
 
 #[test]

@@ -312,6 +312,14 @@ impl Association {
         self.on_missing_answer(now, tried, true, false);
     }
 
+    /// No ASCONF is sent any more (§5.1.1 C4).
+    pub(super) fn stop_asconf(&mut self) {
+        let request = self.asconf.as_mut().and_then(|state| state.sender.outstanding_mut());
+        if let Some(request) = request {
+            (request.t4, request.due) = (None, false);
+        }
+    }
+
     /// Writes a packet with an ASCONF-ACK or an ASCONF, which go alone: their source is not everybody's.
     pub(super) fn write_asconf_packet(&mut self, now: Instant, buf: &mut Vec<u8>) -> Option<Transmit> {
         self.asconf_now()?;

@@ -35,6 +35,13 @@ impl Association {
         scratch: &mut Scratch,
         random: &mut Random,
     ) -> Option<Transmit> {
+        if matches!(
+            self.phase(),
+            AssociationPhase::ShutdownPending | AssociationPhase::ShutdownReceived
+        ) {
+            // It may have waited for an address.
+            self.advance_shutdown(now);
+        }
         let id = match self.phase() {
             AssociationPhase::Closed => self.write_farewell(buf)?,
             AssociationPhase::CookieWait => self.write_init_packet(now, buf)?,
@@ -256,7 +263,7 @@ impl Association {
     }
 
     /// Where control chunks go that are bound to no path: where set-up and shutdown are under way, while that works.
-    fn control_destination(&self) -> PathId {
+    pub(super) fn control_destination(&self) -> PathId {
         let works = |path: &Path| path.is_active();
         if self.phase().is_setup() || self.paths.get(self.control_path).is_some_and(works) {
             self.control_path

@@ -6,7 +6,7 @@ use super::state::{Repeat, ShutdownTimers, State};
 use super::{Association, AssociationPhase};
 use crate::error::{FailureReason, Violation};
 use crate::event::Event;
-use crate::path::{Path, PathId};
+use crate::path::{Path, PathId, PathState};
 use crate::send::SackResult;
 use crate::time::Instant;
 use crate::wire::{Cause, Shutdown};
@@ -45,9 +45,11 @@ impl Association {
         }
     }
 
-    /// Goes on with a shutdown that waits for everything to be acknowledged.
+    /// Goes on with a shutdown that waits for everything to be acknowledged, and for an address that it can go on with:
+    /// with a SHUTDOWN or SHUTDOWN ACK addresses are neither verified (§8.3) nor, later, changed (RFC 5061 §5.1.1 C4) any
+    /// more, so both must be over if nothing can be sent before.
     pub(super) fn advance_shutdown(&mut self, now: Instant) {
-        if !self.outbound.is_empty() {
+        if !self.outbound.is_empty() || !self.may_be_used(self.control_destination()) {
             return;
         }
         match self.phase() {
@@ -83,6 +85,7 @@ impl Association {
         self.control.shutdown = false;
         self.control.shutdown_ack = true;
         self.fail_requests();
+        self.stop_asconf();
         self.stop_probing();
     }
 
@@ -111,9 +114,23 @@ impl Association {
         let backed_off = rto * 2u32.saturating_pow(timers.t2.attempts.into());
         timers.t2.at = now + backed_off.min(rto_max);
         self.repeat_shutdown();
+        self.verify_if_cut_off();
         // Another path may carry it (§6.4.1). Nothing else finds out about paths any more.
         self.on_missing_answer(now, self.control_path, false, true);
         self.control_path = self.paths.for_retransmission(self.control_path);
+    }
+
+    /// The peer may delete what it could be reached at while the SHUTDOWN is under way (RFC 5061 §5.1.1 C4). What is left
+    /// must be verified then, or the SHUTDOWN could not be sent again.
+    fn verify_if_cut_off(&mut self) {
+        if self.may_be_used(self.control_destination()) {
+            return;
+        }
+        for (_, path) in self.paths.iter_mut() {
+            if path.state == PathState::Unconfirmed {
+                path.request_probe();
+            }
+        }
     }
 
     fn repeat_shutdown(&mut self) {
@@ -124,16 +141,17 @@ impl Association {
         }
     }
 
-    /// A packet arrived while the own SHUTDOWN waits for its answer: the peer is there, and has time (§9.2). DATA is
-    /// answered with a SHUTDOWN that acknowledges it.
+    /// A packet arrived while the own SHUTDOWN waits for its answer: the peer is there (§9.2). DATA is answered with a
+    /// SHUTDOWN that acknowledges it, and gives the peer time for the rest. Other packets do not stop T2-shutdown: a
+    /// peer whose heartbeats come more often than that would never learn of a SHUTDOWN that was lost.
     pub(super) fn on_packet_while_shutting_down(&mut self, now: Instant, had_data: bool) {
         let rto = self.current_rto();
         if let State::ShutdownSent(timers) = &mut self.state {
-            timers.t2 = Repeat {
-                at: now + rto,
-                attempts: 0,
-            };
-            self.control.shutdown |= had_data;
+            timers.t2.attempts = 0;
+            if had_data {
+                timers.t2.at = now + rto;
+                self.control.shutdown = true;
+            }
         }
     }
 
