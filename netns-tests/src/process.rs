@@ -20,11 +20,13 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts a program. Its standard input is a pipe that stays open until [`close_input`](Self::close_input).
+    /// Starts a program, which can be [interrupted](Self::interrupt) even if this process ignores interrupts. Its
+    /// standard input is a pipe that stays open until [`close_input`](Self::close_input). One that is not there ends
+    /// with status 127.
     ///
     /// # Panics
     ///
-    /// If it does not start.
+    /// If GNU `env` cannot be started, which starts it.
     pub fn start<S: AsRef<OsStr>>(path: impl AsRef<Path>, args: impl IntoIterator<Item = S>) -> Self {
         let path = path.as_ref();
         let name = path
@@ -32,15 +34,19 @@ impl Program {
             .unwrap_or(path.as_os_str())
             .to_string_lossy()
             .into_owned();
-        let mut command = Command::new(path);
+        // A shell that starts tests in the background has them ignore interrupts, and what they start as well: a program
+        // that means to keep it so could not be interrupted.
+        let mut command = Command::new("env");
         command
+            .arg("--default-signal=INT")
+            .arg(path)
             .args(args)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = command
             .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            .unwrap_or_else(|error| panic!("env {}: {error}", path.display()));
         let output = Lines::new(&name);
         let mut readers = Vec::new();
         if let Some(stdout) = child.stdout.take() {
@@ -195,5 +201,22 @@ mod tests {
         program.interrupt();
         assert!(program.wait().success());
         program.wait_for("stopped");
+    }
+
+    #[test]
+    fn a_program_of_tests_in_the_background_can_be_interrupted() {
+        let test = std::env::current_exe().unwrap();
+        let script = format!(
+            "trap '' INT; exec '{}' --exact process::tests::a_program_can_be_interrupted",
+            test.display()
+        );
+        assert!(shell(&script).wait().success());
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_named() {
+        let mut program = Program::start("/nonexistent/program", [""; 0]);
+        assert_eq!(program.wait().code(), Some(127));
+        assert!(program.text().contains("/nonexistent/program"), "{}", program.text());
     }
 }
