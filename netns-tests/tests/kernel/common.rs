@@ -8,7 +8,7 @@ use netns_tests::guest::{GUEST, HOST, Job, Session, addresses};
 use netns_tests::host::Host;
 use netns_tests::process::Source;
 use sctp::config::{AssociationConfig, EndpointConfig};
-use sctp::{AssocId, EndpointId, Received};
+use sctp::{AssocId, EndpointId, Event, Received};
 
 /// What carries the packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,6 +163,28 @@ impl Pair {
     /// Receives the messages `0..count` on `streams` streams, each stream in order.
     pub(crate) fn receive_all(&mut self, assoc: AssocId, count: u32, size: usize, streams: u16) {
         Incoming::new(size, streams).take(&mut self.host, assoc, count);
+    }
+
+    /// The kernel sends `count` messages, gives each up at its first loss, and shuts the association down behind them:
+    /// some arrive but not all, whole and in order, and nothing is held up.
+    pub(crate) fn kernel_gives_up(&mut self, assoc: AssocId, count: u32, size: usize) {
+        self.host.lose(5, 0);
+        self.order(&format!("send {count} {size} rtx=0 gap=0.005"));
+        self.begin("shutdown");
+        self.host.until("the kernel has sent everything", |host| {
+            host.happened(assoc, |event| {
+                matches!(event, Event::PeerShutdown | Event::ShutdownComplete)
+            })
+        });
+        let mut arrived = Vec::new();
+        while let Some(message) = self.host.try_receive(assoc) {
+            assert!(message.end_of_message);
+            arrived.push(content::index(&message.payload));
+        }
+        assert!(arrived.is_sorted(), "{arrived:?}");
+        assert!((1..count as usize).contains(&arrived.len()));
+        self.host.until_shutdown(assoc);
+        self.end("shutdown");
     }
 
     /// Sends `count` messages while it receives as many.

@@ -164,21 +164,5 @@ fn rfc8260_2_3_the_kernel_gives_up() {
     let Some(mut pair) = pair(Carrier::Ip) else { return };
     pair.order("set rto 300 1000 300");
     let assoc = pair.kernel_connects(&config());
-    pair.host.lose(5, 0);
-    pair.begin("send 200 900 rtx=0 gap=0.005");
-    pair.end("send");
-    pair.begin("shutdown");
-    pair.host.until("the kernel has sent everything", |host| {
-        host.happened(assoc, |event| {
-            matches!(event, Event::PeerShutdown | Event::ShutdownComplete)
-        })
-    });
-    let mut arrived = Vec::new();
-    while let Some(message) = pair.host.try_receive(assoc) {
-        arrived.push(content::index(&message.payload));
-    }
-    assert!(arrived.is_sorted(), "{arrived:?}");
-    assert!(!arrived.is_empty() && arrived.len() < 200);
-    pair.host.until_shutdown(assoc);
-    pair.end("shutdown");
+    pair.kernel_gives_up(assoc, 200, 900);
 }

@@ -86,22 +86,5 @@ fn rfc3758_3_6_the_kernel_gives_up() {
     };
     pair.order("set rto 300 1000 300");
     let assoc = pair.kernel_connects(&config());
-    pair.host.lose(5, 0);
-    pair.begin(&format!("send {COUNT} {SIZE} rtx=0 gap=0.005"));
-    pair.end("send");
-    pair.begin("shutdown");
-    pair.host.until("the kernel has sent everything", |host| {
-        host.happened(assoc, |event| {
-            matches!(event, Event::PeerShutdown | Event::ShutdownComplete)
-        })
-    });
-    let mut arrived = Vec::new();
-    while let Some(message) = pair.host.try_receive(assoc) {
-        assert!(message.end_of_message);
-        arrived.push(content::index(&message.payload));
-    }
-    assert!(arrived.is_sorted(), "{arrived:?}");
-    assert!(!arrived.is_empty() && arrived.len() < COUNT as usize);
-    pair.host.until_shutdown(assoc);
-    pair.end("shutdown");
+    pair.kernel_gives_up(assoc, COUNT, SIZE);
 }

@@ -43,78 +43,93 @@ fn is_reset(event: &Event, of: StreamDirection) -> bool {
     matches!(event, Event::StreamReset { direction, outcome: ReconfigOutcome::Performed, .. } if *direction == of)
 }
 
+fn is_association_reset(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::AssociationReset {
+            outcome: ReconfigOutcome::Performed,
+            ..
+        }
+    )
+}
+
+fn is_stream_change(event: &Event, outbound: u16, inbound: u16) -> bool {
+    matches!(
+        event,
+        Event::StreamChange { outbound_streams, inbound_streams, outcome: ReconfigOutcome::Performed }
+            if (*outbound_streams, *inbound_streams) == (outbound, inbound)
+    )
+}
+
+/// Both sides are told that streams of the engine's `direction` begin anew, as `ask` asks for; `next` are the next
+/// sequence numbers, as [`exchange`] gives them.
+fn resets_streams(
+    engine_connects: bool,
+    direction: StreamDirection,
+    ask: impl FnOnce(&mut Pair, AssocId),
+    next: (u16, u16),
+) {
+    let Some((mut pair, assoc)) = pair(engine_connects) else {
+        return;
+    };
+    assert_eq!(exchange(&mut pair, assoc), (1, 1));
+    ask(&mut pair, assoc);
+    until(&mut pair, assoc, |event| is_reset(event, direction));
+    pair.order("await STREAM_RESET");
+    assert_eq!(exchange(&mut pair, assoc), next);
+}
+
+/// Both sides are told that all numbers begin anew, as `ask` asks for.
+fn resets_association(engine_connects: bool, ask: impl FnOnce(&mut Pair, AssocId)) -> Option<(Pair, AssocId)> {
+    let (mut pair, assoc) = pair(engine_connects)?;
+    assert_eq!(exchange(&mut pair, assoc), (1, 1));
+    ask(&mut pair, assoc);
+    until(&mut pair, assoc, is_association_reset);
+    pair.order("await ASSOC_RESET");
+    assert_eq!(exchange(&mut pair, assoc), (1, 1));
+    Some((pair, assoc))
+}
+
+fn engine_asks(pair: &mut Pair, assoc: AssocId, directions: StreamDirections, streams: &[StreamId]) {
+    pair.host
+        .act(|stack, now| stack.reset_streams(now, assoc, directions, streams))
+        .unwrap();
+}
+
 #[test]
 fn rfc6525_5_1_2_the_engine_resets_outgoing_streams() {
     for streams in [&[StreamId(0)][..], &[]] {
-        let Some((mut pair, assoc)) = pair(true) else { return };
-        assert_eq!(exchange(&mut pair, assoc), (1, 1));
-        pair.host
-            .act(|stack, now| stack.reset_streams(now, assoc, StreamDirections::Outgoing, streams))
-            .unwrap();
-        until(&mut pair, assoc, |event| is_reset(event, StreamDirection::Outgoing));
-        pair.order("await STREAM_RESET");
-        assert_eq!(exchange(&mut pair, assoc), (1, 3));
+        let ask = |pair: &mut Pair, assoc| engine_asks(pair, assoc, StreamDirections::Outgoing, streams);
+        resets_streams(true, StreamDirection::Outgoing, ask, (1, 3));
     }
 }
 
 #[test]
 fn rfc6525_5_1_3_the_engine_resets_incoming_streams() {
-    let Some((mut pair, assoc)) = pair(false) else { return };
-    assert_eq!(exchange(&mut pair, assoc), (1, 1));
-    let streams = [StreamId(0)];
-    pair.host
-        .act(|stack, now| stack.reset_streams(now, assoc, StreamDirections::Incoming, &streams))
-        .unwrap();
-    until(&mut pair, assoc, |event| is_reset(event, StreamDirection::Incoming));
-    assert_eq!(exchange(&mut pair, assoc), (3, 1));
+    let ask = |pair: &mut Pair, assoc| engine_asks(pair, assoc, StreamDirections::Incoming, &[StreamId(0)]);
+    resets_streams(false, StreamDirection::Incoming, ask, (3, 1));
 }
 
 #[test]
 fn rfc6525_5_2_2_the_kernel_resets_outgoing_streams() {
-    let Some((mut pair, assoc)) = pair(true) else { return };
-    assert_eq!(exchange(&mut pair, assoc), (1, 1));
-    pair.order("streams out 0");
-    until(&mut pair, assoc, |event| is_reset(event, StreamDirection::Incoming));
-    pair.order("await STREAM_RESET");
-    assert_eq!(exchange(&mut pair, assoc), (3, 1));
+    let ask = |pair: &mut Pair, _| pair.order("streams out 0");
+    resets_streams(true, StreamDirection::Incoming, ask, (3, 1));
 }
 
 #[test]
 fn rfc6525_5_2_3_the_kernel_resets_incoming_streams() {
-    let Some((mut pair, assoc)) = pair(false) else { return };
-    assert_eq!(exchange(&mut pair, assoc), (1, 1));
-    pair.order("streams in 0");
-    until(&mut pair, assoc, |event| is_reset(event, StreamDirection::Outgoing));
-    pair.order("await STREAM_RESET");
-    assert_eq!(exchange(&mut pair, assoc), (1, 3));
+    let ask = |pair: &mut Pair, _| pair.order("streams in 0");
+    resets_streams(false, StreamDirection::Outgoing, ask, (1, 3));
 }
 
 #[test]
 fn rfc6525_5_1_5_the_engine_adds_streams() {
     let Some((mut pair, assoc)) = pair(true) else { return };
     pair.host.act(|stack, now| stack.add_streams(now, assoc, 3, 0)).unwrap();
-    until(&mut pair, assoc, |event| {
-        matches!(
-            event,
-            Event::StreamChange {
-                outbound_streams: 8,
-                inbound_streams: 5,
-                outcome: ReconfigOutcome::Performed
-            }
-        )
-    });
+    until(&mut pair, assoc, |event| is_stream_change(event, 8, 5));
     pair.order("await STREAM_CHANGE");
     pair.host.act(|stack, now| stack.add_streams(now, assoc, 0, 2)).unwrap();
-    until(&mut pair, assoc, |event| {
-        matches!(
-            event,
-            Event::StreamChange {
-                outbound_streams: 8,
-                inbound_streams: 7,
-                outcome: ReconfigOutcome::Performed
-            }
-        )
-    });
+    until(&mut pair, assoc, |event| is_stream_change(event, 8, 7));
     let said = pair.ask("status", "status");
     assert!(said.contains("in=8 out=7"), "{said}");
     pair.begin("expect 16 100 streams=8");
@@ -142,40 +157,20 @@ fn rfc6525_5_2_5_the_kernel_adds_streams() {
 
 #[test]
 fn rfc6525_5_1_4_the_engine_resets_the_association() {
-    let Some((mut pair, assoc)) = pair(true) else { return };
-    assert_eq!(exchange(&mut pair, assoc), (1, 1));
-    pair.host.act(|stack, now| stack.reset_association(now, assoc)).unwrap();
-    until(&mut pair, assoc, |event| {
-        matches!(
-            event,
-            Event::AssociationReset {
-                outcome: ReconfigOutcome::Performed,
-                ..
-            }
-        )
-    });
-    pair.order("await ASSOC_RESET");
-    assert_eq!(exchange(&mut pair, assoc), (1, 1));
+    let ask = |pair: &mut Pair, assoc| pair.host.act(|stack, now| stack.reset_association(now, assoc)).unwrap();
+    let Some((mut pair, assoc)) = resets_association(true, ask) else {
+        return;
+    };
     pair.begin("collect");
     pair.host.shutdown(assoc);
 }
 
 #[test]
 fn rfc6525_5_2_4_the_kernel_resets_the_association() {
-    let Some((mut pair, assoc)) = pair(false) else { return };
-    assert_eq!(exchange(&mut pair, assoc), (1, 1));
-    pair.order("tsns");
-    until(&mut pair, assoc, |event| {
-        matches!(
-            event,
-            Event::AssociationReset {
-                outcome: ReconfigOutcome::Performed,
-                ..
-            }
-        )
-    });
-    pair.order("await ASSOC_RESET");
-    assert_eq!(exchange(&mut pair, assoc), (1, 1));
+    let ask = |pair: &mut Pair, _| pair.order("tsns");
+    let Some((mut pair, assoc)) = resets_association(false, ask) else {
+        return;
+    };
     pair.begin("shutdown");
     pair.host.until_shutdown(assoc);
 }
