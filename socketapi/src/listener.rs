@@ -85,7 +85,7 @@ impl SctpListener {
 
     /// The options of the socket: what the associations that it accepts start with.
     pub fn options(&self) -> Options {
-        Options(dispatch!(AnyListener, self.0, s => s.options().into()))
+        Options(dispatch!(AnyListener, self.0, s => s.bound().options().into()))
     }
 
     /// Binds the socket to one address of the host more. See [`SctpSocket::bindx_add`](crate::SctpSocket::bindx_add).
@@ -94,7 +94,7 @@ impl SctpListener {
     ///
     /// As [`SctpSocket::bindx_add`](crate::SctpSocket::bindx_add).
     pub fn bindx_add(&self, address: IpAddr) -> Result<()> {
-        dispatch!(AnyListener, self.0, s => s.bindx_add(address))
+        dispatch!(AnyListener, self.0, s => s.bound().bindx_add(address))
     }
 
     /// Takes an address from the socket. See [`SctpSocket::bindx_remove`](crate::SctpSocket::bindx_remove).
@@ -103,7 +103,7 @@ impl SctpListener {
     ///
     /// As [`SctpSocket::bindx_remove`](crate::SctpSocket::bindx_remove).
     pub fn bindx_remove(&self, address: IpAddr) -> Result<()> {
-        dispatch!(AnyListener, self.0, s => s.bindx_remove(address))
+        dispatch!(AnyListener, self.0, s => s.bound().bindx_remove(address))
     }
 
     /// The socket's port and first address.
@@ -121,6 +121,6 @@ impl SctpListener {
     ///
     /// [`Error::Closed`](crate::Error::Closed).
     pub fn local_addresses(&self) -> Result<Vec<SocketAddr>> {
-        dispatch!(AnyListener, self.0, s => s.local_addresses())
+        dispatch!(AnyListener, self.0, s => s.bound().local_addresses())
     }
 }

@@ -270,7 +270,7 @@ impl SctpSocket {
     ///
     /// [`Error::Closed`](crate::Error::Closed).
     pub fn local_addresses(&self) -> Result<Vec<SocketAddr>> {
-        dispatch!(AnySocket, self.0, s => s.local_addresses())
+        dispatch!(AnySocket, self.0, s => s.bound().local_addresses())
     }
 
     /// The associations of the socket that have not ended, or still have something to be received.
@@ -306,7 +306,7 @@ impl SctpSocket {
     ///
     /// [`Error::NoSuchAssociation`](crate::Error::NoSuchAssociation).
     pub fn status(&self, assoc: AssocId) -> Result<AssociationStatus> {
-        dispatch!(AnySocket, self.0, s => s.status(assoc))
+        self.association(assoc).status()
     }
 
     /// Sends new data to this address of the peer from now on (`SCTP_PRIMARY_ADDR`, RFC 6458 §8.1.9).
@@ -317,7 +317,7 @@ impl SctpSocket {
     /// [`Error::AddressNotAvailable`](crate::Error::AddressNotAvailable) if the peer does not have it,
     /// [`Error::AddressUnconfirmed`](crate::Error::AddressUnconfirmed).
     pub fn set_primary(&self, assoc: AssocId, address: IpAddr) -> Result<()> {
-        dispatch!(AnySocket, self.0, s => s.set_primary(assoc, address))
+        self.association(assoc).set_primary_addr(address)
     }
 
     /// Probes one of the peer's addresses now (RFC 9260 §8.3).
@@ -327,12 +327,12 @@ impl SctpSocket {
     /// [`Error::NoSuchAssociation`](crate::Error::NoSuchAssociation),
     /// [`Error::AddressNotAvailable`](crate::Error::AddressNotAvailable) if the peer does not have it.
     pub fn request_heartbeat(&self, assoc: AssocId, address: IpAddr) -> Result<()> {
-        dispatch!(AnySocket, self.0, s => s.request_heartbeat(assoc, address))
+        self.association(assoc).request_heartbeat(address)
     }
 
     /// The options of the socket: what its new associations start with.
     pub fn options(&self) -> Options {
-        Options(dispatch!(AnySocket, self.0, s => s.options().into()))
+        Options(dispatch!(AnySocket, self.0, s => s.bound().options().into()))
     }
 
     /// One of the socket's associations, with its options and what can be asked of it.
@@ -349,7 +349,7 @@ impl SctpSocket {
     /// [`Error::PortInUse`](crate::Error::PortInUse), [`Error::AddressChange`](crate::Error::AddressChange) of a socket
     /// that is bound to all addresses.
     pub fn bindx_add(&self, address: IpAddr) -> Result<()> {
-        dispatch!(AnySocket, self.0, s => s.bindx_add(address))
+        dispatch!(AnySocket, self.0, s => s.bound().bindx_add(address))
     }
 
     /// Takes an address from the socket, unless it is the last one (`sctp_bindx` with `SCTP_BINDX_REM_ADDR`, RFC 6458
@@ -359,7 +359,7 @@ impl SctpSocket {
     ///
     /// [`Error::Closed`](crate::Error::Closed), [`Error::AddressChange`](crate::Error::AddressChange).
     pub fn bindx_remove(&self, address: IpAddr) -> Result<()> {
-        dispatch!(AnySocket, self.0, s => s.bindx_remove(address))
+        dispatch!(AnySocket, self.0, s => s.bound().bindx_remove(address))
     }
 
     /// Which notifications are received from now on, of all associations of the socket.

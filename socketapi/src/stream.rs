@@ -255,7 +255,7 @@ impl SctpStream {
     ///
     /// [`Error::NoSuchAssociation`](crate::Error::NoSuchAssociation) some time after it has ended.
     pub fn status(&self) -> Result<AssociationStatus> {
-        dispatch!(AnyStream, self.0, s => s.status())
+        self.association().status()
     }
 
     /// Sends new data to this address of the peer from now on (`SCTP_PRIMARY_ADDR`, RFC 6458 §8.1.9).
@@ -266,7 +266,7 @@ impl SctpStream {
     /// [`Error::AddressNotAvailable`](crate::Error::AddressNotAvailable) if the peer does not have it,
     /// [`Error::AddressUnconfirmed`](crate::Error::AddressUnconfirmed).
     pub fn set_primary(&self, address: IpAddr) -> Result<()> {
-        dispatch!(AnyStream, self.0, s => s.set_primary(address))
+        self.association().set_primary_addr(address)
     }
 
     /// Probes one of the peer's addresses now (RFC 9260 §8.3).
@@ -276,7 +276,7 @@ impl SctpStream {
     /// [`Error::NoSuchAssociation`](crate::Error::NoSuchAssociation),
     /// [`Error::AddressNotAvailable`](crate::Error::AddressNotAvailable) if the peer does not have it.
     pub fn request_heartbeat(&self, address: IpAddr) -> Result<()> {
-        dispatch!(AnyStream, self.0, s => s.request_heartbeat(address))
+        self.association().request_heartbeat(address)
     }
 
     /// The association, with its options and what can be asked of it.

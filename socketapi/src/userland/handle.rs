@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sctp::config::EndpointConfig;
 use sctp::error::AddressError;
-use sctp::{AssocId as Id, AssociationStatus, ConnectOptions, EndpointId, Instant};
+use sctp::{AssocId as Id, ConnectOptions, EndpointId, Instant};
 
 use super::operation::Operation;
 use super::shard::Shard;
@@ -98,7 +98,7 @@ impl Opening {
 
 /// An end point with a socket of its own. Dropped, it closes.
 #[derive(Debug)]
-struct Bound {
+pub(crate) struct Bound {
     stack: StackHandle,
     endpoint: EndpointId,
 }
@@ -110,6 +110,22 @@ impl Bound {
 
     fn target(&self, assoc: Option<AssocId>) -> Target {
         Target::new(self.stack.clone(), self.endpoint, assoc)
+    }
+
+    pub(crate) fn options(&self) -> Target {
+        self.target(None)
+    }
+
+    pub(crate) fn local_addresses(&self) -> Result<Vec<SocketAddr>> {
+        self.enter(|sockets, _, endpoint| sockets.local_addresses(endpoint))
+    }
+
+    pub(crate) fn bindx_add(&self, address: IpAddr) -> Result<()> {
+        self.change_addresses(|stack, now, endpoint| stack.add_endpoint_address(now, endpoint, address))
+    }
+
+    pub(crate) fn bindx_remove(&self, address: IpAddr) -> Result<()> {
+        self.change_addresses(|stack, now, endpoint| stack.remove_endpoint_address(now, endpoint, address))
     }
 
     fn change_addresses(
@@ -223,8 +239,9 @@ impl Socket {
         })
     }
 
-    pub(crate) fn local_addresses(&self) -> Result<Vec<SocketAddr>> {
-        self.0.enter(|sockets, _, endpoint| sockets.local_addresses(endpoint))
+    /// What it has in common with other sockets of an end point.
+    pub(crate) fn bound(&self) -> &Bound {
+        &self.0
     }
 
     pub(crate) fn associations(&self) -> Result<Vec<AssocId>> {
@@ -235,37 +252,6 @@ impl Socket {
     pub(crate) fn find(&self, peer: SocketAddr) -> Result<Option<AssocId>> {
         let id = self.0.enter(|sockets, _, endpoint| sockets.find(endpoint, peer))?;
         Ok(id.map(|id| AssocId(AssocRepr::Userland(id))))
-    }
-
-    pub(crate) fn status(&self, assoc: AssocId) -> Result<AssociationStatus> {
-        let id = assoc.userland()?;
-        self.0.enter(|sockets, _, endpoint| sockets.status(endpoint, id))
-    }
-
-    pub(crate) fn set_primary(&self, assoc: AssocId, address: IpAddr) -> Result<()> {
-        let id = assoc.userland()?;
-        self.0
-            .enter(|sockets, _, endpoint| sockets.set_primary(endpoint, id, address))
-    }
-
-    pub(crate) fn request_heartbeat(&self, assoc: AssocId, address: IpAddr) -> Result<()> {
-        let id = assoc.userland()?;
-        self.0
-            .enter(|sockets, now, endpoint| sockets.request_heartbeat(now, endpoint, id, address))
-    }
-
-    pub(crate) fn options(&self) -> Target {
-        self.0.target(None)
-    }
-
-    pub(crate) fn bindx_add(&self, address: IpAddr) -> Result<()> {
-        self.0
-            .change_addresses(|stack, now, endpoint| stack.add_endpoint_address(now, endpoint, address))
-    }
-
-    pub(crate) fn bindx_remove(&self, address: IpAddr) -> Result<()> {
-        self.0
-            .change_addresses(|stack, now, endpoint| stack.remove_endpoint_address(now, endpoint, address))
     }
 
     pub(crate) fn association(&self, assoc: AssocId) -> Target {
@@ -327,22 +313,9 @@ impl Listener {
         });
     }
 
-    pub(crate) fn options(&self) -> Target {
-        self.0.target(None)
-    }
-
-    pub(crate) fn bindx_add(&self, address: IpAddr) -> Result<()> {
-        self.0
-            .change_addresses(|stack, now, endpoint| stack.add_endpoint_address(now, endpoint, address))
-    }
-
-    pub(crate) fn bindx_remove(&self, address: IpAddr) -> Result<()> {
-        self.0
-            .change_addresses(|stack, now, endpoint| stack.remove_endpoint_address(now, endpoint, address))
-    }
-
-    pub(crate) fn local_addresses(&self) -> Result<Vec<SocketAddr>> {
-        self.0.enter(|sockets, _, endpoint| sockets.local_addresses(endpoint))
+    /// What it has in common with other sockets of an end point.
+    pub(crate) fn bound(&self) -> &Bound {
+        &self.0
     }
 }
 
@@ -437,20 +410,6 @@ impl Stream {
 
     pub(crate) fn peer_addr(&self) -> SocketAddr {
         self.0.peer
-    }
-
-    pub(crate) fn status(&self) -> Result<AssociationStatus> {
-        self.0.enter(|sockets, _, endpoint, id| sockets.status(endpoint, id))
-    }
-
-    pub(crate) fn set_primary(&self, address: IpAddr) -> Result<()> {
-        self.0
-            .enter(|sockets, _, endpoint, id| sockets.set_primary(endpoint, id, address))
-    }
-
-    pub(crate) fn request_heartbeat(&self, address: IpAddr) -> Result<()> {
-        self.0
-            .enter(|sockets, now, endpoint, id| sockets.request_heartbeat(now, endpoint, id, address))
     }
 
     pub(crate) fn association(&self) -> Target {

@@ -1,8 +1,8 @@
 //! What operations wait for, and who waits.
 //!
-//! An [operation](super::operation::Operation) is an attempt under the shard's lock. If it cannot succeed now it says what it waits for, and its
-//! waker is stored under that same lock, where the condition is also made true: no wake-up is lost. Everyone who
-//! waits for a condition is woken when it may hold, and tries again.
+//! An [operation](super::operation::Operation) is an attempt under the shard's lock. If it cannot succeed now it says
+//! what it waits for, and its waker is stored under that same lock, where the condition is also made true: no wake-up
+//! is lost. Everyone who waits for a condition is woken when it may hold, and tries again.
 
 use std::task::Waker;
 

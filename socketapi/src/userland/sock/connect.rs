@@ -131,24 +131,6 @@ impl Sockets {
         self.stack.status(id).ok_or(Error::NoSuchAssociation)
     }
 
-    /// Makes one of the peer's addresses the primary one.
-    pub(crate) fn set_primary(&mut self, endpoint: EndpointId, id: AssocId, address: IpAddr) -> Result<()> {
-        self.live(endpoint, id)?;
-        Ok(self.stack.set_primary(id, address)?)
-    }
-
-    /// Probes one of the peer's addresses.
-    pub(crate) fn request_heartbeat(
-        &mut self,
-        now: Instant,
-        endpoint: EndpointId,
-        id: AssocId,
-        address: IpAddr,
-    ) -> Result<()> {
-        self.live(endpoint, id)?;
-        Ok(self.stack.request_heartbeat(now, id, address)?)
-    }
-
     /// An association that a socket holds.
     pub(super) fn live(&mut self, endpoint: EndpointId, id: AssocId) -> Result<&mut Assoc> {
         self.assoc_mut(endpoint, id)
