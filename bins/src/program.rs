@@ -118,18 +118,26 @@ impl Network {
     pub async fn open(net: &NetArgs) -> Result<Self, Failure> {
         use socketapi::Error;
 
-        let (addresses, port) = (net.addresses(), net.udp_port);
-        let place = match addresses.first() {
-            Some(first) => format!("UDP port {port} at {first}"),
-            None => format!("UDP port {port}"),
-        };
-        let stack = StackHandle::builder().addresses(addresses).udp_port(port).start().await;
-        let stack = stack.map_err(|error| match error {
-            Error::UdpPortInUse { .. } => Failure(format!(
-                "{place} is in use; give each program its own address, for instance --local 127.0.0.2"
-            )),
+        let mut builder = StackHandle::builder().addresses(net.addresses());
+        if let Some(port) = net.udp_port {
+            builder = builder.udp_port(port);
+        }
+        if let Some(device) = &net.device {
+            builder = builder.device(device.clone());
+        }
+        let stack = builder.start().await.map_err(|error| match error {
+            Error::UdpPortInUse { address, port } => {
+                let place = if address.is_unspecified() {
+                    String::new()
+                } else {
+                    format!(" at {address}")
+                };
+                Failure(format!(
+                    "UDP port {port}{place} is in use; give each program its own address, for instance --local 127.0.0.2"
+                ))
+            }
             Error::AddressNotAvailable => Failure("--local names no address of this host".to_owned()),
-            error => Failure::new(&place, error),
+            error => error.into(),
         })?;
         Ok(Self { stack })
     }
@@ -146,6 +154,17 @@ impl Network {
             addresses.push(std::net::Ipv6Addr::UNSPECIFIED.into());
         }
         Ok(Self { addresses })
+    }
+
+    /// What carries packets, for people.
+    pub fn carrier(&self) -> String {
+        #[cfg(feature = "userland")]
+        return match self.stack.udp_port() {
+            0 => format!("device {}", self.stack.device()),
+            port => format!("UDP port {port}"),
+        };
+        #[cfg(not(feature = "userland"))]
+        return "the kernel's SCTP".to_owned();
     }
 
     /// An SCTP end point at all addresses of the program; port 0 is a free one.

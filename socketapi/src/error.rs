@@ -29,6 +29,9 @@ pub enum Error {
         /// The UDP port.
         port: u16,
     },
+    /// The system lets only privileged programs do it.
+    #[error("not permitted: {0}")]
+    NotPermitted(&'static str),
     /// Another socket has the SCTP port on one of the addresses.
     #[error("the SCTP port is in use")]
     PortInUse,
@@ -138,6 +141,7 @@ impl Error {
         match self {
             Self::WouldBlock => libc::EAGAIN,
             Self::UdpPortInUse { .. } | Self::PortInUse | Self::NoPortFree => libc::EADDRINUSE,
+            Self::NotPermitted(_) => libc::EPERM,
             Self::AddressNotAvailable => libc::EADDRNOTAVAIL,
             Self::AlreadyConnected => libc::EISCONN,
             Self::Unreachable => libc::ENETUNREACH,

@@ -109,11 +109,11 @@ pub use options::{AssocParams, DelayedSack, InitMsg, Options, RtoInfo};
 pub use socket::SctpSocket;
 pub use stream::SctpStream;
 #[cfg(feature = "userland")]
-pub use userland::{DeviceStats, StackBuilder, StackHandle};
+pub use userland::{DeviceConfig, DeviceStats, StackBuilder, StackHandle};
 
 pub use sctp::config::{
-    AsconfConfig, AssociationConfig, AuthConfig, CongestionControl, FragmentInterleave, PathConfig, PathThresholds,
-    ReconfigRequests, StreamScheduler,
+    AsconfConfig, AssociationConfig, AuthConfig, CongestionControl, FragmentInterleave, OotbPolicy, PathConfig,
+    PathThresholds, ReconfigRequests, StreamScheduler,
 };
 pub use sctp::error::{AddressError, AuthKeyError, FailureReason, ReconfigError};
 pub use sctp::serial::{Mid, Ppid, SharedKeyId, Ssn, StreamId, Tsn};

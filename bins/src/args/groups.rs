@@ -30,14 +30,31 @@ pub struct NetArgs {
     /// Several are separated by commas. The port is the one of SCTP.
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = local)]
     pub local: Option<Local>,
-    /// UDP port that carries SCTP
+    /// UDP port that carries SCTP [default: 9899]
     ///
     /// It must be the same at all peers.
-    #[arg(long, value_name = "PORT", default_value_t = 9899, value_parser = clap::value_parser!(u16).range(1..))]
-    pub udp_port: u16,
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub udp_port: Option<u16>,
+    /// What carries packets: udp or raw [default: udp]
+    ///
+    /// Without this option the environment variable SCTP_DEVICE chooses. UDP works everywhere; raw is SCTP directly on
+    /// IP, and needs root or CAP_NET_RAW.
+    #[cfg(feature = "userland")]
+    #[arg(long, value_name = "DEVICE", hide_short_help = true)]
+    pub device: Option<socketapi::DeviceConfig>,
 }
 
 impl NetArgs {
+    /// What `--local` and `--udp-port` would say.
+    pub const fn at(local: Local, udp_port: u16) -> Self {
+        Self {
+            local: Some(local),
+            udp_port: Some(udp_port),
+            #[cfg(feature = "userland")]
+            device: None,
+        }
+    }
+
     /// The own addresses; none for all that the host has.
     pub fn addresses(&self) -> Vec<IpAddr> {
         self.local

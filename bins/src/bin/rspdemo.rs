@@ -88,10 +88,7 @@ fn main() -> ExitCode {
             udp_port,
             registrar,
         }) => {
-            let net = NetArgs {
-                local: Some(local),
-                udp_port,
-            };
+            let net = NetArgs::at(local, udp_port);
             program::run("rspdemo element", serve(net, identifier, registrar))
         }
         None => program::run("rspdemo", demonstrate(args)),
@@ -105,13 +102,11 @@ async fn demonstrate(args: Args) -> Result<ExitCode, Failure> {
         Some(port) => port,
         None => free_udp_port(slots)?,
     };
-    let net = NetArgs {
-        local: Some(Local {
-            addresses: vec![HOME],
-            port: None,
-        }),
-        udp_port,
+    let home = Local {
+        addresses: vec![HOME],
+        port: None,
     };
+    let net = NetArgs::at(home, udp_port);
     let network = Network::open(&net).await?;
     let endpoint = network.endpoint(ASAP_PORT).with_association(timing::association()?);
     let registrar = RegistrarServer::start(endpoint, timing::registrar()?).await?;

@@ -160,9 +160,9 @@ async fn serve(args: Args) -> Result<ExitCode, Failure> {
         );
     } else if !args.quiet {
         say!(
-            "registrar {} at {address}, UDP port {}; Ctrl-C ends it",
+            "registrar {} at {address}, {}; Ctrl-C ends it",
             registrar.id(),
-            args.net.udp_port
+            network.carrier()
         );
     }
     let stop = program::stop_signal();

@@ -115,8 +115,8 @@ async fn serve<S: Service + Send + 'static>(args: Args, default_pool: &str, serv
     if !args.quiet {
         let address = args::show(element.address());
         say!(
-            "element {pe} of {pool} at {address}, UDP port {}; Ctrl-C ends it",
-            args.net.udp_port
+            "element {pe} of {pool} at {address}, {}; Ctrl-C ends it",
+            network.carrier()
         );
     }
 

@@ -12,7 +12,7 @@
 //! | `driver` | the task of a shard: datagrams in, time, what callers left to send |
 //! | `clock` | the only reader of the clock |
 //! | `sock` | RFC 6458's sockets on top of the engine, without I/O |
-//! | `device` | what carries packets: UDP sockets |
+//! | `device` | what carries packets: UDP sockets, raw sockets |
 //!
 //! # Locks
 //!
@@ -32,7 +32,7 @@ mod stack;
 mod target;
 mod wait;
 
-pub use device::DeviceStats;
+pub use device::{DeviceConfig, DeviceStats};
 pub(crate) use handle::{Listener, Opening, Socket, Stream};
 pub use stack::{StackBuilder, StackHandle};
 pub(crate) use target::Target;

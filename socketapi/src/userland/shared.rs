@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
+use super::device::{DEFAULT_UDP_PORT, DeviceConfig};
 use super::shard::Shard;
-use super::stack::{About, DEFAULT_UDP_PORT, StackBuilder, StackHandle};
+use super::stack::{About, StackBuilder, StackHandle};
 use crate::resolve::LocalAddresses;
 use crate::{Error, Result};
 
@@ -30,7 +31,8 @@ pub(super) fn shared(local: &LocalAddresses, connects: bool, on_runtime: bool) -
         ),
         Err(_) => None,
     };
-    let udp_port = setting.unwrap_or(DEFAULT_UDP_PORT);
+    let device = DeviceConfig::from_environment()?;
+    let peers = setting.unwrap_or(DEFAULT_UDP_PORT);
     let wanted = match local {
         LocalAddresses::Any | LocalAddresses::AnyV4 => BTreeSet::new(),
         LocalAddresses::These(addresses) => addresses.clone(),
@@ -40,8 +42,8 @@ pub(super) fn shared(local: &LocalAddresses, connects: bool, on_runtime: bool) -
     let mut ending = Vec::new();
     list.retain(|(shard, _)| shard.strong_count() > 0);
     for (weak, about) in list.iter() {
-        let fits = about.asked_udp_port == udp_port || (connects && about.peer_udp_port == Some(udp_port));
-        if !fits || !covers(about, &wanted) {
+        let fits = about.asked_udp_port == setting || (connects && about.peer_udp_port == Some(peers));
+        if about.device != device || !fits || !covers(about, &wanted) {
             continue;
         }
         match weak
@@ -60,10 +62,14 @@ pub(super) fn shared(local: &LocalAddresses, connects: bool, on_runtime: bool) -
         thread::sleep(Duration::from_millis(1));
     }
 
-    let builder = StackBuilder::default().addresses(wanted);
-    let handle = match builder.clone().udp_port(udp_port).launch(on_runtime) {
+    let builder = StackBuilder::default().device(device).addresses(wanted);
+    let usual = match setting {
+        Some(port) => builder.clone().udp_port(port),
+        None => builder.clone(),
+    };
+    let handle = match usual.launch(on_runtime) {
         Err(Error::UdpPortInUse { .. }) if connects && setting.is_none() => {
-            builder.udp_port(0).peer_udp_port(udp_port).launch(on_runtime)?
+            builder.udp_port(0).peer_udp_port(peers).launch(on_runtime)?
         }
         outcome => outcome?,
     };
@@ -89,8 +95,9 @@ mod tests {
         About {
             explicit: set(addresses),
             addresses: Vec::new(),
-            asked_udp_port: 0,
-            udp_port: 1,
+            device: DeviceConfig::Udp,
+            asked_udp_port: None,
+            udp_port: Some(1),
             peer_udp_port: None,
         }
     }

@@ -8,17 +8,14 @@ use std::time::Duration;
 use sctp::config::{OotbPolicy, StackConfig};
 use sctp::{Stack, StackStats};
 
-use super::device::{Device, DeviceStats, UdpDevice, host_addresses};
+use super::device::{Device, DeviceConfig, DeviceStats};
 use super::driver;
 use super::operation::Operation;
 use super::shard::Shard;
 use super::sock::Sockets;
 use crate::{Error, Result, blocking};
 
-/// The UDP port of SCTP in UDP (RFC 6951 §5.1).
-pub(super) const DEFAULT_UDP_PORT: u16 = 9899;
-
-/// A running stack of the userland backend: SCTP on a set of addresses and a UDP port.
+/// A running stack of the userland backend: SCTP on a set of addresses, in UDP or directly on IP.
 ///
 /// It is a handle and cheap to clone. The stack runs while a handle or a socket of it exists, and after that until
 /// associations that end in the background have ended.
@@ -38,9 +35,11 @@ pub(super) struct About {
     /// The addresses it was started on, empty for all of the host's.
     pub(super) explicit: BTreeSet<IpAddr>,
     pub(super) addresses: Vec<IpAddr>,
-    /// The UDP port that was asked for; 0 for any.
-    pub(super) asked_udp_port: u16,
-    pub(super) udp_port: u16,
+    /// What it was started with.
+    pub(super) device: DeviceConfig,
+    /// The UDP port that was asked for; 0 for any, `None` for what is usual.
+    pub(super) asked_udp_port: Option<u16>,
+    pub(super) udp_port: Option<u16>,
     pub(super) peer_udp_port: Option<u16>,
 }
 
@@ -56,9 +55,14 @@ impl StackHandle {
         StackBuilder::default()
     }
 
-    /// The UDP port.
+    /// The own UDP port; 0 if packets go directly on IP.
     pub fn udp_port(&self) -> u16 {
-        self.0.about.udp_port
+        self.0.about.udp_port.unwrap_or(0)
+    }
+
+    /// What carries the packets.
+    pub fn device(&self) -> &DeviceConfig {
+        &self.0.about.device
     }
 
     /// The addresses that sockets of the stack may use.
@@ -144,30 +148,25 @@ impl StackHandle {
 }
 
 /// How a stack is to run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct StackBuilder {
+    device: Option<DeviceConfig>,
     addresses: BTreeSet<IpAddr>,
-    udp_port: u16,
+    udp_port: Option<u16>,
     peer_udp_port: Option<u16>,
     max_associations: Option<usize>,
     max_associations_per_peer: Option<usize>,
-    ootb_policy: OotbPolicy,
-}
-
-impl Default for StackBuilder {
-    fn default() -> Self {
-        Self {
-            addresses: BTreeSet::new(),
-            udp_port: DEFAULT_UDP_PORT,
-            peer_udp_port: None,
-            max_associations: None,
-            max_associations_per_peer: None,
-            ootb_policy: OotbPolicy::default(),
-        }
-    }
+    ootb_policy: Option<OotbPolicy>,
 }
 
 impl StackBuilder {
+    /// What carries the packets. By default what [`DeviceConfig::from_environment`] says.
+    #[must_use]
+    pub fn device(mut self, device: DeviceConfig) -> Self {
+        self.device = Some(device);
+        self
+    }
+
     /// Uses these addresses of the host; none (the default) stands for all it has. IPv6 link-local addresses cannot
     /// be used.
     #[must_use]
@@ -176,10 +175,11 @@ impl StackBuilder {
         self
     }
 
-    /// Carries packets on this UDP port, 9899 by default; 0 draws a free one.
+    /// Carries packets in UDP on this port, 9899 by default; 0 draws a free one. [`DeviceConfig::Raw`] has no use for
+    /// it.
     #[must_use]
     pub const fn udp_port(mut self, port: u16) -> Self {
-        self.udp_port = port;
+        self.udp_port = Some(port);
         self
     }
 
@@ -207,10 +207,11 @@ impl StackBuilder {
         self
     }
 
-    /// Stays silent on packets that belong to no association (RFC 9260 §8.4), rather than answering with an ABORT.
+    /// What to do with packets that belong to no association (RFC 9260 §8.4). By default they are answered where the
+    /// stack has the port space to itself, so not with [`DeviceConfig::Raw`].
     #[must_use]
-    pub const fn silent(mut self) -> Self {
-        self.ootb_policy = OotbPolicy::Silent;
+    pub const fn ootb_policy(mut self, policy: OotbPolicy) -> Self {
+        self.ootb_policy = Some(policy);
         self
     }
 
@@ -219,7 +220,8 @@ impl StackBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::UdpPortInUse`], [`Error::AddressNotAvailable`], [`Error::Io`].
+    /// [`Error::UdpPortInUse`], [`Error::AddressNotAvailable`], [`Error::NotPermitted`], [`Error::Io`];
+    /// [`Error::Unsupported`] if the environment names no device.
     ///
     /// # Panics
     ///
@@ -246,17 +248,17 @@ impl StackBuilder {
         if explicit.iter().any(IpAddr::is_unspecified) {
             return Err(Error::InvalidAddress);
         }
-        let device = UdpDevice::bind(&explicit, self.udp_port)?;
-        let mut addresses = if explicit.is_empty() {
-            host_addresses()?
+        let chosen = self.device.map_or_else(DeviceConfig::from_environment, Ok)?;
+        let device = Device::open(&chosen, &explicit, self.udp_port)?;
+        let addresses = if explicit.is_empty() {
+            device.addresses()?
         } else {
             explicit
         };
-        addresses.retain(|address| device.has_family_of(*address));
-        let udp_port = device.port();
+        let udp_port = device.udp_port();
 
-        let mut config = StackConfig::new(addresses.clone(), Some(udp_port));
-        config.set_ootb_policy(self.ootb_policy);
+        let mut config = StackConfig::new(addresses.clone(), udp_port);
+        config.set_ootb_policy(self.ootb_policy.unwrap_or_else(|| device.ootb_policy()));
         if let Some(limit) = self.max_associations {
             config.set_max_associations(limit);
         }
@@ -266,10 +268,11 @@ impl StackBuilder {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|_| Error::Unsupported("the system has no randomness"))?;
         let sockets = Sockets::new(Stack::new(config, seed));
-        let shard = Arc::new(Shard::new(sockets, Device::Udp(device)));
+        let shard = Arc::new(Shard::new(sockets, device));
         let about = About {
             explicit: self.addresses,
             addresses,
+            device: chosen,
             asked_udp_port: self.udp_port,
             udp_port,
             peer_udp_port: self.peer_udp_port,
@@ -279,7 +282,7 @@ impl StackBuilder {
             about: Arc::new(about),
         }));
         driver::start(handle.shard(), on_runtime)?;
-        tracing::debug!(udp_port, addresses = ?handle.addresses(), "stack started");
+        tracing::debug!(device = %handle.device(), udp_port, addresses = ?handle.addresses(), "stack started");
         Ok(handle)
     }
 }

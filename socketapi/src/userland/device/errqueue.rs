@@ -1,4 +1,4 @@
-//! The error queue of a UDP socket: what ICMP says about packets that it sent.
+//! The error queue of a socket: what ICMP says about packets that it sent.
 
 use std::io;
 use std::mem;
@@ -28,8 +28,12 @@ struct Raw {
 }
 
 /// The next message of the queue; `WouldBlock` if there is none, `Ok(None)` for one that is not ICMP of interest. The
-/// socket is on `port` of `address`, or of all addresses.
-pub(super) fn next_report(socket: BorrowedFd<'_>, address: IpAddr, port: u16) -> io::Result<Option<IcmpReport>> {
+/// socket is on UDP port `port` of `address`, or of all addresses; without a port it is a raw one.
+pub(super) fn next_report(
+    socket: BorrowedFd<'_>,
+    address: IpAddr,
+    port: Option<u16>,
+) -> io::Result<Option<IcmpReport>> {
     let raw = receive(socket)?;
     Ok(parse(&raw, address, port))
 }
@@ -66,7 +70,7 @@ fn receive(socket: BorrowedFd<'_>) -> io::Result<Raw> {
     Ok(raw)
 }
 
-fn parse(raw: &Raw, address: IpAddr, port: u16) -> Option<IcmpReport> {
+fn parse(raw: &Raw, address: IpAddr, port: Option<u16>) -> Option<IcmpReport> {
     let destination = socket_address(&raw.name)?;
     let mut kind = None;
     let mut src = Some(address).filter(|address| !address.is_unspecified());
@@ -82,8 +86,8 @@ fn parse(raw: &Raw, address: IpAddr, port: u16) -> Option<IcmpReport> {
     Some(IcmpReport {
         src,
         dst: destination.ip(),
-        encap: Some(UdpPorts {
-            source: port,
+        encap: port.map(|source| UdpPorts {
+            source,
             destination: destination.port(),
         }),
         kind: kind?,

@@ -6,7 +6,7 @@ use crate::{Error, Result};
 
 /// The addresses that a stack on all interfaces may use, in a fixed order. Link-local IPv6 addresses are left out:
 /// without an interface they name nothing.
-pub(crate) fn host_addresses() -> Result<Vec<IpAddr>> {
+pub(super) fn host_addresses() -> Result<Vec<IpAddr>> {
     let interfaces = if_addrs::get_if_addrs().map_err(|e| Error::io("listing the host's addresses", &e))?;
     let mut addresses: Vec<IpAddr> = interfaces
         .iter()

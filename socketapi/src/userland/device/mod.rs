@@ -1,11 +1,15 @@
 //! What carries packets between the engine and the network.
 
+mod config;
 #[cfg(target_os = "linux")]
 mod errqueue;
 mod ifaddrs;
 mod option;
 mod pool;
+mod raw;
 mod receiver;
+mod sockets;
+mod stats;
 #[cfg(test)]
 mod tests;
 mod trouble;
@@ -13,22 +17,32 @@ mod udp;
 mod watch;
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
 use sctp::Transmit;
+use sctp::config::OotbPolicy;
 
-pub(crate) use ifaddrs::host_addresses;
+use crate::Result;
+
+pub use config::DeviceConfig;
+pub(crate) use raw::RawDevice;
 pub(crate) use receiver::{Datagrams, Receiver};
+pub use stats::DeviceStats;
 pub(crate) use trouble::Trouble;
-pub use udp::DeviceStats;
 pub(crate) use udp::UdpDevice;
 pub(crate) use watch::watch;
+
+/// The UDP port of SCTP in UDP (RFC 6951 §5.1).
+pub(crate) const DEFAULT_UDP_PORT: u16 = 9899;
 
 /// A device.
 #[derive(Debug)]
 pub(crate) enum Device {
     /// UDP sockets (RFC 6951).
     Udp(UdpDevice),
+    /// Raw sockets.
+    Raw(RawDevice),
 }
 
 /// How far a transmission came.
@@ -41,17 +55,55 @@ pub(crate) enum Progress {
 }
 
 impl Device {
+    /// Opens what is wanted on `addresses`, or on all there are if the list is empty, and with `udp_port` where packets
+    /// go in UDP.
+    pub(crate) fn open(config: &DeviceConfig, addresses: &[IpAddr], udp_port: Option<u16>) -> Result<Self> {
+        match config {
+            DeviceConfig::Udp => UdpDevice::bind(addresses, udp_port.unwrap_or(DEFAULT_UDP_PORT)).map(Self::Udp),
+            DeviceConfig::Raw => RawDevice::open(addresses).map(Self::Raw),
+        }
+    }
+
+    /// The own UDP port; `None` for SCTP directly on IP.
+    pub(crate) const fn udp_port(&self) -> Option<u16> {
+        match self {
+            Self::Udp(udp) => Some(udp.port()),
+            Self::Raw(_) => None,
+        }
+    }
+
+    /// The addresses that a stack without a list of its own may use, in a fixed order.
+    pub(crate) fn addresses(&self) -> Result<Vec<IpAddr>> {
+        let sockets = match self {
+            Self::Udp(udp) => &udp.sockets,
+            Self::Raw(raw) => &raw.sockets,
+        };
+        let mut addresses = ifaddrs::host_addresses()?;
+        addresses.retain(|address| sockets.has_family_of(*address));
+        Ok(addresses)
+    }
+
+    /// What to do with packets of no association, where nothing else is asked for: others may use the port space too.
+    pub(crate) const fn ootb_policy(&self) -> OotbPolicy {
+        match self {
+            Self::Udp(_) => OotbPolicy::Answer,
+            Self::Raw(_) => OotbPolicy::Silent,
+        }
+    }
+
     /// How many packets a transmission may have.
     pub(crate) fn max_segments(&self) -> usize {
         match self {
             Self::Udp(udp) => udp.max_segments(),
+            Self::Raw(raw) => raw.max_segments(),
         }
     }
 
     /// What to wait on until there is something to receive, or room to send.
     pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         match self {
-            Self::Udp(udp) => udp.descriptors(),
+            Self::Udp(udp) => udp.sockets.descriptors(),
+            Self::Raw(raw) => raw.sockets.descriptors(),
         }
     }
 
@@ -65,28 +117,32 @@ impl Device {
         troubles: &mut Vec<Trouble>,
     ) -> Progress {
         match self {
-            Self::Udp(udp) => udp.send(transmit, buf, sent, troubles),
+            Self::Udp(udp) => udp.sockets.send(transmit, buf, sent, troubles),
+            Self::Raw(raw) => raw.sockets.send(transmit, buf, sent, troubles),
         }
     }
 
     /// Adds what is known about packets that left by one of the descriptors; true if there may be more.
     pub(crate) fn read_errors(&self, index: usize, troubles: &mut Vec<Trouble>) -> bool {
         match self {
-            Self::Udp(udp) => udp.read_errors(index, troubles),
+            Self::Udp(udp) => udp.sockets.read_errors(index, troubles),
+            Self::Raw(raw) => raw.sockets.read_errors(index, troubles),
         }
     }
 
     /// Receives datagrams from one of the descriptors.
     pub(crate) fn receive<'a>(&self, index: usize, receiver: &'a mut Receiver) -> io::Result<Datagrams<'a>> {
         match self {
-            Self::Udp(udp) => udp.receive(index, receiver),
+            Self::Udp(udp) => udp.sockets.receive(index, receiver),
+            Self::Raw(raw) => raw.sockets.receive(index, receiver),
         }
     }
 
     /// Counters.
     pub(crate) fn stats(&self) -> DeviceStats {
         match self {
-            Self::Udp(udp) => udp.stats(),
+            Self::Udp(udp) => udp.sockets.counters.snapshot(),
+            Self::Raw(raw) => raw.sockets.counters.snapshot(),
         }
     }
 }

@@ -46,11 +46,11 @@ impl Receiver {
     }
 
     /// Calls `receive` for the number of buffers it filled, and takes the datagrams out of them. They came to UDP
-    /// port `port`, and to `address` where the system does not say otherwise.
+    /// port `port`, or directly on IP; and to `address` where the system does not say otherwise.
     pub(super) fn fill(
         &mut self,
         address: IpAddr,
-        port: u16,
+        port: Option<u16>,
         receive: impl FnOnce(&mut [IoSliceMut<'_>], &mut [RecvMeta]) -> io::Result<usize>,
     ) -> io::Result<Datagrams<'_>> {
         let Self {
@@ -63,29 +63,35 @@ impl Receiver {
         let filled = receive(&mut slices, metas)?;
         trains.clear();
         for (buffer, meta) in buffers.iter_mut().zip(metas.iter()).take(filled) {
-            let Some(received) = buffer.get(..meta.len).filter(|received| !received.is_empty()) else {
+            // A raw socket of IPv4 hands out the IP header as well.
+            let start = match port {
+                None if address.is_ipv4() => ipv4_header_len(buffer),
+                _ => 0,
+            };
+            let Some(received) = buffer.get(start..meta.len).filter(|received| !received.is_empty()) else {
                 continue;
             };
+            let stride = meta.stride.saturating_sub(start).max(1);
             let spare = if meta.len < COPY_BELOW { None } else { pool.take() };
             let bytes = match spare {
                 None => Bytes::copy_from_slice(received),
-                Some(spare) => share(std::mem::replace(buffer, spare), pool).slice(..meta.len),
+                Some(spare) => share(std::mem::replace(buffer, spare), pool).slice(start..meta.len),
             };
             let rx = RxMeta {
                 src: meta.addr.ip(),
                 dst: meta.dst_ip.unwrap_or(address),
-                encap: Some(UdpPorts {
+                encap: port.map(|port| UdpPorts {
                     source: meta.addr.port(),
                     destination: port,
                 }),
                 checksum: ChecksumState::Unverified,
                 // The pool bounds what slices hold; nothing has to be copied out for that.
-                buffer_len: meta.stride,
+                buffer_len: stride,
             };
             trains.push(Train {
                 meta: rx,
                 bytes,
-                stride: meta.stride.max(1),
+                stride,
             });
         }
         Ok(Datagrams {
@@ -94,6 +100,11 @@ impl Receiver {
             current: None,
         })
     }
+}
+
+/// The length of the IPv4 header that a packet starts with.
+fn ipv4_header_len(packet: &[u8]) -> usize {
+    packet.first().map_or(0, |byte| usize::from(byte & 15) * 4)
 }
 
 /// The datagrams of one system call.

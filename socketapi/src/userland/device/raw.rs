@@ -1,0 +1,59 @@
+//! SCTP directly on IP (RFC 9260 §1.2: protocol 132), by raw sockets.
+//!
+//! Every raw socket of the host receives every SCTP packet to its address, also those of other programs; the engine
+//! passes over what is not its own, and answers nothing of it unless told to.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::sockets::{Bound, Sockets};
+use crate::{Error, Result};
+
+/// SCTP among the protocols of IP.
+const IP_PROTOCOL: i32 = 132;
+/// The most packets that the engine is asked for at once. Each takes a system call; more at a time save locking.
+const MAX_SEGMENTS: usize = 16;
+
+/// Raw sockets.
+#[derive(Debug)]
+pub(crate) struct RawDevice {
+    pub(super) sockets: Sockets,
+}
+
+impl RawDevice {
+    /// Sockets on `addresses`, or on all addresses if there are none.
+    pub(crate) fn open(addresses: &[IpAddr]) -> Result<Self> {
+        match Sockets::open(addresses, open_socket) {
+            Ok(sockets) => Ok(Self { sockets }),
+            Err(Some((_, error))) => Err(open_error(&error)),
+            Err(None) => Err(Error::AddressNotAvailable),
+        }
+    }
+
+    pub(super) const fn max_segments(&self) -> usize {
+        MAX_SEGMENTS
+    }
+}
+
+fn open_socket(address: IpAddr) -> io::Result<Bound> {
+    let address = SocketAddr::new(address, 0);
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::RAW,
+        Some(Protocol::from(IP_PROTOCOL)),
+    )?;
+    Bound::new(socket, address)
+}
+
+fn open_error(error: &io::Error) -> Error {
+    match error.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => Error::NotPermitted(
+            "SCTP directly on IP needs raw sockets: run as root, or give the program CAP_NET_RAW \
+             (setcap cap_net_raw+ep PROGRAM)",
+        ),
+        Some(libc::EADDRNOTAVAIL) => Error::AddressNotAvailable,
+        _ => Error::io("opening a raw socket", error),
+    }
+}

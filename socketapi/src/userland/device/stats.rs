@@ -1,0 +1,45 @@
+//! What a device counts.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a device has done. Counters only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeviceStats {
+    /// Calls that sent packets.
+    pub send_calls: u64,
+    /// Calls that received packets.
+    pub receive_calls: u64,
+    /// Calls that could not send; their packets are lost.
+    pub send_errors: u64,
+}
+
+/// The counters of a device that several threads use.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    send_calls: AtomicU64,
+    receive_calls: AtomicU64,
+    send_errors: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn sent(&self) {
+        self.send_calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn received(&self) {
+        self.receive_calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn send_failed(&self) {
+        self.send_errors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn snapshot(&self) -> DeviceStats {
+        DeviceStats {
+            send_calls: self.send_calls.load(Ordering::Relaxed),
+            receive_calls: self.receive_calls.load(Ordering::Relaxed),
+            send_errors: self.send_errors.load(Ordering::Relaxed),
+        }
+    }
+}
