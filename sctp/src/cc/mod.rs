@@ -80,7 +80,11 @@ impl Controller {
 
     /// Changes Max.Burst.
     pub(crate) fn set_max_burst(&mut self, packets: u16) {
-        self.max_burst = usize::from(packets);
+        let before = std::mem::replace(&mut self.max_burst, usize::from(packets));
+        if before == 0 {
+            // Nothing was counted, and with nothing in flight no SACK would allow anything.
+            return self.on_occasion();
+        }
         self.burst_allowance = self.burst_allowance.min(self.max_burst * self.mtu());
     }
 
@@ -186,6 +190,18 @@ mod tests {
         let mut unlimited = Controller::new(CongestionControl::Rfc9260, 1000, true, 0);
         (0..100).for_each(|_| unlimited.on_sent(1000));
         assert!(unlimited.may_send(0));
+    }
+
+    #[test]
+    fn rfc9260_6_1_d_a_limit_that_is_set_later_lets_the_first_packets_go() {
+        let mut cc = Controller::new(CongestionControl::Rfc9260, 1000, true, 0);
+        cc.on_sent(1000);
+        cc.set_max_burst(2);
+        assert!(cc.may_send(0));
+        cc.on_sent(2000);
+        assert!(!cc.may_send(0));
+        cc.set_max_burst(4);
+        assert!(!cc.may_send(0));
     }
 
     #[test]
