@@ -67,9 +67,6 @@ impl Association {
         };
         self.stats.forward_tsns_received += 1;
         self.sack_path = packet.path;
-        if let Err(violation) = self.inbound.release_before_forward(forward.new_cumulative_tsn) {
-            return self.abort_of(violation);
-        }
         let outcome = self
             .inbound
             .on_i_forward_tsn(forward.new_cumulative_tsn, forward.messages);

@@ -100,9 +100,7 @@ impl Association {
         if !self.extensions.contains(Extensions::RECONFIG) {
             return Err(ReconfigError::NotSupported);
         }
-        let in_the_way = |reconfig: &Reconfig| {
-            reconfig.outgoing.is_busy() || reconfig.incoming.deferred() == Some(&Deferred::Association)
-        };
+        let in_the_way = |reconfig: &Reconfig| reconfig.outgoing.is_busy() || reconfig.incoming.resets_association();
         if self.reconfig.as_deref().is_some_and(in_the_way) {
             return Err(ReconfigError::InProgress);
         }
@@ -241,10 +239,18 @@ impl Association {
     ) {
         let rto = self.current_rto();
         let settled = self.reconfig_mut().outgoing.on_response(now, seq, result, rto);
-        if let Some(Settled::Done { part, path }) = settled {
-            self.on_answer(now, path);
-            self.settle_request(now, &part, result, next_tsns);
-            self.serve_wanted();
+        match settled {
+            Some(Settled::Done { part, path }) => {
+                self.on_answer(now, path);
+                self.settle_request(now, &part, result, next_tsns);
+                self.serve_wanted();
+            }
+            Some(Settled::InProgress) if self.awaits_association_reset() => {
+                if let Err(violation) = self.inbound.release_before(next_tsns.map(|tsns| tsns.sender)) {
+                    self.abort_of(violation);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -272,7 +278,7 @@ impl Association {
         match &part.ask {
             Ask::ResetOutgoing { .. } => {
                 // §5.2.7 H4.
-                self.outbound.end_hold(performed);
+                self.resume_sending(performed);
                 if result == ReconfigResult::PERFORMED {
                     // §5.2.2 E2: it was carried out because everything up to there has arrived.
                     let acked = self.outbound.on_cumulative_ack(now, part.last_tsn, &mut self.paths);
@@ -282,7 +288,7 @@ impl Association {
                 }
             }
             Ask::ResetAssociation => {
-                self.outbound.end_hold(false);
+                self.resume_sending(false);
                 let begun = match next_tsns {
                     Some(tsns) if result == ReconfigResult::PERFORMED => self.go_on_with(tsns),
                     _ => {
@@ -310,6 +316,14 @@ impl Association {
         self.tell_outcome(&part.ask, outcome);
     }
 
+    /// What was kept back for a reset goes now, with new numbers if `reset`.
+    pub(super) fn resume_sending(&mut self, reset: bool) {
+        self.outbound.end_hold(reset);
+        for (_, path) in self.paths.iter_mut() {
+            path.cc.on_occasion();
+        }
+    }
+
     /// §5.2.7 H5: new numbers in both directions.
     fn go_on_with(&mut self, tsns: NextTsns) -> Result<(), Violation> {
         self.outbound.renumber(tsns.receiver);
@@ -334,7 +348,7 @@ impl Association {
         };
         let parts = reconfig.outgoing.take_all();
         reconfig.incoming.take_wanted();
-        self.outbound.end_hold(false);
+        self.resume_sending(false);
         if parts.iter().any(|part| part.ask == Ask::ResetAssociation) {
             self.inbound.abandon_hold();
         }

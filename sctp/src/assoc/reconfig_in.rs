@@ -121,7 +121,7 @@ impl Association {
                     reconfig.outgoing.repeat();
                     return None;
                 }
-                return Some(answer);
+                return Some(self.still_in_progress(now, answer));
             }
             Turn::New => {}
         }
@@ -150,7 +150,7 @@ impl Association {
                 streams,
             } => Verdict::Result(self.on_outgoing_reset(now, seq, response_seq, last_tsn, streams, path)),
             Request::ResetIncoming(streams) => self.on_incoming_reset(seq, streams),
-            Request::ResetAssociation => self.on_association_reset(seq, path),
+            Request::ResetAssociation => self.on_association_reset(now, seq, path),
             Request::AddOutgoing(streams) => Verdict::Result(self.on_add_outgoing(now, streams)),
             Request::AddIncoming(streams) => self.on_add_incoming(seq, streams),
         }
@@ -317,9 +317,7 @@ impl Association {
 
     fn answer_by_request(&mut self, seq: RequestSeq, wanted: Wanted) -> Verdict {
         let Reconfig { outgoing, incoming } = self.reconfig_mut();
-        let refused = incoming.has_wanted()
-            || outgoing.needs_the_peer_free()
-            || incoming.deferred() == Some(&Deferred::Association);
+        let refused = incoming.has_wanted() || outgoing.needs_the_peer_free() || incoming.resets_association();
         if refused {
             return Verdict::Result(ReconfigResult::REQUEST_ALREADY_IN_PROGRESS);
         }
@@ -376,7 +374,7 @@ impl Association {
 
     // SSN/TSN Reset Request (§5.2.4).
 
-    fn on_association_reset(&mut self, seq: RequestSeq, path: PathId) -> Verdict {
+    fn on_association_reset(&mut self, now: Instant, seq: RequestSeq, path: PathId) -> Verdict {
         if self.phase() != AssociationPhase::Established || !self.reconfig_accepted.reset_association {
             return Verdict::Result(ReconfigResult::DENIED);
         }
@@ -389,14 +387,35 @@ impl Association {
         }
         // To begin anew at once would be to forget what is not acknowledged (G3).
         self.outbound.suspend();
-        self.reconfig_mut().incoming.defer(seq, path, Deferred::Association);
+        let (acked, moved) = (self.outbound.cumulative_tsn_ack(), now);
+        let deferred = Deferred::Association { acked, moved };
+        self.reconfig_mut().incoming.defer(seq, path, deferred);
         Verdict::Result(ReconfigResult::IN_PROGRESS)
+    }
+
+    /// A request that waits comes again. A peer that holds everything back because it does not know what is old has to be
+    /// told how far that goes now: it may have no room for what the reset waits for. One that takes nothing any more gets
+    /// its reset denied, since its own data waits too.
+    fn still_in_progress(&mut self, now: Instant, mut answer: Answer) -> Answer {
+        let acked = self.outbound.cumulative_tsn_ack();
+        let incoming = &mut self.reconfig_mut().incoming;
+        let Some(in_vain) = incoming.waits_in_vain(now, answer.request_seq, acked) else {
+            return answer;
+        };
+        if in_vain {
+            incoming.take_deferred();
+            self.resume_sending(false);
+            answer.result = ReconfigResult::DENIED;
+        }
+        answer.next_tsns = Some(self.current_tsns());
+        self.reconfig_mut().incoming.settle(answer);
+        answer
     }
 
     fn begin_anew(&mut self) -> NextTsns {
         self.inbound.begin_anew();
         self.tell_cut();
-        self.outbound.end_hold(false);
+        self.resume_sending(false);
         self.outbound.reset_streams(&StreamSet::All);
         self.tell_association_reset(ReconfigOutcome::Performed);
         self.current_tsns()
@@ -413,7 +432,7 @@ impl Association {
     #[cold]
     fn finish_association_reset(&mut self) {
         let incoming = &mut self.reconfig_mut().incoming;
-        if incoming.deferred() != Some(&Deferred::Association) {
+        if !incoming.resets_association() {
             return;
         }
         if let Some((seq, path, _)) = incoming.take_deferred() {

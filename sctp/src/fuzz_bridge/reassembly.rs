@@ -267,7 +267,7 @@ impl Honest {
         match outcome {
             ForwardOutcome::Moved { cut: true } => assert!(self.partial.take().is_some(), "nothing was begun"),
             ForwardOutcome::Moved { cut: false } => {}
-            ForwardOutcome::OutOfDate => panic!("it says something new"),
+            ForwardOutcome::OutOfDate | ForwardOutcome::PutOff => panic!("it says something new"),
         }
         self.inbound.on_packet_end(self.now);
         self.check();

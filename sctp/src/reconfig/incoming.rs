@@ -1,5 +1,8 @@
 //! The peer's requests (RFC 6525 §5.2): which one is new, and what was answered to the last ones.
 
+use std::time::Duration;
+
+use crate::Instant;
 use crate::path::PathId;
 use crate::serial::{RequestSeq, Tsn};
 use crate::streams::StreamSet;
@@ -35,8 +38,17 @@ pub(crate) enum Deferred {
         asked_for: bool,
     },
     /// An SSN/TSN Reset Request, until everything sent is acknowledged: nothing is lost then.
-    Association,
+    Association {
+        /// The Cumulative TSN Ack that the peer has sent.
+        acked: Tsn,
+        /// When it was seen to move last.
+        moved: Instant,
+    },
 }
+
+/// How long a peer that asks for a reset of everything may leave unacknowledged what the reset waits for: the pause until
+/// it may ask again (RFC 6525 §5.1.4).
+const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A request that the own side answers by one of its own, which has to wait for another (RFC 6525 §5.2.3, §5.2.6).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +120,25 @@ impl Incoming {
     /// Puts a request off; its end is told on this path.
     pub(crate) fn defer(&mut self, seq: RequestSeq, path: PathId, deferred: Deferred) {
         self.deferred = Some((seq, path, deferred));
+    }
+
+    /// Whether an SSN/TSN Reset Request is being carried out.
+    pub(crate) const fn resets_association(&self) -> bool {
+        matches!(self.deferred, Some((_, _, Deferred::Association { .. })))
+    }
+
+    /// The peer repeats a request. If it is the SSN/TSN Reset Request that is being carried out, whether the
+    /// acknowledgements that it waits for do not come: `acked` is what has.
+    pub(crate) fn waits_in_vain(&mut self, now: Instant, seq: RequestSeq, acked: Tsn) -> Option<bool> {
+        match &mut self.deferred {
+            Some((of, _, Deferred::Association { acked: before, moved })) if *of == seq => {
+                if *before != acked {
+                    (*before, *moved) = (acked, now);
+                }
+                Some(now.saturating_since(*moved) >= DRAIN_PATIENCE)
+            }
+            _ => None,
+        }
     }
 
     pub(crate) fn take_deferred(&mut self) -> Option<(RequestSeq, PathId, Deferred)> {

@@ -9,6 +9,8 @@ use crate::serial::{Ssn, StreamId, Tsn};
 pub(crate) enum ForwardOutcome {
     /// It says nothing new; the peer gets a SACK that tells it.
     OutOfDate,
+    /// What it says can be understood later only, when the peer repeats it.
+    PutOff,
     /// The Cumulative TSN Ack moved.
     Moved {
         /// The user has a part of a message whose rest will not come.
@@ -24,6 +26,10 @@ impl Inbound {
         new_cumulative: Tsn,
         streams: impl Iterator<Item = (StreamId, Ssn)>,
     ) -> ForwardOutcome {
+        if self.puts_off_forward(new_cumulative) {
+            self.sack.on_dropped();
+            return ForwardOutcome::PutOff;
+        }
         let had_gap = self.map.has_gap();
         let Some(through) = self.map.forward(new_cumulative) else {
             // §3.6: the last SACK may have been lost.

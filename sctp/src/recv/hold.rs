@@ -41,7 +41,15 @@ pub(super) struct Hold {
     fragments: BTreeMap<Position, Fragment>,
     /// How far the peer gave up since.
     forwarded: Position,
+    /// How far the FORWARD-TSNs go that were [put off](Inbound::puts_off_forward).
+    put_off: Position,
+    /// How often the peer said nothing that helps while something was waiting for it.
+    riddles: u8,
 }
+
+/// How often a peer says that it has not begun anew, without a new number, before that is taken to be true of everything
+/// that has arrived.
+const MAX_RIDDLES: u8 = 3;
 
 impl Hold {
     pub(super) fn takes(&self, position: Position, stream: StreamId) -> bool {
@@ -87,6 +95,8 @@ impl Inbound {
             after,
             fragments: BTreeMap::new(),
             forwarded: 0,
+            put_off: 0,
+            riddles: 0,
         }));
     }
 
@@ -132,16 +142,49 @@ impl Inbound {
         self.start_partial_if_needed();
     }
 
-    /// A FORWARD-TSN up to `tsn` arrived: what is held up to there had the old numbers. Without one the peer had begun
-    /// anew, it would have nothing to give up (RFC 6525 §5.2.4 G3).
-    pub(crate) fn release_before_forward(&mut self, tsn: Tsn) -> Result<(), Violation> {
-        let Some(hold) = &self.hold else { return Ok(()) };
+    /// Whether a FORWARD-TSN up to `tsn` may speak of old numbers of streams or of new ones, as long as everything is held.
+    /// Then it is as good as lost: the peer repeats it (RFC 3758 §3.5 C5, A5).
+    pub(super) fn puts_off_forward(&mut self, tsn: Tsn) -> bool {
         let cumulative = self.map.cumulative_tsn();
-        if hold.streams != StreamSet::All || !tsn.is_after(cumulative) {
-            return Ok(());
+        let Some(hold) = self.hold.as_mut().filter(|hold| hold.streams == StreamSet::All) else {
+            return false;
+        };
+        if !tsn.is_after(cumulative) {
+            return false;
         }
         let through = self.map.cumulative() + u64::from(tsn.steps_from(cumulative));
-        self.release_through(through)
+        if through <= hold.after {
+            return false;
+        }
+        hold.put_off = hold.put_off.max(through);
+        true
+    }
+
+    /// The peer has not begun anew yet (RFC 6525 §4.4 "In progress"), and goes on with `next` if it says so (§5.1.7 D3):
+    /// what comes before has the old numbers, and is held no more. Otherwise the data that the peer waits to have
+    /// acknowledged might find no room here. Where it says nothing new time and again, what has come since long must be old.
+    pub(crate) fn release_before(&mut self, next: Option<Tsn>) -> Result<(), Violation> {
+        let Some(hold) = &mut self.hold else { return Ok(()) };
+        let after = tsn_of(hold.after);
+        if let Some(last) = next.map(|next| next.minus(1)).filter(|last| last.is_after(after)) {
+            hold.after += u64::from(last.steps_from(after));
+        } else if hold.put_off > hold.after || (self.window.is_exhausted() && !hold.fragments.is_empty()) {
+            hold.riddles += 1;
+            if hold.riddles < MAX_RIDDLES {
+                return Ok(());
+            }
+            hold.after = hold.put_off.max(self.map.highest());
+        } else {
+            return Ok(());
+        }
+        hold.riddles = 0;
+        let through = hold.after;
+        self.release_through(through)?;
+        self.start_partial_if_needed();
+        if self.window.update_is_due() {
+            self.sack.want();
+        }
+        Ok(())
     }
 
     /// The receiver of an SSN/TSN Reset Request: takes what has arrived as all that comes with old numbers, and chooses

@@ -119,6 +119,10 @@ impl Inbound {
         new_cumulative: Tsn,
         messages: impl Iterator<Item = SkippedMessage>,
     ) -> ForwardOutcome {
+        if self.puts_off_forward(new_cumulative) {
+            self.sack.on_dropped();
+            return ForwardOutcome::PutOff;
+        }
         let had_gap = self.map.has_gap();
         if self.map.forward(new_cumulative).is_none() {
             self.sack.on_dropped();

@@ -32,11 +32,6 @@ impl Outbound {
         })
     }
 
-    /// The Cumulative TSN Ack Point.
-    pub(crate) const fn cumulative_tsn_ack(&self) -> Tsn {
-        self.outstanding.cumulative_tsn_ack()
-    }
-
     /// Bytes of user data in flight.
     pub(crate) const fn payload_in_flight(&self) -> usize {
         self.outstanding.payload_in_flight()

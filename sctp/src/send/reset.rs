@@ -124,6 +124,11 @@ impl Outbound {
         self.queue.numbers.are_fresh(streams)
     }
 
+    /// The Cumulative TSN Ack that the peer has sent.
+    pub(crate) const fn cumulative_tsn_ack(&self) -> Tsn {
+        self.outstanding.cumulative_tsn_ack()
+    }
+
     /// The TSN of the next new chunk.
     pub(crate) fn next_tsn(&self) -> Tsn {
         self.outstanding.tsn(self.outstanding.end())
