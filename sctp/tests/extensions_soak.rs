@@ -139,7 +139,7 @@ fn act(pair: &mut Pair, dice: &mut Dice, common: &Common, down: &mut Option<(Lin
     let another_link = (0..common.links).any(|other| other != link && is_on(A, other) && is_on(B, other));
     let host = pair.hosts[side];
     let stack = pair.world.stack(host);
-    match dice.below(12) {
+    match dice.below(13) {
         0..=2 => {
             let way = dice.pick(&[
                 StreamDirections::Outgoing,
@@ -170,7 +170,8 @@ fn act(pair: &mut Pair, dice: &mut Dice, common: &Common, down: &mut Option<(Lin
             let _ = stack.set_association_config(now, assoc, config);
         }
         10 => drop(stack.set_active_auth_key(assoc, SharedKeyId(dice.below(3) as u16))),
-        11 if down.is_none() => {
+        11 => drop(stack.reset_association(now, assoc)),
+        12 if down.is_none() => {
             let link = pair.links[link];
             pair.world.set_link_up(link, false);
             *down = Some((link, now + ms(500 + dice.below(8000))));

@@ -70,11 +70,6 @@ impl Setup {
         (0..self.links).map(|link| address(side, link)).collect()
     }
 
-    /// Whether both sides can hold what may be on its way.
-    pub(super) fn has_room(&self) -> bool {
-        self.associations.iter().all(|config| config.receive_buffer() >= 65_536)
-    }
-
     pub(super) const fn config(&self, side: usize) -> &AssociationConfig {
         &self.associations[side]
     }

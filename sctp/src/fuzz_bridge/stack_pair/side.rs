@@ -182,7 +182,7 @@ impl Side {
                 ][usize::from(what & 3) % 3];
                 let _ = stack.reset_streams(now, assoc, directions, &streams[..usize::from(number >> 6) % 3]);
             }
-            5 | 6 if self.setup.has_room() => drop(stack.reset_association(now, assoc)),
+            5 | 6 => drop(stack.reset_association(now, assoc)),
             7 | 8 if self.added + 6 <= MOST_ADDED => {
                 let (out, back) = (u16::from(number & 3), u16::from(number >> 2 & 3));
                 if stack.add_streams(now, assoc, out, back).is_ok() {
