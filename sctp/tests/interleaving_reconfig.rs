@@ -1,4 +1,6 @@
 //! Interleaving and partial reliability while streams begin anew (RFC 8260 §2.3 and RFC 3758 with RFC 6525).
+//!
+//! `SOAK_SEEDS` says how many seeds the last test takes, `SOAK_FIRST` which is the first.
 
 mod common;
 
@@ -289,11 +291,14 @@ const KINDS: [StreamScheduler; 6] = [
     StreamScheduler::WeightedFairQueueing,
 ];
 
+fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).map_or(default, |text| text.parse().expect(variable))
+}
+
 #[test]
 fn resets_under_loss_with_messages_of_every_kind_lose_none_that_is_reliable() {
-    let number = |variable, default| std::env::var(variable).map_or(default, |text| text.parse().unwrap());
-    let (first, count): (u64, u64) = (number("SOAK_FIRST", 1), number("SOAK_SEEDS", 18));
-    for seed in first..first + count {
+    let first = number("SOAK_FIRST", 1);
+    for seed in first..first + number("SOAK_SEEDS", 18) {
         let link = wire(ms(15)).loss(0.1).duplication(0.02).reordering(0.1, ms(20));
         let setup = if seed % 2 == 0 { Setup::single() } else { Setup::dual() };
         let kind = KINDS[seed as usize % KINDS.len()];

@@ -442,17 +442,3 @@ fn rfc6525_whatever_is_lost_every_request_ends_and_no_message_is_lost() {
         pair.must("both ends close", secs(500), |pair| pair.ends(A) + pair.ends(B) == 2);
     }
 }
-
-#[test]
-fn rfc6525_5_1_4_what_was_given_before_any_data_went_out_follows_the_reset() {
-    for (interleaving, pr) in [(false, false), (true, false), (false, true), (true, true)] {
-        let mut pair = connected(willing(Setup::single()).config(|config| {
-            config.interleaving_mut().set_offered(interleaving);
-            config.set_partial_reliability(pr);
-        }));
-        reset_all(&mut pair, A).unwrap();
-        pair.say(A, 0, b"first");
-        pair.run(secs(10));
-        assert_eq!(numbered(&mut pair, B), [(0, 0, text("first"))], "{interleaving} {pr}");
-    }
-}
