@@ -48,7 +48,8 @@ impl Stack {
     /// 6525 §6.3.3). [`Event::AssociationReset`](crate::Event::AssociationReset) tells what came of it.
     ///
     /// No message is begun until the peer has answered: what waits is sent with new numbers. Not all implementations
-    /// deliver what they themselves have on the way when they agree.
+    /// deliver what they themselves have on the way when they agree. This one waits until it is acknowledged, so take what
+    /// is received in the meantime: it denies the request if nothing is for half a minute.
     pub fn reset_association(&mut self, now: Instant, assoc: AssocId) -> Result<(), ReconfigError> {
         let slot = self.table.get_mut(assoc).ok_or(ReconfigError::NoSuchAssociation)?;
         let result = slot.assoc.reset_association(now);
