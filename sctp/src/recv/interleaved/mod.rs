@@ -5,6 +5,7 @@
 //! in that, but for the one time when it turns out how the peer counts fragments.
 
 mod open;
+mod rest;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -81,7 +82,8 @@ pub(super) struct Interleaved {
     gives_up: bool,
     /// A message whose run costs so much is delivered in pieces.
     partial_point: usize,
-    open: BTreeMap<Key, Open>,
+    /// Boxed, since the nodes of a map are half empty.
+    open: BTreeMap<Key, Box<Open>>,
     /// The fragments beyond the Cumulative TSN Ack, which may be renounced.
     above: BTreeMap<Position, (Key, Place)>,
     /// The MID of the next ordered message of each stream that was used.
@@ -242,7 +244,7 @@ impl Interleaved {
             let (position, key) = entry.remove_entry();
             // It may have been dropped since.
             let open = self.open.get(&key).filter(|open| open.beginning.is_some());
-            if open.and_then(Open::second_from_one) == Some(position) {
+            if open.and_then(|open| open.second_from_one()) == Some(position) {
                 self.settle_counting(Counting::FromOne, cumulative);
             }
         }
@@ -347,7 +349,7 @@ impl Interleaved {
     }
 
     /// Takes a message out, and forgets everything about it.
-    fn remove(&mut self, key: Key) -> Option<Open> {
+    fn remove(&mut self, key: Key) -> Option<Box<Open>> {
         let open = self.open.remove(&key)?;
         for position in open.rest_positions() {
             self.above.remove(&position);
@@ -530,7 +532,7 @@ impl Interleaved {
 
     #[cfg(any(test, fuzzing))]
     pub(super) fn piece_lens(&self) -> Vec<usize> {
-        self.open.values().flat_map(Open::piece_lens).collect()
+        self.open.values().flat_map(|open| open.piece_lens()).collect()
     }
 }
 

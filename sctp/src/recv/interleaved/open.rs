@@ -1,10 +1,11 @@
 //! A message of which not all fragments are there, or whose turn has not come.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 
 use super::HALF;
+use super::rest::{Held, Rest};
 use crate::error::Violation;
 use crate::recv::tsn_map::Position;
 use crate::recv::window::charge;
@@ -40,12 +41,6 @@ pub(super) struct Beginning {
     pub(super) ppid: Ppid,
 }
 
-#[derive(Debug)]
-struct Held {
-    position: Position,
-    payload: Bytes,
-}
-
 /// The fragments of a message.
 #[derive(Debug, Default)]
 pub(super) struct Open {
@@ -58,7 +53,7 @@ pub(super) struct Open {
     /// The place after the run.
     next: Place,
     /// The other fragments.
-    rest: BTreeMap<Place, Held>,
+    rest: Rest,
     rest_len: usize,
     rest_charged: usize,
     /// The place of the fragment with the E bit.
@@ -112,8 +107,8 @@ impl Open {
         ending: bool,
     ) -> Result<(), Violation> {
         let beyond = self.last.is_some_and(|last| place > last || ending);
-        let cuts_off = ending && self.rest.last_key_value().is_some_and(|(last, _)| *last > place);
-        if place < self.next || beyond || cuts_off || self.rest.contains_key(&place) {
+        let cuts_off = ending && self.rest.last().is_some_and(|last| last > place);
+        if place < self.next || beyond || cuts_off || self.rest.get(place).is_some() {
             return Err(Violation::InconsistentFragments);
         }
         if ending {
@@ -130,16 +125,19 @@ impl Open {
         if self.next == SECOND_FROM_ZERO && counting == Counting::FromOne {
             self.next = SECOND_FROM_ONE;
         }
-        while let Some(entry) = self.rest.first_entry()
-            && *entry.key() == self.next
-            && entry.get().position <= cumulative
+        while let Some(held) = self.rest.get(self.next)
+            && held.position <= cumulative
+            && let Some(Held { payload, .. }) = self.rest.remove(self.next)
         {
-            let payload = entry.remove().payload;
             let (len, charge) = (payload.len(), charge(payload.len()));
             self.rest_len -= len;
             self.rest_charged -= charge;
             self.run_len += len;
             self.run_charged += charge;
+            if self.run.is_empty() {
+                // Many messages never have more than one.
+                self.run.reserve_exact(1);
+            }
             self.run.push_back(payload);
             let skips = self.next == 0 && counting == Counting::FromOne;
             self.next += if skips { SECOND_FROM_ONE } else { 1 };
@@ -167,7 +165,7 @@ impl Open {
 
     /// Where the fragment is that would be the second one of a peer that counts from one.
     pub(super) fn second_from_one(&self) -> Option<Position> {
-        self.rest.get(&SECOND_FROM_ONE).map(|held| held.position)
+        self.rest.get(SECOND_FROM_ONE).map(|held| held.position)
     }
 
     /// What the run costs in the window.
@@ -224,7 +222,7 @@ impl Open {
 
     /// Drops a fragment that is not in the run; its length.
     pub(super) fn renounce(&mut self, place: Place) -> usize {
-        let Some(held) = self.rest.remove(&place) else { return 0 };
+        let Some(held) = self.rest.remove(place) else { return 0 };
         self.last.take_if(|last| *last == place);
         if place == 0 {
             self.beginning = None;
