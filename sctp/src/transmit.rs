@@ -66,6 +66,8 @@ pub struct Transmit {
     /// them, or wants to find out (RFC 8899 §3). Otherwise a packet may be larger than what the path carries, and should
     /// arrive in fragments (RFC 9260 §6.9).
     pub dont_fragment: bool,
+    /// The Differentiated Services Code Point for the IP header, 0 to 63; zero is best effort (RFC 2474 §3).
+    pub dscp: u8,
 }
 
 impl Transmit {

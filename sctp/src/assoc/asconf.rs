@@ -192,7 +192,9 @@ impl Association {
             }
         } else if !self.local.explicit {
             for (_, path) in self.paths.iter_mut() {
-                path.local.take_if(|local| *local == address);
+                if path.local == Some(address) {
+                    path.set_local(None, &self.config);
+                }
             }
         } else if self.local.addresses.len() > 1 {
             self.leave_address(address);
@@ -242,7 +244,7 @@ impl Association {
         for (_, path) in self.paths.iter_mut() {
             let usable = |source: &IpAddr| self.local.addresses.contains(source);
             if !path.local.as_ref().is_some_and(usable) {
-                path.local = self.local.source_for(path.address);
+                path.set_local(self.local.source_for(path.address), &self.config);
             }
         }
         let any = self.paths.iter().any(|(_, path)| path.local.is_some());

@@ -1,6 +1,7 @@
 //! Control chunks that wait to be sent.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 
 use bytes::Bytes;
 
@@ -31,12 +32,15 @@ pub(crate) struct ControlOut {
     /// The last packet of the association.
     pub(crate) farewell: Option<Farewell>,
     errors: VecDeque<Bytes>,
-    heartbeat_acks: VecDeque<(PathId, Bytes)>,
+    heartbeat_acks: VecDeque<(AnswerRoute, Bytes)>,
     /// Answers to RE-CONFIGs, and where they go.
     reconfigs: VecDeque<(PathId, Bytes)>,
     /// Bytes of answers to the packet that is being read.
     answered: usize,
 }
+
+/// Where an answer goes, and the own address that it comes from, if that matters.
+type AnswerRoute = (PathId, Option<IpAddr>);
 
 /// How the peer is told that the association is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,19 +78,19 @@ impl ControlOut {
         self.errors.pop_front()
     }
 
-    /// Queues the answer to a HEARTBEAT, to where it came from. The first one of a packet may be as large as the packet
-    /// was.
-    pub(crate) fn push_heartbeat_ack(&mut self, path: PathId, info: Bytes) {
+    /// Queues the answer to a HEARTBEAT, to where it came from, and from where it went to. The first one of a packet may
+    /// be as large as the packet was.
+    pub(crate) fn push_heartbeat_ack(&mut self, route: AnswerRoute, info: Bytes) {
         let len = CHUNK_HEADER_LEN + padded(info.len());
         if self.heartbeat_acks.len() < MAX_ANSWERS && (self.answered == 0 || self.answered + len <= ANSWER_LEN) {
             self.answered += len;
-            self.heartbeat_acks.push_back((path, info));
+            self.heartbeat_acks.push_back((route, info));
         }
     }
 
-    /// Where the next answer to a HEARTBEAT goes, and its length.
-    pub(crate) fn next_heartbeat_ack(&self) -> Option<(PathId, usize)> {
-        self.heartbeat_acks.front().map(|(path, info)| (*path, info.len()))
+    /// The route of the next answer to a HEARTBEAT, and its length.
+    pub(crate) fn next_heartbeat_ack(&self) -> Option<(AnswerRoute, usize)> {
+        self.heartbeat_acks.front().map(|(route, info)| (*route, info.len()))
     }
 
     pub(crate) fn pop_heartbeat_ack(&mut self) -> Option<Bytes> {
@@ -95,7 +99,7 @@ impl ControlOut {
 
     /// The path `gone` is no more. Answers to HEARTBEATs from there are not wanted any more; others go to `to`.
     pub(crate) fn leave_path(&mut self, gone: PathId, to: PathId) {
-        self.heartbeat_acks.retain(|(path, _)| *path != gone);
+        self.heartbeat_acks.retain(|((path, _), _)| *path != gone);
         for (path, _) in self.reconfigs.iter_mut().filter(|(path, _)| *path == gone) {
             *path = to;
         }

@@ -102,8 +102,14 @@ impl Association {
                 path.on_mtu_change();
             }
         }
-        if !self.local.explicit || self.local.addresses.contains(&packet.meta.dst) {
-            path.local = Some(packet.meta.dst);
+        // A peer also tries the other own addresses; data does not follow that about. But where nothing is answered it
+        // goes from an address that packets of the peer reach.
+        let own = packet.meta.dst;
+        if path.local != Some(own)
+            && (!self.local.explicit || self.local.addresses.contains(&own))
+            && (path.local.is_none() || path.error_count > 0 || !has_heartbeats_only(&packet.chunks))
+        {
+            path.set_local(Some(own), &self.config);
         }
     }
 
@@ -124,7 +130,7 @@ impl Association {
                 self.on_reconfig(now, packet, chunk);
             }
             ChunkType::SACK => self.on_sack(now, chunk.value),
-            ChunkType::HEARTBEAT => self.on_heartbeat(chunk.value, packet.path),
+            ChunkType::HEARTBEAT => self.on_heartbeat(chunk.value, packet),
             ChunkType::HEARTBEAT_ACK => self.on_heartbeat_ack(now, chunk.value, random),
             ChunkType::ABORT if self.ignores_abort_to(packet.meta.dst) => return false,
             // §8.5.1 B, C: under the own tag the T bit is wrong.
@@ -216,6 +222,11 @@ const fn carries_data(kind: ChunkType) -> bool {
         kind,
         ChunkType::DATA | ChunkType::FORWARD_TSN | ChunkType::I_DATA | ChunkType::I_FORWARD_TSN
     )
+}
+
+fn has_heartbeats_only(chunks: &Chunks<'_>) -> bool {
+    let mut kinds = chunks.clone().map_while(Result::ok).map(|chunk| chunk.kind);
+    kinds.all(|kind| matches!(kind, ChunkType::HEARTBEAT | ChunkType::HEARTBEAT_ACK | ChunkType::PAD))
 }
 
 fn has_abort(chunks: Chunks<'_>) -> bool {

@@ -1,5 +1,7 @@
 //! What an association sends next (RFC 9260 §6.1, §6.10): which packet, and what goes into it in which order.
 
+use std::net::IpAddr;
+
 use super::control_out::Farewell;
 use super::interleaving::write_i_data;
 use super::state::State;
@@ -46,7 +48,14 @@ impl Association {
             AssociationPhase::Closed => self.write_farewell(buf)?,
             AssociationPhase::CookieWait => self.write_init_packet(now, buf)?,
             _ if let Some(transmit) = self.write_asconf_packet(now, buf) => return Some(transmit),
-            phase => match self.write_heartbeats(now, buf, random) {
+            _ if let Some((id, from)) = self.write_heartbeat_acks(buf) => {
+                let transmit = self.transmit(id, buf.len(), buf.len())?;
+                return Some(Transmit {
+                    src: from.or(transmit.src),
+                    ..transmit
+                });
+            }
+            phase => match self.write_heartbeat(now, buf, random) {
                 Some(id) => id,
                 None if phase.is_setup() => return self.write_main_packets(now, max_segments, buf, scratch),
                 None => match self.write_mtu_probe(now, buf, random) {
@@ -70,6 +79,7 @@ impl Association {
             size,
             segment_size,
             dont_fragment,
+            dscp: path.config.dscp(),
         })
     }
 
@@ -128,12 +138,8 @@ impl Association {
         }
     }
 
-    /// HEARTBEATs and their answers: they are for a certain path, and do not wait for anything.
-    fn write_heartbeats(&mut self, now: Instant, buf: &mut Vec<u8>, random: &mut Random) -> Option<PathId> {
-        if let Some((id, _)) = self.control.next_heartbeat_ack() {
-            self.write_answers(id, buf);
-            return Some(id);
-        }
+    /// HEARTBEATs are for a certain path, and do not wait for anything.
+    fn write_heartbeat(&mut self, now: Instant, buf: &mut Vec<u8>, random: &mut Random) -> Option<PathId> {
         // §5.1 C: nothing of the own between COOKIE ECHO and COOKIE ACK.
         if self.phase().is_setup() {
             return None;
@@ -152,8 +158,10 @@ impl Association {
         Some(id)
     }
 
-    /// A packet of HEARTBEAT ACKs, with what else answers the same packet: one packet gets one (§12.4).
-    fn write_answers(&mut self, id: PathId, buf: &mut Vec<u8>) {
+    /// A packet of HEARTBEAT ACKs, with what else answers the same packet: one packet gets one (§12.4). Also says which
+    /// own address they are to come from.
+    fn write_heartbeat_acks(&mut self, buf: &mut Vec<u8>) -> Option<(PathId, Option<IpAddr>)> {
+        let (to @ (id, _), _) = self.control.next_heartbeat_ack()?;
         let limit = self.paths.smallest_max_packet().saturating_sub(self.control_auth_len());
         let start = wire::begin_packet(buf, &self.header(self.peer_tag));
         if self.control.cookie_ack.take_if(|path| *path == id).is_some() {
@@ -161,7 +169,7 @@ impl Association {
         }
         let mut first = true;
         while let Some((path, len)) = self.control.next_heartbeat_ack() {
-            if path != id || !(first || buf.len() + CHUNK_HEADER_LEN + padded(len) <= limit) {
+            if path != to || !(first || buf.len() + CHUNK_HEADER_LEN + padded(len) <= limit) {
                 break;
             }
             if let Some(value) = self.control.pop_heartbeat_ack() {
@@ -173,6 +181,7 @@ impl Association {
             self.write_errors(buf, limit);
         }
         self.finish_packet(buf, start);
+        Some(to)
     }
 
     /// Control chunks, a SACK, and DATA; then as many more packets with DATA to the same path as may follow.

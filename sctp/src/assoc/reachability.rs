@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::causes::causes;
+use super::input::PacketIn;
 use super::{Association, AssociationPhase};
 use crate::error::FailureReason;
 use crate::event::{Event, PathChange};
@@ -256,15 +257,19 @@ impl Association {
         self.after_release(now);
     }
 
-    /// A HEARTBEAT is answered with what it carried, to where it came from (§8.3).
-    pub(super) fn on_heartbeat(&mut self, value: &[u8], from: PathId) {
+    /// A HEARTBEAT is answered with what it carried, to where it came from (§8.3). It asks about the own address that it
+    /// went to, so that answers, whatever else the path is used from.
+    pub(super) fn on_heartbeat(&mut self, value: &[u8], packet: &PacketIn<'_>) {
+        let (from, own) = (packet.path, packet.meta.dst);
+        let own = (!self.local.explicit || self.local.addresses.contains(&own)).then_some(own);
         let answers = !matches!(
             self.phase(),
             AssociationPhase::CookieWait | AssociationPhase::ShutdownAckSent | AssociationPhase::Closed
         );
         // One to an own address that was left, and of whose kind there is no other, cannot be answered.
         if answers && self.has_source(from) && Heartbeat::parse(value).is_ok() {
-            self.control.push_heartbeat_ack(from, Bytes::copy_from_slice(value));
+            self.control
+                .push_heartbeat_ack((from, own), Bytes::copy_from_slice(value));
             self.inbound.trim();
         }
     }

@@ -51,7 +51,12 @@ impl Association {
     pub(crate) fn configure_path(&mut self, now: Instant, id: PathId, next: PathConfig, random: &mut Random) {
         let probing = self.phase().may_send_data();
         let Some(path) = self.paths.get_mut(id) else { return };
+        let other_queue = path.config.dscp() != next.dscp();
         let cleared = path.configure(now, next, probing, random);
+        if other_queue {
+            // §7.2.5.1.
+            path.reset_cc(&self.config);
+        }
         if cleared && self.config.expose_potentially_failed() {
             self.path_event(id, PathChange::Available);
         }

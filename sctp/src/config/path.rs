@@ -13,6 +13,7 @@ pub struct PathConfig {
     mtu: u16,
     max_mtu: Option<u16>,
     remote_encapsulation_port: Option<u16>,
+    dscp: u8,
 }
 
 impl Default for PathConfig {
@@ -25,6 +26,7 @@ impl Default for PathConfig {
             mtu: Self::MIN_MTU,
             max_mtu: Some(u16::MAX),
             remote_encapsulation_port: None,
+            dscp: 0,
         }
     }
 }
@@ -107,5 +109,19 @@ impl PathConfig {
     /// Sets the peer's UDP port to start with.
     pub const fn set_remote_encapsulation_port(&mut self, port: Option<u16>) {
         self.remote_encapsulation_port = port;
+    }
+
+    /// The Differentiated Services Code Point of packets to the address, 0 to 63 (RFC 9260 §7.2.5.1). By default zero,
+    /// best effort.
+    pub const fn dscp(&self) -> u8 {
+        self.dscp
+    }
+
+    /// Sets the Differentiated Services Code Point (`spp_dscp` of RFC 6458 §8.1.12, which has it in its six high bits).
+    /// A change on a path that is in use starts congestion control anew.
+    pub fn set_dscp(&mut self, dscp: u8) -> Result<(), ConfigError> {
+        check(dscp < 64, "DSCP", "0 to 63")?;
+        self.dscp = dscp;
+        Ok(())
     }
 }

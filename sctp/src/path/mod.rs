@@ -113,6 +113,15 @@ impl Path {
         );
     }
 
+    /// Packets leave from another own address: by another route, of whose congestion nothing is known (§7.2.5.2).
+    pub(crate) fn set_local(&mut self, local: Option<IpAddr>, config: &AssociationConfig) {
+        if self.local.is_some() && self.local != local {
+            tracing::debug!(address = %self.address, ?local, "the path has another source address");
+            self.reset_cc(config);
+        }
+        self.local = local;
+    }
+
     /// The peer restarted: what was measured and counted holds no more (§5.2.4 A).
     pub(crate) fn restart(&mut self, config: &AssociationConfig) {
         self.state = PathState::Unconfirmed;

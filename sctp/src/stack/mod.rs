@@ -249,7 +249,7 @@ impl Stack {
 
     /// Queues a packet that belongs to no association, to where `meta` came from. With many waiting already it is
     /// dropped: the peer repeats itself.
-    fn reply(&mut self, meta: &RxMeta, packet: Vec<u8>) {
+    fn reply(&mut self, meta: &RxMeta, packet: Vec<u8>, dscp: u8) {
         if self.replies.len() >= MAX_REPLIES {
             self.stats.out_of_the_blue_unanswered += 1;
             return;
@@ -263,6 +263,7 @@ impl Stack {
             size,
             segment_size: size,
             dont_fragment: false,
+            dscp,
         };
         self.replies.push_back(Reply { transmit, packet });
     }

@@ -92,7 +92,7 @@ impl Stack {
         let start = wire::begin_packet(&mut buf, &header);
         write(&mut buf);
         wire::finish_packet(&mut buf, start);
-        self.reply(meta, buf);
+        self.reply(meta, buf, 0);
     }
 }
 

@@ -78,7 +78,8 @@ impl Stack {
     /// - the thresholds: applied at the next missing answer; a path that is potentially failed and would not be by
     ///   them is active at once;
     /// - the MTU: at once; the congestion window starts anew;
-    /// - the peer's UDP port: at once, until a packet of the peer shows another.
+    /// - the peer's UDP port: at once, until a packet of the peer shows another;
+    /// - the DSCP: from the next packet on; congestion control starts anew (§7.2.5.1).
     pub fn set_path_config(
         &mut self,
         now: Instant,

@@ -334,6 +334,7 @@ impl Host {
             size: len,
             segment_size: len,
             dont_fragment: true,
+            dscp: 0,
         };
         node.stack.handle_too_big(run.now, &transmit, &packet.payload, len);
     }
