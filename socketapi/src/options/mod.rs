@@ -167,7 +167,7 @@ impl Options {
         })
     }
 
-    /// Heartbeats, thresholds, MTU and UDP port of the path to one of the peer's addresses; with `None`, what new paths
+    /// Heartbeats, thresholds, MTU, UDP port and DSCP of the path to one of the peer's addresses; with `None`, what new paths
     /// start with (`SCTP_PEER_ADDR_PARAMS`, RFC 6458 §8.1.12).
     ///
     /// Fails with [`Error::AddressNotAvailable`](crate::Error::AddressNotAvailable) if the peer does not have the

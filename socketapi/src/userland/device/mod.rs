@@ -4,6 +4,7 @@ mod config;
 #[cfg(target_os = "linux")]
 mod errqueue;
 mod ifaddrs;
+mod marked;
 mod option;
 mod pool;
 mod raw;

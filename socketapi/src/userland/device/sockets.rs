@@ -8,6 +8,7 @@ use quinn_udp::{UdpSockRef, UdpSocketState};
 use sctp::Transmit;
 use socket2::Socket;
 
+use super::marked;
 use super::option::{Fragments, report_errors};
 use super::stats::Counters;
 use super::{Datagrams, Progress, Receiver, Trouble};
@@ -188,7 +189,7 @@ impl Sockets {
                 segment_size: several.then_some(segment),
                 src_ip,
             };
-            match bound.state.try_send(UdpSockRef::from(&bound.socket), &outgoing) {
+            match marked::try_send(&bound.state, &bound.socket, &outgoing, transmit.dscp) {
                 Ok(()) => self.counters.sent(),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Progress::Blocked(index),
                 // Not every device can cut a train; the packets of this one go out one by one.

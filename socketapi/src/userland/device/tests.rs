@@ -39,6 +39,7 @@ fn transmit(src: Option<IpAddr>, dst: IpAddr, ports: UdpPorts, bytes: &[u8], seg
         size: bytes.len(),
         segment_size: segment,
         dont_fragment: true,
+        dscp: 0,
     }
 }
 
