@@ -125,6 +125,55 @@ fn rfc6525_5_2_7_what_is_given_up_after_a_reset_that_the_asker_knows_nothing_of_
     }
 }
 
+/// Loses what `from` says of re-configurations as long as the flag is set.
+fn lose_answers(pair: &mut Pair, from: usize) -> Rc<Cell<bool>> {
+    let losing = Rc::new(Cell::new(true));
+    let (lose, from, link) = (Rc::clone(&losing), pair.address(from, 0), pair.links[0]);
+    pair.world.set_filter(link, move |_, packet| {
+        if lose.get() && packet.src == from && packet.has(ChunkType::RE_CONFIG) {
+            Verdict::Drop
+        } else {
+            Verdict::Pass
+        }
+    });
+    losing
+}
+
+#[test]
+fn rfc9260_9_2_a_shutdown_waits_until_it_is_known_which_numbers_the_data_has() {
+    for first in [A, B] {
+        let mut pair = connected(Setup::single().config(willing));
+        for _ in 0..5 {
+            pair.say(B, 1, b"old");
+        }
+        pair.run(secs(1));
+        assert_eq!(pair.hear(A).len(), 5);
+        let losing = lose_answers(&mut pair, B);
+        asks(&mut pair, A);
+        pair.run(ms(100));
+        assert!(is_reset(&pair, B) && !is_reset(&pair, A));
+        pair.say(B, 1, b"new 0");
+        pair.run(ms(100));
+        pair.shutdown(first);
+        if first == A {
+            pair.say(B, 1, b"new 1");
+        }
+        pair.run(secs(3));
+        losing.set(false);
+        pair.run(secs(30));
+        let heard = pair.hear_payloads(A);
+        let expected = [&b"new 0"[..], b"new 1"];
+        assert_eq!(heard, expected[..if first == A { 2 } else { 1 }]);
+        for side in [A, B] {
+            assert!(
+                pair.reported(side, |event| *event == Event::ShutdownComplete),
+                "{first} {side}"
+            );
+        }
+        assert!(is_reset(&pair, A));
+    }
+}
+
 #[test]
 fn rfc6525_5_1_4_what_was_given_before_any_data_went_out_follows_the_reset() {
     for limit in [0, 4] {

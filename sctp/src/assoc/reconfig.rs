@@ -341,6 +341,12 @@ impl Association {
         })
     }
 
+    /// Whether only the peer's answer tells which numbers its data has: what it may still send, or what is held.
+    pub(super) fn is_unsure_of_numbers(&self) -> bool {
+        let comes = self.phase() != AssociationPhase::ShutdownReceived;
+        self.awaits_association_reset() && (comes || self.inbound.has_held())
+    }
+
     /// Requests that cannot be answered any more have failed: the association ends or begins anew.
     pub(super) fn fail_requests(&mut self) {
         let Some(reconfig) = self.reconfig.as_deref_mut() else {

@@ -47,9 +47,9 @@ impl Association {
 
     /// Goes on with a shutdown that waits for everything to be acknowledged, and for an address that it can go on with:
     /// with a SHUTDOWN or SHUTDOWN ACK addresses are neither verified (§8.3) nor, later, changed (RFC 5061 §5.1.1 C4) any
-    /// more, so both must be over if nothing can be sent before.
+    /// more, so both must be over if nothing can be sent before. What the peer sends must be understood, too.
     pub(super) fn advance_shutdown(&mut self, now: Instant) {
-        if !self.outbound.is_empty() || !self.may_be_used(self.control_destination()) {
+        if !self.outbound.is_empty() || !self.may_be_used(self.control_destination()) || self.is_unsure_of_numbers() {
             return;
         }
         match self.phase() {

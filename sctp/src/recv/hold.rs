@@ -105,6 +105,11 @@ impl Inbound {
         self.hold.is_some()
     }
 
+    /// Whether data is held.
+    pub(crate) fn has_held(&self) -> bool {
+        self.hold.as_ref().is_some_and(|hold| !hold.fragments.is_empty())
+    }
+
     /// Whether everything with old numbers has arrived, so that [`end_hold`](Self::end_hold) is due.
     #[inline]
     pub(crate) fn hold_is_over(&self) -> bool {
