@@ -1,24 +1,25 @@
-//! Against the crate `sctp-proto`, which has partial reliability for whole streams and resets a stream when it is closed.
-//! It has no message interleaving, no zero checksum and one path.
+//! Against the crate `sctp-proto`, which has partial reliability for whole streams, and resets a stream when it is closed
+//! or was reset by the peer, as data channels do (RFC 8831 §6.7). It has no message interleaving, no zero checksum and one path.
 //!
 //! Its ways that tests must leave out: it answers the SHUTDOWN ACK to its own SHUTDOWN by nothing, does not take a
 //! SHUTDOWN COMPLETE with a reflected tag (RFC 9260 §8.5.1 C), and closes without an ABORT.
 
 #![expect(clippy::disallowed_types, reason = "the crate wants the system's kind of time")]
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ::sctp_proto::{
     Association, AssociationHandle, ClientConfig, DatagramEvent, Endpoint, EndpointConfig, Event, Payload,
-    PayloadProtocolIdentifier, ReliabilityType, ServerConfig,
+    PayloadProtocolIdentifier, ReliabilityType, ServerConfig, StreamEvent,
 };
 use bytes::Bytes;
-use sctp::Reliability;
+use sctp::serial::StreamId;
+use sctp::{ReconfigOutcome, Reliability, StreamDirection};
 
-use super::foreign::{Foreign, Side};
+use super::foreign::{Foreign, Match, Side, Traffic};
 use super::{abort, bad, bulk, good, partial_reliability, secs, set_up};
 
 struct SctpProto {
@@ -30,6 +31,8 @@ struct SctpProto {
     packets: VecDeque<Bytes>,
     connected: bool,
     closed: bool,
+    incoming_resets: Vec<u16>,
+    outgoing_resets: Vec<u16>,
 }
 
 fn new() -> Box<dyn Foreign> {
@@ -44,6 +47,8 @@ fn new() -> Box<dyn Foreign> {
         packets: VecDeque::new(),
         connected: false,
         closed: false,
+        incoming_resets: Vec::new(),
+        outgoing_resets: Vec::new(),
     })
 }
 
@@ -63,6 +68,8 @@ impl SctpProto {
                 match event {
                     Event::Connected => self.connected = true,
                     Event::AssociationLost { .. } => self.closed = true,
+                    Event::Stream(StreamEvent::Finished { id }) => self.incoming_resets.push(id),
+                    Event::Stream(StreamEvent::ResetComplete { id }) => self.outgoing_resets.push(id),
                     _ => {}
                 }
             }
@@ -183,7 +190,7 @@ impl Foreign for SctpProto {
     }
 
     fn resets(&self) -> (Vec<u16>, Vec<u16>) {
-        (Vec::new(), Vec::new())
+        (self.incoming_resets.clone(), self.outgoing_resets.clone())
     }
 }
 
@@ -210,4 +217,53 @@ fn sctp_proto_an_abort() {
 #[test]
 fn sctp_proto_partial_reliability_both_ways() {
     partial_reliability(new, Reliability::Retransmissions(0));
+}
+
+/// The streams of one direction whose resets our user was told of since `seen` events.
+fn reset_here(game: &Match, seen: usize, direction: StreamDirection) -> BTreeSet<u16> {
+    let reset = game.log[seen..].iter().filter_map(|event| match event {
+        sctp::Event::StreamReset {
+            direction: of,
+            streams,
+            outcome: ReconfigOutcome::Performed,
+        } if *of == direction => Some(streams),
+        _ => None,
+    });
+    reset.flatten().map(|&StreamId(id)| id).collect()
+}
+
+#[test]
+fn sctp_proto_stream_resets_from_either_side() {
+    for link in [good(), bad()] {
+        let mut game = Match::new(new(), &link, 5);
+        game.connect(Side::Theirs);
+        for _ in 0..3 {
+            let mut traffic = [Traffic::new(20, &[100, 3000]), Traffic::new(20, &[100, 3000])];
+            game.must(
+                "all messages arrive, also under numbers that began anew",
+                secs(600),
+                |game| {
+                    traffic[0].pump(game, Side::Ours);
+                    traffic[1].pump(game, Side::Theirs);
+                    traffic.iter().all(Traffic::is_complete)
+                },
+            );
+            let (seen, before) = (game.log.len(), game.foreign.resets());
+            let all = BTreeSet::from([0, 1, 2, 3]);
+            // Both at once; each of ours makes them reset theirs.
+            game.reset_streams(&[0, 2]);
+            game.foreign.reset_streams(&[1, 3]);
+            game.must("half of ours and all of theirs are reset", secs(600), |game| {
+                reset_here(game, seen, StreamDirection::Outgoing) == BTreeSet::from([0, 2])
+                    && reset_here(game, seen, StreamDirection::Incoming) == all
+            });
+            game.reset_streams(&[1, 3]);
+            game.must("the other half is reset", secs(600), |game| {
+                let (incoming, outgoing) = game.foreign.resets();
+                let told: BTreeSet<u16> = incoming[before.0.len()..].iter().copied().collect();
+                let done: BTreeSet<u16> = outgoing[before.1.len()..].iter().copied().collect();
+                reset_here(game, seen, StreamDirection::Outgoing) == all && told == all && done == all
+            });
+        }
+    }
 }
