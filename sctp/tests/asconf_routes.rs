@@ -19,8 +19,8 @@ use sctp::{Event, PathState, PathStatus};
 const PEER6: &str = "fd00::1";
 const Z6: &str = "fd00::2";
 
-/// An association over IPv4 and IPv6, and the cookie that opened it. Set-up went over IPv4.
-fn dual_stack(change: impl Fn(&mut AssociationConfig)) -> (Peer, Vec<u8>) {
+/// An association over IPv4 and IPv6, and the cookie that opened it. Set-up went over IPv4, and IPv6 is not confirmed.
+fn unconfirmed_dual_stack(change: impl Fn(&mut AssociationConfig)) -> (Peer, Vec<u8>) {
     let mut peer = unconnected(1, change);
     let (host, z) = (peer.host, peer.z);
     peer.world.add_address(host, 0, ip(PEER6));
@@ -34,6 +34,12 @@ fn dual_stack(change: impl Fn(&mut AssociationConfig)) -> (Peer, Vec<u8>) {
     let answer = peer.answer();
     let cookie = peer.learn(&answer);
     peer.send(|buf| write_cookie_echo(buf, &cookie));
+    (peer, cookie)
+}
+
+/// The same with both confirmed.
+fn dual_stack(change: impl Fn(&mut AssociationConfig)) -> (Peer, Vec<u8>) {
+    let (mut peer, cookie) = unconfirmed_dual_stack(change);
     for _ in 0..4 {
         let answers = peer.run(ms(500));
         peer.answer_heartbeats(&answers);
@@ -110,6 +116,30 @@ fn rfc5061_5_3_f4_an_answer_to_what_came_to_an_address_that_was_left_leaves_from
     );
     peer.z_says(b"goes on");
     assert_eq!(data_chunks(&peer.answers()).len(), 1);
+}
+
+#[test]
+fn rfc5061_5_3_f4_an_answer_that_nothing_can_carry_waits_for_an_address_and_holds_up_nothing_then() {
+    for kind in [ChunkType::RE_CONFIG, ChunkType::COOKIE_ACK] {
+        let (mut peer, cookie) = unconfirmed_dual_stack(|_| {});
+        peer.answers();
+        let (now, assoc, z, old) = (peer.world.now(), peer.assoc.unwrap(), peer.z, peer.z_address(0));
+        peer.world.stack(z).remove_local_address(now, assoc, old).unwrap();
+        peer.answers();
+        let request_seq = RequestSeq(peer.fixed.initial_tsn.0);
+        peer.send(|buf| match kind {
+            ChunkType::RE_CONFIG => write_reconfig(buf, |w| ReconfigParam::SsnTsnReset { request_seq }.write(w)),
+            _ => write_cookie_echo(buf, &cookie),
+        });
+        peer.z_says(b"waits as well");
+        let before = peer.run(secs(2));
+        assert!(!before.iter().any(|packet| packet.has(kind)), "{before:?}");
+        assert!(data_chunks(&before).is_empty());
+        assert!(peer.answer_heartbeats(&before) > 0);
+        let answers = to(&peer.answers(), ip(PEER6));
+        assert!(answers.iter().any(|packet| packet.has(kind)), "{kind}: {answers:?}");
+        assert_eq!(data_chunks(&answers).len(), 1, "{kind}: {answers:?}");
+    }
 }
 
 #[test]
