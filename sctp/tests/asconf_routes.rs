@@ -5,7 +5,7 @@ mod common;
 
 use std::net::IpAddr;
 
-use common::asconf::{established_with, ip, move_to, peers, unconnected};
+use common::asconf::{FIRST, add, ask, established_with, gain, ip, move_to, peers, unconnected};
 use common::{Answer, Peer, data_chunks, ms, secs};
 use sctp::config::AssociationConfig;
 use sctp::error::FailureReason;
@@ -140,6 +140,19 @@ fn rfc5061_5_3_f4_an_answer_that_nothing_can_carry_waits_for_an_address_and_hold
         assert!(answers.iter().any(|packet| packet.has(kind)), "{kind}: {answers:?}");
         assert_eq!(data_chunks(&answers).len(), 1, "{kind}: {answers:?}");
     }
+}
+
+#[test]
+fn rfc9260_5_4_an_address_that_nothing_can_be_sent_to_takes_no_turn_from_others() {
+    let (mut peer, _) = unconfirmed_dual_stack(|_| {});
+    peer.run(secs(1));
+    let (now, assoc, z) = (peer.world.now(), peer.assoc.unwrap(), peer.z);
+    peer.world.stack(z).remove_local_address(now, assoc, ip(Z6)).unwrap();
+    peer.run(secs(2));
+    gain(&mut peer, "10.1.0.7");
+    ask(&mut peer, FIRST, &[add("10.1.0.7")]);
+    let sent = to(&peer.run(secs(10)), ip("10.1.0.7"));
+    assert!(sent.iter().any(|packet| packet.has(ChunkType::HEARTBEAT)), "{sent:?}");
 }
 
 #[test]
