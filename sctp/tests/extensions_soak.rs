@@ -275,7 +275,6 @@ fn every_extension_at_random() {
 
 /// Seeds that nobody has seen.
 #[test]
-#[ignore = "it may find something: .ci/soak runs it"]
 fn every_extension_with_new_seeds() {
     let first = RandomState::new().build_hasher().finish() >> 16;
     say(&format!("new seeds: {first} to {}", first + 9));
