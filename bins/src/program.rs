@@ -133,7 +133,8 @@ impl Network {
                     format!(" at {address}")
                 };
                 Failure(format!(
-                    "UDP port {port}{place} is in use; give each program its own address, for instance --local 127.0.0.2"
+                    "UDP port {port}{place} is in use; give each program its own address, for instance --local \
+                     127.0.0.2, or all of them the usual port and none an address"
                 ))
             }
             Error::AddressNotAvailable => Failure("--local names no address of this host".to_owned()),
