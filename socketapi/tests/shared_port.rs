@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use netns_tests::namespace::Namespace;
 use netns_tests::process::{PATIENCE, Program};
-use socketapi::{Error, Received, SctpSocket, SctpStream, SndInfo};
+use socketapi::{Error, Received, SctpSocket, SctpStream, SndInfo, StackHandle};
 
 /// How many messages of a client are on their way to a server and back.
 const WINDOW: u64 = 32;
@@ -270,6 +270,28 @@ fn a_port_is_taken_for_all_processes() {
     first.kill();
     let fourth = start("bind:5001");
     fourth.wait_for("bound");
+}
+
+#[test]
+fn rfc9260_8_4_one_process_answers_what_is_for_nobody() {
+    let Some(namespace) = Namespace::new() else { return };
+    namespace.enter();
+    let _servers = [5001, 5002, 5003].map(server);
+    let builder = StackHandle::builder()
+        .addresses(["127.0.0.1".parse().unwrap()])
+        .udp_port(0);
+    let stack = builder.peer_udp_port(9899).start_blocking().unwrap();
+    let connect = |port: u16| {
+        SctpStream::builder()
+            .stack(&stack)
+            .connect_blocking(("127.0.0.1", port))
+    };
+    let refused = connect(5999).map(drop);
+    assert!(matches!(refused, Err(Error::ConnectFailed(_))), "{refused:?}");
+    // Whatever else comes comes before what is asked for now.
+    connect(5002).unwrap();
+    let stats = stack.stats();
+    assert_eq!((stats.out_of_the_blue, stats.bad_verification_tag), (0, 0), "{stats:?}");
 }
 
 #[test]

@@ -71,4 +71,10 @@ impl Local for Weak<Shard> {
             shard.heed([Trouble::Icmp(report)].into_iter());
         }
     }
+
+    fn lost(&self) {
+        if let Some(shard) = self.upgrade() {
+            shard.stop();
+        }
+    }
 }

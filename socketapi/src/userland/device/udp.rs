@@ -77,6 +77,15 @@ impl UdpDevice {
         self.sockets.descriptors()
     }
 
+    /// Makes sure that receiving from one of the descriptors does not wait.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn never_wait(&self, index: usize) {
+        if let Some(socket) = self.sockets.descriptors().get(index) {
+            // It can only fail where receiving fails too.
+            let _ = rustix::io::ioctl_fionbio(socket, true);
+        }
+    }
+
     /// Receives datagrams from one of the descriptors.
     #[cfg(target_os = "linux")]
     pub(crate) fn receive<'a>(&self, index: usize, receiver: &'a mut Receiver) -> io::Result<Datagrams<'a>> {

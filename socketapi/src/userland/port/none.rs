@@ -16,6 +16,8 @@ pub(crate) trait Local {
     fn ingest(&self, datagrams: impl Iterator<Item = (RxMeta, Bytes)>) -> bool;
     /// Takes what ICMP says.
     fn heed(&self, report: IcmpReport);
+    /// Is told of the end.
+    fn lost(&self);
 }
 
 /// There is none.

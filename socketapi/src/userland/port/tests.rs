@@ -34,6 +34,8 @@ impl Local for Sink {
     fn heed(&self, report: IcmpReport) {
         let _ = self.0.send(Got::Report(report));
     }
+
+    fn lost(&self) {}
 }
 
 /// A process.
@@ -408,6 +410,23 @@ fn a_guest_that_does_not_read_harms_nobody() {
         if datagram == packet(7, "still here") {
             break;
         }
+    }
+}
+
+#[test]
+fn a_guest_that_makes_the_sockets_wait_blocks_nobody() {
+    let (first, udp_port) = Member::first();
+    let guest = Member::on(udp_port);
+    let _claim = guest.claim(7);
+    let from = outsider();
+    for _ in 0..20 {
+        for socket in guest.port.device().descriptors() {
+            rustix::io::ioctl_fionbio(socket, false).unwrap();
+        }
+        send(&from, udp_port, &packet(7, "x"));
+        assert_eq!(guest.next().1, packet(7, "x"));
+        // The holder does not wait for the next datagram.
+        drop(first.port.claim(None, Vec::new()).unwrap());
     }
 }
 

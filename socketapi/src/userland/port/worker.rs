@@ -33,6 +33,8 @@ pub(crate) trait Local {
     fn ingest(&self, datagrams: impl Iterator<Item = (RxMeta, Bytes)>) -> bool;
     /// What ICMP says about its packets.
     fn heed(&self, report: IcmpReport);
+    /// Nothing will come any more.
+    fn lost(&self);
 }
 
 /// What the process is to the others.
@@ -110,6 +112,7 @@ impl<L: Local> Worker<L> {
     pub(super) fn run(mut self) {
         if let Err(error) = self.work() {
             tracing::error!(%error, "the shared UDP port is lost");
+            self.local.lost();
         }
     }
 
@@ -228,6 +231,10 @@ impl<L: Local> Worker<L> {
         let Role::Holder(holder) = &mut self.role else {
             return true;
         };
+        if !holder.is_alone() {
+            // What one process says of a socket holds for all, and a broken one may have said something else.
+            self.device.never_wait(index);
+        }
         for _ in 0..RECEIVE_BUDGET {
             match self.device.receive(index, &mut self.receiver) {
                 Ok(datagrams) => {
