@@ -47,7 +47,7 @@ pub(crate) enum AnyListener {
     #[cfg(feature = "userland")]
     Userland(crate::userland::Listener),
     #[cfg(feature = "kernel")]
-    Kernel(crate::kernel::Socket),
+    Kernel(crate::kernel::Listener),
 }
 
 /// A connected one-to-one style socket of either backend.
@@ -56,7 +56,7 @@ pub(crate) enum AnyStream {
     #[cfg(feature = "userland")]
     Userland(crate::userland::Stream),
     #[cfg(feature = "kernel")]
-    Kernel(crate::kernel::Socket),
+    Kernel(crate::kernel::Stream),
 }
 
 /// What options are read and set of: the new associations of a socket of either backend, or one association.
@@ -65,14 +65,20 @@ pub(crate) enum AnyTarget {
     #[cfg(feature = "userland")]
     Userland(crate::userland::Target),
     #[cfg(feature = "kernel")]
-    #[expect(dead_code, reason = "the kernel backend opens no sockets yet")]
-    Kernel(crate::kernel::Socket),
+    Kernel(crate::kernel::Target),
 }
 
 #[cfg(feature = "userland")]
 impl From<crate::userland::Target> for AnyTarget {
     fn from(target: crate::userland::Target) -> Self {
         Self::Userland(target)
+    }
+}
+
+#[cfg(feature = "kernel")]
+impl From<crate::kernel::Target> for AnyTarget {
+    fn from(target: crate::kernel::Target) -> Self {
+        Self::Kernel(target)
     }
 }
 
@@ -83,7 +89,7 @@ macro_rules! dispatch {
             #[cfg(feature = "userland")]
             $crate::backend::$enum::Userland($socket) => $call,
             #[cfg(feature = "kernel")]
-            $crate::backend::$enum::Kernel(socket) => match *socket {},
+            $crate::backend::$enum::Kernel($socket) => $call,
         }
     };
 }

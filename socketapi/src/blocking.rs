@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+#[cfg(feature = "userland")]
 use std::time::{Duration, Instant};
 
 struct Unpark(Thread);

@@ -185,7 +185,7 @@ impl SocketBuilder {
             #[cfg(feature = "userland")]
             Backend::Userland => AnySocket::Userland(self.userland(on_runtime).bind(&local)?),
             #[cfg(feature = "kernel")]
-            Backend::Kernel => AnySocket::Kernel(crate::kernel::open(&local, on_runtime)?),
+            Backend::Kernel => AnySocket::Kernel(self.kernel(on_runtime).bind(&local)?),
             #[cfg(not(all(feature = "userland", feature = "kernel")))]
             _ => return Err(Error::Unsupported("this backend was not compiled in")),
         };
@@ -198,7 +198,7 @@ impl SocketBuilder {
             #[cfg(feature = "userland")]
             Backend::Userland => AnyListener::Userland(self.userland(on_runtime).listen(&local, backlog)?),
             #[cfg(feature = "kernel")]
-            Backend::Kernel => AnyListener::Kernel(crate::kernel::open(&local, on_runtime)?),
+            Backend::Kernel => AnyListener::Kernel(self.kernel(on_runtime).listen(&local, backlog)?),
             #[cfg(not(all(feature = "userland", feature = "kernel")))]
             _ => return Err(Error::Unsupported("this backend was not compiled in")),
         };
@@ -215,7 +215,11 @@ impl SocketBuilder {
                 ConnectOptions::default(),
             )?),
             #[cfg(feature = "kernel")]
-            Backend::Kernel => AnyStream::Kernel(crate::kernel::open(&local, on_runtime)?),
+            Backend::Kernel => AnyStream::Kernel(self.kernel(on_runtime).connect(
+                &local,
+                peer,
+                ConnectOptions::default(),
+            )?),
             #[cfg(not(all(feature = "userland", feature = "kernel")))]
             _ => return Err(Error::Unsupported("this backend was not compiled in")),
         };
@@ -226,6 +230,15 @@ impl SocketBuilder {
     fn userland(self, on_runtime: bool) -> userland::Opening {
         userland::Opening {
             stack: self.stack,
+            association: self.association,
+            subscriptions: self.subscriptions,
+            on_runtime,
+        }
+    }
+
+    #[cfg(feature = "kernel")]
+    fn kernel(self, on_runtime: bool) -> crate::kernel::Opening {
+        crate::kernel::Opening {
             association: self.association,
             subscriptions: self.subscriptions,
             on_runtime,

@@ -21,7 +21,6 @@ pub(crate) enum AssocRepr {
     Userland(sctp::AssocId),
     /// The kernel's `sctp_assoc_t`.
     #[cfg(feature = "kernel")]
-    #[expect(dead_code, reason = "the kernel backend opens no sockets yet")]
     Kernel(i32),
 }
 
@@ -37,6 +36,22 @@ impl AssocId {
             AssocRepr::Userland(id) => Ok(id),
             #[cfg(feature = "kernel")]
             AssocRepr::Kernel(_) => Err(crate::Error::NoSuchAssociation),
+        }
+    }
+}
+
+#[cfg(feature = "kernel")]
+impl AssocId {
+    /// The kernel's name for it.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::NoSuchAssociation`] if it belongs to another backend.
+    pub(crate) const fn kernel(self) -> crate::Result<i32> {
+        match self.0 {
+            AssocRepr::Kernel(id) => Ok(id),
+            #[cfg(feature = "userland")]
+            AssocRepr::Userland(_) => Err(crate::Error::NoSuchAssociation),
         }
     }
 }

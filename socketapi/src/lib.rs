@@ -36,9 +36,7 @@
 //!
 //! The feature `userland` (the default) brings SCTP inside the process, carried in UDP (RFC 6951): a [`StackHandle`]
 //! is one such instance with its addresses and its UDP port. Sockets share one by default, on UDP port 9899 or what
-//! the environment variable `SCTP_UDP_PORT` says. On Linux, any number of processes of a user share port 9899, and have
-//! one space of SCTP ports, as if the kernel had SCTP ([`StackBuilder::share_udp_port`]). A program that needs a stack of
-//! its own builds it:
+//! the environment variable `SCTP_UDP_PORT` says; a program that needs its own builds it:
 //!
 //! ```
 //! use socketapi::{SndInfo, SocketBuilder, StackHandle};
@@ -65,22 +63,14 @@
 //! # }
 //! ```
 //!
-//! The feature `kernel` is for the SCTP of a Linux kernel; it cannot open sockets yet. Features add up; with both, a
-//! [`Backend`] is chosen at run time.
-
-#![cfg_attr(
-    not(feature = "userland"),
-    expect(
-        dead_code,
-        unreachable_code,
-        unused_imports,
-        unused_variables,
-        reason = "the kernel backend opens no sockets yet, so nothing is done with them"
-    )
-)]
+//! The feature `kernel` is for the SCTP of a Linux kernel: the same sockets over its own. Features add up; with both, a
+//! [`Backend`] is chosen at run time, by [`SocketBuilder::backend`] or the environment variable `SCTP_BACKEND`. What the
+//! kernel cannot do fails with [`Error::Unsupported`].
 
 #[cfg(not(any(feature = "userland", feature = "kernel")))]
 compile_error!("socketapi needs a backend: enable the feature `userland`, `kernel`, or both");
+#[cfg(all(feature = "kernel", not(target_os = "linux")))]
+compile_error!("the feature `kernel` is for Linux");
 
 mod association;
 mod backend;

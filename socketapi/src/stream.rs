@@ -23,6 +23,13 @@ impl From<crate::userland::Stream> for SctpStream {
     }
 }
 
+#[cfg(feature = "kernel")]
+impl From<crate::kernel::Stream> for SctpStream {
+    fn from(stream: crate::kernel::Stream) -> Self {
+        Self(AnyStream::Kernel(stream))
+    }
+}
+
 impl SctpStream {
     /// A builder, for what the other constructors do not offer.
     pub fn builder() -> SocketBuilder {

@@ -109,7 +109,7 @@ impl SharedKeys {
     }
 
     /// The bytes of a key.
-    pub(crate) fn secret(&self, id: SharedKeyId) -> Option<&[u8]> {
+    pub fn secret(&self, id: SharedKeyId) -> Option<&[u8]> {
         self.keys.get(&id).map(|key| &*key.secret)
     }
 

@@ -1,0 +1,141 @@
+//! How sockets end: nothing that was sent is lost, and nothing that was not received turns a shutdown into an abort.
+
+use std::net::Shutdown;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::Socket;
+use tokio::io::unix::AsyncFd;
+use tokio::runtime::Handle;
+
+use super::abi::{self, Abi, Number, Status};
+use super::core::{Core, Phase, Style};
+use super::sys;
+
+/// How many messages are thrown away at most when a socket goes: with more, its association is aborted.
+const MAX_UNREAD: usize = 100_000;
+/// How often the kernel is asked whether all is over: it tells a socket that is shut down in both directions no more.
+const FIRST_WAIT: Duration = Duration::from_millis(1);
+const LONGEST_WAIT: Duration = Duration::from_millis(50);
+
+/// Lets a socket go that nobody holds any more. Its associations are shut down in the background.
+pub(crate) fn let_go(core: &Core, descriptor: Arc<AsyncFd<Socket>>) {
+    match core.style {
+        Style::Listener => abort_waiting(descriptor.get_ref()),
+        _ => discard(descriptor.get_ref()),
+    }
+    let state = core.state();
+    let connecting = core.style == Style::Stream && state.phase == Phase::Connecting && !state.opened.is_empty();
+    drop(state);
+    if connecting {
+        // The kernel forgets an association that is closed while it is set up, with all it was to deliver.
+        let reactor = core.reactor().clone();
+        core.reactor().spawn(async move {
+            set_up(&reactor, descriptor.get_ref()).await;
+            drop(descriptor);
+        });
+    }
+}
+
+/// Ends the association or associations of a socket gracefully, and waits until they are over.
+pub(crate) async fn close(core: &Core, descriptor: Arc<AsyncFd<Socket>>) {
+    let reactor = core.reactor().clone();
+    let socket = descriptor.get_ref();
+    if core.style == Style::Stream {
+        if core.state().phase == Phase::Connecting {
+            set_up(&reactor, socket).await;
+        }
+        // One that has ended has no other direction to shut.
+        let _ = socket.shutdown(Shutdown::Write);
+    } else {
+        for id in associations(socket) {
+            let raw = abi::SndInfo {
+                assoc: id,
+                flags: abi::SCTP_EOF,
+                ..abi::SndInfo::default()
+            };
+            let mut control = super::cmsg::Control::default();
+            control.push(abi::CMSG_SNDINFO, &raw.to_bytes());
+            // One that has ended meanwhile needs no end.
+            let _ = sys::send(socket.as_fd(), &[], control.bytes(), None);
+        }
+    }
+    discard(socket);
+    let mut wait = FIRST_WAIT;
+    while is_alive(core.style, socket) {
+        pause(&reactor, wait).await;
+        wait = (wait * 2).min(LONGEST_WAIT);
+        discard(socket);
+    }
+}
+
+/// Waits until the association of a one-to-one socket is set up, or failed.
+async fn set_up(reactor: &Handle, socket: &Socket) {
+    let mut wait = FIRST_WAIT;
+    while socket.peer_addr().is_err() && matches!(socket.take_error(), Ok(None)) {
+        pause(reactor, wait).await;
+        wait = (wait * 2).min(LONGEST_WAIT);
+    }
+}
+
+/// Throws away what was not received: the kernel would abort the association of a socket that closes with it.
+fn discard(socket: &Socket) {
+    // From now on it throws data away itself.
+    let _ = socket.shutdown(Shutdown::Read);
+    let mut scratch = [0; 16 << 10];
+    for _ in 0..MAX_UNREAD {
+        match sys::receive(socket.as_fd(), &mut scratch, &mut [], 0) {
+            Ok(raw) if raw.len > 0 => {}
+            _ => return,
+        }
+    }
+}
+
+/// Aborts the associations that wait to be accepted.
+fn abort_waiting(listener: &Socket) {
+    while let Ok((socket, _)) = listener.accept() {
+        let _ = socket.set_linger(Some(Duration::ZERO));
+    }
+}
+
+fn is_alive(style: Style, socket: &Socket) -> bool {
+    if style == Style::Many {
+        let mut buf = Number::default().to_bytes();
+        let asked = sys::get_option(socket.as_fd(), libc::IPPROTO_SCTP, abi::SCTP_GET_ASSOC_NUMBER, &mut buf);
+        return asked.is_ok() && Number::from_bytes(&buf).is_some_and(|number| number.value > 0);
+    }
+    let mut buf = Status::default().to_bytes();
+    sys::get_option(socket.as_fd(), libc::IPPROTO_SCTP, abi::SCTP_STATUS, &mut buf).is_ok()
+}
+
+/// The associations of a socket that is not of one-to-one style.
+pub(crate) fn associations(socket: &Socket) -> Vec<i32> {
+    let mut room = 256;
+    loop {
+        let mut buf = vec![0; 4 + 4 * room];
+        match sys::get_option(
+            socket.as_fd(),
+            libc::IPPROTO_SCTP,
+            abi::SCTP_GET_ASSOC_ID_LIST,
+            &mut buf,
+        ) {
+            Ok(_) => {
+                let (count, ids) = buf.split_at(4);
+                let count = Number::from_bytes(count).map_or(0, |number| number.value);
+                let ids = ids.chunks_exact(4).filter_map(<i32 as abi::Field>::load);
+                return ids.take(usize::try_from(count).unwrap_or(0)).collect();
+            }
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) && room < 1 << 22 => room *= 16,
+            Err(_) => return Vec::new(),
+        }
+    }
+}
+
+async fn pause(reactor: &Handle, time: Duration) {
+    let sleep = {
+        let _inside = reactor.enter();
+        tokio::time::sleep(time)
+    };
+    sleep.await;
+}

@@ -1,0 +1,266 @@
+//! A socket of the kernel, whatever its style: its descriptor, what is known about it, and its options.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use socket2::Socket;
+use tokio::io::unix::AsyncFd;
+use tokio::runtime::Handle;
+
+use super::abi::{self, Abi, AssocValue, Event, GetAddrs};
+use super::readiness::{Interest, Waiters};
+use super::{address, errno, sys};
+use crate::FailureReason;
+use crate::{Error, Received, Result, Subscriptions};
+
+/// Which kind of socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// One-to-many.
+    Many,
+    /// Listening, one-to-one.
+    Listener,
+    /// Connected, one-to-one.
+    Stream,
+    /// Connected, peeled off a one-to-many socket: the kernel treats it as one of those in part.
+    PeeledOff,
+}
+
+impl Style {
+    /// Whether it is for one association.
+    pub(crate) const fn is_single(self) -> bool {
+        matches!(self, Self::Stream | Self::PeeledOff)
+    }
+}
+
+/// Where in its life the association of a one-to-one socket is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Connecting,
+    Up,
+    ShutDown,
+    Lost(FailureReason),
+    Failed(FailureReason),
+}
+
+/// What becomes of an association whose set-up is waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Pending,
+    Up,
+    Failed(FailureReason),
+}
+
+/// What is known about a socket beside what the kernel knows.
+#[derive(Debug)]
+pub(crate) struct State {
+    /// What was taken from the kernel and not received by the user yet.
+    pub(crate) inbox: VecDeque<Received>,
+    /// What the user wants to be told. More comes from the kernel.
+    pub(crate) subscriptions: Subscriptions,
+    /// The same for associations of their own mind.
+    pub(crate) own: BTreeMap<i32, Subscriptions>,
+    /// The associations that this side has begun to set up, and when.
+    pub(crate) opened: BTreeMap<i32, Instant>,
+    /// Those whose set-up is waited for.
+    pub(crate) watched: BTreeMap<i32, Fate>,
+    /// Of a one-to-one socket.
+    pub(crate) phase: Phase,
+    /// Whether this side has shut the association of a one-to-one socket down.
+    pub(crate) shut_down_here: bool,
+    /// Whether the peer has.
+    pub(crate) peer_shut_down: bool,
+    /// Whether a default of partial reliability was ever set.
+    pub(crate) default_prinfo: bool,
+}
+
+impl State {
+    pub(crate) fn new(subscriptions: Subscriptions, phase: Phase) -> Self {
+        Self {
+            inbox: VecDeque::new(),
+            subscriptions,
+            own: BTreeMap::new(),
+            opened: BTreeMap::new(),
+            watched: BTreeMap::new(),
+            phase,
+            shut_down_here: false,
+            peer_shut_down: false,
+            default_prinfo: false,
+        }
+    }
+}
+
+/// A socket. Dropped, it closes, and the kernel shuts its associations down.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) style: Style,
+    descriptor: Mutex<Option<Arc<AsyncFd<Socket>>>>,
+    reactor: Handle,
+    readers: Arc<Waiters>,
+    writers: Arc<Waiters>,
+    state: Mutex<State>,
+}
+
+impl Core {
+    /// Takes over a socket.
+    pub(crate) fn new(socket: Socket, style: Style, reactor: Handle, state: State) -> Result<Self> {
+        let failed = |error: io::Error| Error::io("watching a socket", &error);
+        socket.set_nonblocking(true).map_err(failed)?;
+        let descriptor = {
+            let _inside = reactor.enter();
+            sys::watch(socket).map_err(failed)?
+        };
+        Ok(Self {
+            style,
+            descriptor: Mutex::new(Some(Arc::new(descriptor))),
+            reactor,
+            readers: Arc::default(),
+            writers: Arc::default(),
+            state: Mutex::new(state),
+        })
+    }
+
+    /// The descriptor, while the socket is open.
+    pub(crate) fn descriptor(&self) -> Result<Arc<AsyncFd<Socket>>> {
+        let descriptor = self.descriptor.lock().unwrap_or_else(PoisonError::into_inner);
+        descriptor.clone().ok_or(Error::Closed)
+    }
+
+    /// Takes the descriptor away, for good. Whoever waits learns of it.
+    pub(crate) fn take(&self) -> Option<Arc<AsyncFd<Socket>>> {
+        let taken = self.descriptor.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.wake_all();
+        taken
+    }
+
+    pub(crate) fn reactor(&self) -> &Handle {
+        &self.reactor
+    }
+
+    pub(crate) fn waiters(&self, interest: Interest) -> &Arc<Waiters> {
+        match interest {
+            Interest::Read => &self.readers,
+            Interest::Write => &self.writers,
+        }
+    }
+
+    /// Lets all who wait look again.
+    pub(crate) fn wake_all(&self) {
+        self.readers.wake_all();
+        self.writers.wake_all();
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // Options.
+
+    /// Reads a structure, whose fields may be input.
+    pub(crate) fn get<T: Abi>(&self, name: i32, request: T) -> Result<io::Result<T>> {
+        let mut buf = request.to_bytes();
+        let outcome = sys::get_option(self.descriptor()?.get_ref().as_fd(), libc::IPPROTO_SCTP, name, &mut buf);
+        Ok(outcome.and_then(|_| T::from_bytes(&buf).ok_or_else(|| io::ErrorKind::InvalidData.into())))
+    }
+
+    /// Sets a structure.
+    pub(crate) fn set<T: Abi>(&self, name: i32, value: T) -> Result<io::Result<()>> {
+        self.set_bytes(name, &value.to_bytes())
+    }
+
+    /// Reads something of any length, at most `room` bytes.
+    pub(crate) fn get_bytes(&self, name: i32, request: &[u8], room: usize) -> Result<io::Result<Vec<u8>>> {
+        let mut buf = request.to_vec();
+        buf.resize(request.len().max(room), 0);
+        let outcome = sys::get_option(self.descriptor()?.get_ref().as_fd(), libc::IPPROTO_SCTP, name, &mut buf);
+        Ok(outcome.map(|len| {
+            buf.truncate(len);
+            buf
+        }))
+    }
+
+    /// Sets something of any length.
+    pub(crate) fn set_bytes(&self, name: i32, value: &[u8]) -> Result<io::Result<()>> {
+        self.set_at(libc::IPPROTO_SCTP, name, value)
+    }
+
+    /// Sets an option of another level.
+    pub(crate) fn set_at(&self, level: i32, name: i32, value: &[u8]) -> Result<io::Result<()>> {
+        let descriptor = self.descriptor()?;
+        Ok(sys::set_option(descriptor.get_ref().as_fd(), level, name, value))
+    }
+
+    /// Reads an option that is one number, of an association or of new ones.
+    pub(crate) fn value(&self, name: i32, assoc: i32) -> Result<io::Result<u32>> {
+        let answer = self.get(name, AssocValue { assoc, value: 0 })?;
+        Ok(answer.map(|answer| answer.value))
+    }
+
+    /// Sets an option that is one number, of an association or of new ones.
+    pub(crate) fn set_value(&self, name: i32, assoc: i32, value: u32) -> Result<io::Result<()>> {
+        self.set(name, AssocValue { assoc, value })
+    }
+
+    /// An option of the level of all sockets.
+    pub(crate) fn socket_option<T>(&self, read: impl FnOnce(&Socket) -> io::Result<T>) -> Result<io::Result<T>> {
+        Ok(read(self.descriptor()?.get_ref()))
+    }
+
+    /// The own addresses of an association or of the socket, or the peer's.
+    pub(crate) fn addresses(&self, name: i32, assoc: i32) -> Result<Vec<SocketAddr>> {
+        // A host may have many; there is no way to ask how many beforehand.
+        let mut room = 4096;
+        loop {
+            let mut buf = GetAddrs { assoc, count: 0 }.to_bytes();
+            buf.resize(room, 0);
+            let descriptor = self.descriptor()?;
+            // The length of the answer leaves out the head in one of the two options: the count is what is right.
+            match sys::get_option(descriptor.get_ref().as_fd(), libc::IPPROTO_SCTP, name, &mut buf) {
+                Ok(_) => {
+                    let count = GetAddrs::from_bytes(&buf).map_or(0, |head| head.count);
+                    let list = buf.get(GetAddrs::LEN..).unwrap_or_default();
+                    return Ok(address::decode_list(list, count));
+                }
+                Err(error) if error.raw_os_error() == Some(libc::ENOMEM) && room < 1 << 20 => room *= 4,
+                Err(error) => return Err(errno::of_association("reading addresses", &error)),
+            }
+        }
+    }
+
+    /// Asks the kernel for what the user wants, and for what this backend needs to know: how associations begin and end.
+    pub(crate) fn subscribe(&self, assoc: i32, wanted: Subscriptions) -> Result<()> {
+        let single = self.style.is_single() || self.style == Style::Listener;
+        let events = [
+            (abi::SCTP_ASSOC_CHANGE, true),
+            (abi::SCTP_SHUTDOWN_EVENT, wanted.peer_shutdown || single),
+            (abi::SCTP_PEER_ADDR_CHANGE, wanted.peer_address_change),
+            (abi::SCTP_REMOTE_ERROR, wanted.remote_error),
+            (abi::SCTP_SEND_FAILED_EVENT, wanted.send_failed),
+            (abi::SCTP_PARTIAL_DELIVERY_EVENT, wanted.partial_delivery),
+            (abi::SCTP_ADAPTATION_INDICATION, wanted.adaptation_indication),
+            (abi::SCTP_AUTHENTICATION_EVENT, wanted.authentication),
+            (abi::SCTP_STREAM_RESET_EVENT, wanted.stream_reset),
+            (abi::SCTP_ASSOC_RESET_EVENT, wanted.association_reset),
+            (abi::SCTP_STREAM_CHANGE_EVENT, wanted.stream_change),
+            (abi::SCTP_SENDER_DRY_EVENT, wanted.sender_dry),
+        ];
+        for (kind, on) in events {
+            let on = u8::from(on);
+            self.set(abi::SCTP_EVENT, Event { assoc, kind, on })?
+                .map_err(|error| errno::of_association("subscribing to notifications", &error))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        if let Some(descriptor) = self.take() {
+            super::close::let_go(self, descriptor);
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The listening one-to-one style socket.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::bound::Bound;
+use super::core::{Core, Phase, State, Style};
+use super::readiness::{Interest, Operation};
+use super::stream::Stream;
+use super::{abi, close, errno};
+use crate::{Error, Result};
+
+/// A listening socket.
+#[derive(Clone, Debug)]
+pub(crate) struct Listener(pub(super) Arc<Core>);
+
+impl Listener {
+    pub(crate) fn accept(&self) -> Operation<'_, impl FnMut() -> Result<(Stream, SocketAddr)>> {
+        Operation::new(&self.0, Interest::Read, || self.try_accept())
+    }
+
+    fn try_accept(&self) -> Result<(Stream, SocketAddr)> {
+        let accepted = self.0.socket_option(socket2::Socket::accept)?;
+        let (socket, peer) = accepted.map_err(|error| errno::general("accepting", &error))?;
+        let own = self.0.state();
+        let mut state = State::new(own.subscriptions, Phase::Up);
+        state.default_prinfo = own.default_prinfo;
+        drop(own);
+        let core = Core::new(socket, Style::Stream, self.0.reactor().clone(), state)?;
+        // One that has ended already still has messages, but no name.
+        let status = core.raw_status(abi::FUTURE_ASSOC);
+        let id = status.as_ref().map_or(abi::FUTURE_ASSOC, |status| status.assoc);
+        let known = peer
+            .as_socket()
+            .or_else(|| status.ok().and_then(|status| { status.primary_address }.address()));
+        let peer = known.map(unmapped).ok_or(Error::WouldBlock)?;
+        Ok((Stream::new(core, id, peer), peer))
+    }
+
+    pub(crate) fn close(&self) {
+        if let Some(descriptor) = self.0.take() {
+            close::let_go(&self.0, descriptor);
+        }
+    }
+
+    pub(crate) const fn bound(&self) -> Bound<'_> {
+        Bound(&self.0)
+    }
+}
+
+/// An IPv4 address in its own clothes.
+fn unmapped(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
