@@ -1,13 +1,11 @@
 //! Full buffers: nothing is lost, nobody sleeps for ever, and futures may be dropped at any point.
 
-#![cfg(feature = "userland")]
-
 mod common;
 
 use std::time::Duration;
 
-use common::{at, builder, next, next_data, stack, stack_towards, within};
-use socketapi::{AssociationConfig, Error, SctpListener, SctpSocket, SctpStream, SndInfo, StackHandle};
+use common::{Host, at, builder, has_kernel, next, next_data, stack, stack_towards, within};
+use socketapi::{AssociationConfig, Error, SctpStream, SndInfo};
 
 fn small_buffers() -> AssociationConfig {
     let mut config = AssociationConfig::default();
@@ -16,7 +14,7 @@ fn small_buffers() -> AssociationConfig {
     config
 }
 
-async fn pair(config: AssociationConfig) -> (SctpStream, SctpStream, [StackHandle; 2]) {
+async fn pair(config: AssociationConfig) -> (SctpStream, SctpStream, [Host; 2]) {
     let server = stack(&["127.0.0.1"]).await;
     let client = stack_towards(&["127.0.0.1"], &server).await;
     let listener = builder(&server)
@@ -69,20 +67,21 @@ async fn a_full_send_buffer_refuses_and_then_takes_more() {
 /// Several senders and a slow receiver, in lockstep with nothing: every message arrives.
 async fn many_senders(config: AssociationConfig) {
     const SENDERS: usize = 8;
-    const EACH: usize = 300;
+    // The kernel opens a small window again only after a fifth of a second.
+    let each = if has_kernel() { 40 } else { 300 };
     let (opened, accepted, _stacks) = pair(config).await;
     let mut senders = Vec::new();
     for sender in 0..SENDERS {
         let opened = opened.clone();
         senders.push(tokio::spawn(async move {
-            for number in 0..EACH {
+            for number in 0..each {
                 let info = SndInfo::new().on_stream(u16::try_from(sender).unwrap());
                 opened.send(format!("{number:0>700}"), &info).await.unwrap();
             }
         }));
     }
     let mut expected = [0; SENDERS];
-    for _ in 0..SENDERS * EACH {
+    for _ in 0..SENDERS * each {
         let message = next(&accepted).await;
         let count = &mut expected[usize::from(message.info.stream.0)];
         assert_eq!(message.payload, format!("{count:0>700}").as_bytes());
@@ -108,7 +107,7 @@ async fn several_receivers_share_the_messages_of_a_socket() {
     const COUNT: usize = 2000;
     let server = stack(&["127.0.0.1"]).await;
     let client = stack_towards(&["127.0.0.1"], &server).await;
-    let listening = SctpSocket::bind_on(&server, 7).unwrap();
+    let listening = server.socket(7).unwrap();
     listening.listen(5).unwrap();
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     for _ in 0..4 {
@@ -122,7 +121,7 @@ async fn several_receivers_share_the_messages_of_a_socket() {
             }
         });
     }
-    let socket = SctpSocket::bind_on(&client, 0).unwrap();
+    let socket = client.socket(0).unwrap();
     let assoc = within(socket.connect(at("127.0.0.1", 7))).await.unwrap();
     for number in 0..COUNT {
         within(socket.send(number.to_string(), &SndInfo::to(assoc)))
@@ -183,9 +182,9 @@ async fn a_dropped_send_sends_nothing() {
 async fn a_dropped_connect_goes_on_for_a_one_to_many_socket() {
     let server = stack(&["127.0.0.1"]).await;
     let client = stack_towards(&["127.0.0.1"], &server).await;
-    let listening = SctpSocket::bind_on(&server, 7).unwrap();
+    let listening = server.socket(7).unwrap();
     listening.listen(5).unwrap();
-    let socket = SctpSocket::bind_on(&client, 0).unwrap();
+    let socket = client.socket(0).unwrap();
     {
         let connecting = socket.connect(at("127.0.0.1", 7));
         tokio::pin!(connecting);
@@ -204,8 +203,13 @@ async fn a_dropped_connect_goes_on_for_a_one_to_many_socket() {
 async fn a_dropped_connect_leaves_nothing_of_a_stream() {
     let server = stack(&["127.0.0.1"]).await;
     let client = stack_towards(&["127.0.0.1"], &server).await;
-    let listener = SctpListener::bind_on(&server, 7).unwrap();
-    for _ in 0..20 {
+    let listener = server.listener(7).unwrap();
+    if has_kernel() {
+        // It takes no second association from a port whose first was not accepted, though it has ended.
+        let accepting = listener.clone();
+        tokio::spawn(async move { while accepting.accept().await.is_ok() {} });
+    }
+    for _ in 0..if has_kernel() { 4 } else { 20 } {
         let connecting = builder(&client)
             .local(&[at("127.0.0.1", 4000)])
             .connect(at("127.0.0.1", 7));
@@ -229,12 +233,12 @@ async fn a_dropped_connect_leaves_nothing_of_a_stream() {
 #[tokio::test]
 async fn closing_ends_the_waits_of_other_handles() {
     let stack = stack(&["127.0.0.1"]).await;
-    let socket = SctpSocket::bind_on(&stack, 7).unwrap();
+    let socket = stack.socket(7).unwrap();
     let waiting = tokio::spawn({
         let socket = socket.clone();
         async move { socket.recv().await }
     });
-    let listener = SctpListener::bind_on(&stack, 8).unwrap();
+    let listener = stack.listener(8).unwrap();
     let accepting = tokio::spawn({
         let listener = listener.clone();
         async move { listener.accept().await.map(drop) }
@@ -244,5 +248,5 @@ async fn closing_ends_the_waits_of_other_handles() {
     listener.close();
     assert_eq!(within(waiting).await.unwrap(), Err(Error::Closed));
     assert_eq!(within(accepting).await.unwrap(), Err(Error::Closed));
-    assert!(SctpSocket::bind_on(&stack, 7).is_ok());
+    assert!(stack.socket(7).is_ok());
 }

@@ -1,22 +1,15 @@
 //! The blocking forms on plain threads, and stacks across runtimes.
 
-#![cfg(feature = "userland")]
-
 mod common;
 
 use std::net::SocketAddr;
 use std::thread;
-use std::time::Duration;
 
-use common::{at, builder, ip};
-use socketapi::{Received, SctpListener, SctpSocket, SctpStream, SndInfo, StackHandle};
+use common::{Host, at, builder, stack_blocking};
+use socketapi::{Received, SctpListener, SctpStream, SndInfo};
 
-fn stack() -> StackHandle {
-    StackHandle::builder()
-        .addresses([ip("127.0.0.1")])
-        .udp_port(0)
-        .start_blocking()
-        .unwrap()
+fn stack() -> Host {
+    stack_blocking(&["127.0.0.1"])
 }
 
 fn echo_thread(listener: SctpListener) -> thread::JoinHandle<usize> {
@@ -35,7 +28,7 @@ fn echo_thread(listener: SctpListener) -> thread::JoinHandle<usize> {
 #[test]
 fn streams_work_without_a_runtime() {
     let stack = stack();
-    let echo = echo_thread(SctpListener::bind_on(&stack, 7).unwrap());
+    let echo = echo_thread(stack.listener(7).unwrap());
     let stream = builder(&stack).connect_blocking("127.0.0.1:7").unwrap();
     for number in 0..500 {
         stream.send_blocking(format!("{number}"), &SndInfo::new()).unwrap();
@@ -50,13 +43,17 @@ fn streams_work_without_a_runtime() {
     assert_eq!(stream.recv_blocking().unwrap(), None);
     assert_eq!(echo.join().unwrap(), 500);
     stream.close_blocking().unwrap();
-    stack.shutdown_graceful_blocking(Duration::from_secs(20)).unwrap();
+    #[cfg(feature = "userland")]
+    if !common::has_kernel() {
+        let limit = std::time::Duration::from_secs(20);
+        stack.stack().shutdown_graceful_blocking(limit).unwrap();
+    }
 }
 
 #[test]
 fn one_to_many_sockets_work_without_a_runtime() {
     let stack = stack();
-    let server = SctpSocket::bind_on(&stack, 7).unwrap();
+    let server = stack.socket(7).unwrap();
     server.listen(5).unwrap();
     let serving = thread::spawn(move || {
         loop {
@@ -67,7 +64,7 @@ fn one_to_many_sockets_work_without_a_runtime() {
             }
         }
     });
-    let socket = SctpSocket::bind_on(&stack, 0).unwrap();
+    let socket = stack.socket(0).unwrap();
     let assoc = socket.connect_blocking(at("127.0.0.1", 7)).unwrap();
     socket.send_blocking("threads", &SndInfo::to(assoc)).unwrap();
     loop {
@@ -95,15 +92,19 @@ fn sockets_without_a_stack_share_one_on_a_thread() {
     assert_eq!(echo.join().unwrap(), 1);
 }
 
+#[cfg(feature = "userland")]
 #[test]
 fn a_stack_survives_the_runtime_it_was_started_on() {
+    if common::on_kernel("it is about stacks") {
+        return;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
     let (stack, stream, echo) = runtime.block_on(async {
         let stack = common::stack(&["127.0.0.1"]).await;
-        let listener = SctpListener::bind_on(&stack, 7).unwrap();
+        let listener = stack.listener(7).unwrap();
         let stream = common::within(builder(&stack).connect(at("127.0.0.1", 7)))
             .await
             .unwrap();
@@ -117,11 +118,15 @@ fn a_stack_survives_the_runtime_it_was_started_on() {
     drop(stack);
 }
 
+#[cfg(feature = "userland")]
 #[test]
 fn a_udp_port_is_free_once_its_stack_is_gone() {
+    if common::on_kernel("it is about stacks") {
+        return;
+    }
     let stack = stack();
-    let port = stack.udp_port();
-    let listener = SctpListener::bind_on(&stack, 7).unwrap();
+    let port = stack.stack().udp_port();
+    let listener = stack.listener(7).unwrap();
     let echo = echo_thread(listener);
     let stream = builder(&stack).connect_blocking("127.0.0.1:7").unwrap();
     stream.send_blocking("bye", &SndInfo::new()).unwrap();
@@ -129,8 +134,8 @@ fn a_udp_port_is_free_once_its_stack_is_gone() {
     assert_eq!(echo.join().unwrap(), 1);
     // The last associations end in the background; nobody holds the port for ever.
     let end = std::time::Instant::now() + common::LIMIT;
-    while StackHandle::builder()
-        .addresses([ip("127.0.0.1")])
+    while socketapi::StackHandle::builder()
+        .addresses([common::ip("127.0.0.1")])
         .udp_port(port)
         .start_blocking()
         .is_err()

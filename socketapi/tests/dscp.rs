@@ -8,9 +8,9 @@ use std::io::IoSliceMut;
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
 
-use common::{at, stack_towards_silence, within};
+use common::{stack_towards_silence, within};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
-use socketapi::{SctpSocket, SndInfo};
+use socketapi::SndInfo;
 
 /// The code point of the next packet that arrives.
 fn next_dscp(socket: &UdpSocket) -> u8 {
@@ -27,15 +27,16 @@ fn next_dscp(socket: &UdpSocket) -> u8 {
 
 #[tokio::test]
 async fn rfc6458_8_1_12_an_option_of_the_socket_marks_the_first_packet() {
-    let (stack, silent) = stack_towards_silence().await;
+    let (stack, peer, silence) = stack_towards_silence().await;
+    let silent = silence.socket.unwrap();
     setsockopt(&silent, sockopt::IpRecvTos, &true).unwrap();
     silent.set_read_timeout(Some(common::LIMIT)).unwrap();
-    let socket = SctpSocket::bind_on(&stack, 0).unwrap();
+    let socket = stack.socket(0).unwrap();
     let mut params = socket.options().peer_addr_params(None).unwrap();
     assert_eq!(params.dscp(), 0);
     params.set_dscp(34).unwrap();
     socket.options().set_peer_addr_params(None, params).unwrap();
-    let info = SndInfo::to_address(at("127.0.0.1", 7));
+    let info = SndInfo::to_address(peer);
     within(socket.send("x", &info)).await.unwrap();
     let dscp = tokio::task::spawn_blocking(move || next_dscp(&silent)).await.unwrap();
     assert_eq!(dscp, 34);

@@ -5,7 +5,7 @@
 mod common;
 
 use common::{at, builder, next, stack, stack_towards, within};
-use socketapi::{AssociationConfig, Error, FailureReason, SctpListener, SndInfo, StackHandle};
+use socketapi::{AssociationConfig, Error, FailureReason, SndInfo, SocketBuilder, StackHandle};
 use tokio::net::UdpSocket;
 
 /// A UDP port of an address where nobody is.
@@ -22,7 +22,7 @@ async fn is_refused_at_once(address: &str) {
         .peer_udp_port(closed_port(address));
     let client = client.start().await.unwrap();
     for _ in 0..10 {
-        let outcome = within(builder(&client).connect(at(address, 7))).await;
+        let outcome = within(SocketBuilder::new().stack(&client).connect(at(address, 7))).await;
         let Err(error) = outcome else {
             panic!("{outcome:?}");
         };
@@ -55,8 +55,8 @@ async fn rfc6951_5_5_a_peer_that_has_died_is_noticed() {
     config
         .path_mut()
         .set_remote_encapsulation_port(Some(relay.local_addr().unwrap().port()));
-    let listener = SctpListener::bind_on(&server, 7).unwrap();
-    let ports = [client.udp_port(), server.udp_port()];
+    let listener = server.listener(7).unwrap();
+    let ports = [client.stack().udp_port(), server.stack().udp_port()];
     let relaying = tokio::spawn(async move {
         let mut buf = vec![0; 65_536];
         loop {
@@ -83,7 +83,7 @@ async fn rfc6951_5_5_a_peer_that_has_died_is_noticed() {
 async fn refused_packets_leave_other_associations_of_the_stack_alone() {
     let server = stack(&["127.0.0.1"]).await;
     let client = stack_towards(&["127.0.0.1"], &server).await;
-    let listener = SctpListener::bind_on(&server, 7).unwrap();
+    let listener = server.listener(7).unwrap();
     let stream = within(builder(&client).connect(at("127.0.0.1", 7))).await.unwrap();
     let (accepted, _) = within(listener.accept()).await.unwrap();
     let mut config = AssociationConfig::default();

@@ -1,27 +1,25 @@
 //! Socket options of new associations and of open ones (RFC 6458 §8).
 
-#![cfg(feature = "userland")]
-
 mod common;
 
 use std::time::Duration;
 
-use common::{at, builder, next_change, next_data, stack, stack_towards, up, within};
+use common::{Host, at, builder, has_kernel, next_change, next_data, stack, stack_towards, up, within};
 use socketapi::{
     AssociationState, DelayedSack, Error, FragmentInterleave, HmacId, InitMsg, Options, PathState, PathThresholds,
-    ReconfigRequests, RtoInfo, SctpListener, SctpSocket, SctpStream, SndInfo, StackHandle, StreamId, StreamScheduler,
+    ReconfigRequests, RtoInfo, SctpSocket, SctpStream, SndInfo, StreamId, StreamScheduler,
 };
 
-async fn sockets() -> (SctpSocket, SctpSocket, [StackHandle; 2]) {
+async fn sockets() -> (SctpSocket, SctpSocket, [Host; 2]) {
     let server = stack(&["127.0.0.1", "127.0.0.2"]).await;
     let client = stack_towards(&["127.0.0.1"], &server).await;
-    let listening = SctpSocket::bind_on(&server, 7).unwrap();
+    let listening = server.socket(7).unwrap();
     listening.listen(5).unwrap();
-    (SctpSocket::bind_on(&client, 0).unwrap(), listening, [client, server])
+    (client.socket(0).unwrap(), listening, [client, server])
 }
 
-/// Sets what can be changed at any time, and reads it back.
-fn set_and_get(options: &Options) {
+/// Sets what can be changed at any time, and reads it back; of a socket, or of an association.
+fn set_and_get(options: &Options, of_socket: bool) {
     let (ms, second) = (Duration::from_millis, Duration::from_secs(1));
     let rto = RtoInfo {
         initial: second,
@@ -38,10 +36,16 @@ fn set_and_get(options: &Options) {
         (options.receive_buffer(), options.send_buffer()),
         (Ok(50_000), Ok(60_000))
     );
-    options.set_autoclose(Some(100 * second)).unwrap();
-    assert_eq!(options.autoclose(), Ok(Some(100 * second)));
+    let autoclose = options.set_autoclose(Some(100 * second));
+    if has_kernel() && !of_socket {
+        assert!(matches!(autoclose, Err(Error::Unsupported(_))), "{autoclose:?}");
+    } else {
+        autoclose.unwrap();
+        assert_eq!(options.autoclose(), Ok(Some(100 * second)));
+    }
     let sack = DelayedSack {
-        delay: ms(50),
+        // Kernels count in ticks of 4 or 10 ms.
+        delay: ms(60),
         frequency: 4,
     };
     options.set_delayed_sack(sack).unwrap();
@@ -54,8 +58,14 @@ fn set_and_get(options: &Options) {
     assert_eq!(options.stream_scheduler(), Ok(StreamScheduler::RoundRobin));
     options.set_enable_stream_reset(ReconfigRequests::ALL).unwrap();
     assert_eq!(options.enable_stream_reset(), Ok(ReconfigRequests::ALL));
-    options.set_auto_asconf(true).unwrap();
-    assert_eq!(options.auto_asconf(), Ok(true));
+    let automatic = options.set_auto_asconf(true);
+    if has_kernel() {
+        // It wants a socket that is bound to all addresses.
+        assert!(matches!(automatic, Err(Error::Unsupported(_))), "{automatic:?}");
+    } else {
+        automatic.unwrap();
+        assert_eq!(options.auto_asconf(), Ok(true));
+    }
     options.set_expose_potentially_failed_state(false).unwrap();
     assert_eq!(options.expose_potentially_failed_state(), Ok(false));
 
@@ -72,7 +82,7 @@ fn set_and_get(options: &Options) {
 async fn rfc6458_8_1_options_of_a_socket_are_what_its_associations_start_with() {
     let (client, server, _stacks) = sockets().await;
     let options = client.options();
-    set_and_get(&options);
+    set_and_get(&options, true);
     let init = InitMsg {
         num_ostreams: 3,
         max_instreams: 4,
@@ -82,6 +92,13 @@ async fn rfc6458_8_1_options_of_a_socket_are_what_its_associations_start_with() 
     assert_eq!(options.init_msg(), Ok(init));
     options.set_adaptation_layer(Some(8)).unwrap();
     assert_eq!(options.adaptation_layer(), Ok(Some(8)));
+    if has_kernel() {
+        // It wants to know first that there is something to authenticate.
+        let refused = options.set_hmac_ident(&[HmacId::SHA1]);
+        assert!(matches!(refused, Err(Error::Unsupported(_))), "{refused:?}");
+        options.set_auth_supported(true).unwrap();
+        options.set_interleaving_supported(true).unwrap();
+    }
     options.set_hmac_ident(&[HmacId::SHA1]).unwrap();
     assert_eq!(options.hmac_ident(), Ok(vec![HmacId::SHA1]));
     options.set_fragment_interleave(FragmentInterleave::Streams).unwrap();
@@ -110,7 +127,7 @@ async fn rfc6458_8_options_of_an_open_association_are_its_own() {
     let (client, _server, _stacks) = sockets().await;
     let id = within(client.connect(at("127.0.0.1", 7))).await.unwrap();
     let options = client.association(id).options();
-    set_and_get(&options);
+    set_and_get(&options, false);
     assert_ne!(client.options().max_burst(), Ok(9));
     assert_ne!(client.options().context(), Ok(5));
 
@@ -170,10 +187,16 @@ async fn rfc6458_8_1_12_each_path_has_parameters_of_its_own() {
 #[tokio::test]
 async fn rfc6458_8_1_8_an_idle_association_closes_by_itself() {
     let (client, _server, _stacks) = sockets().await;
+    let soon = Some(Duration::from_millis(1));
+    if has_kernel() {
+        client.options().set_autoclose(soon).unwrap();
+    }
     let id = within(client.connect(at("127.0.0.1", 7))).await.unwrap();
     up(&client).await;
     let options = client.association(id).options();
-    options.set_autoclose(Some(Duration::from_millis(1))).unwrap();
+    if !has_kernel() {
+        options.set_autoclose(soon).unwrap();
+    }
     assert_eq!(next_change(&client).await.state, AssociationState::ShutdownComplete);
     assert_eq!(options.autoclose(), Err(Error::NoSuchAssociation));
     assert_eq!(client.association(id).status(), Err(Error::NoSuchAssociation));
@@ -198,13 +221,13 @@ async fn rfc8260_4_3_3_values_of_streams_are_kept() {
 async fn one_to_one_sockets_have_the_same_options() {
     let server = stack(&["127.0.0.1"]).await;
     let client = stack_towards(&["127.0.0.1"], &server).await;
-    let listener = SctpListener::bind_on(&server, 7).unwrap();
+    let listener = server.listener(7).unwrap();
     listener.options().set_max_burst(2).unwrap();
     listener.options().set_context(44).unwrap();
     let stream: SctpStream = within(builder(&client).connect(at("127.0.0.1", 7))).await.unwrap();
     let (accepted, _) = within(listener.accept()).await.unwrap();
     assert_eq!(accepted.association().options().max_burst(), Ok(2));
-    set_and_get(&stream.association().options());
+    set_and_get(&stream.association().options(), false);
     within(stream.send("hello", &SndInfo::new())).await.unwrap();
     let message = common::next(&accepted).await;
     assert_eq!(message.info.context, 44);
@@ -226,10 +249,14 @@ async fn an_association_that_is_peeled_off_keeps_its_options() {
     assert_eq!(next_data(&server).await.info.assoc, accepted);
 }
 
+#[cfg(feature = "userland")]
 #[tokio::test]
 async fn rfc6458_8_1_2_the_life_of_cookies_is_a_matter_of_the_stack() {
+    if common::on_kernel("it is about stacks") {
+        return;
+    }
     let (client, _server, stacks) = sockets().await;
-    stacks[1].set_valid_cookie_life(Duration::from_secs(5)).unwrap();
-    assert!(stacks[1].set_valid_cookie_life(Duration::ZERO).is_err());
+    stacks[1].stack().set_valid_cookie_life(Duration::from_secs(5)).unwrap();
+    assert!(stacks[1].stack().set_valid_cookie_life(Duration::ZERO).is_err());
     within(client.connect(at("127.0.0.1", 7))).await.unwrap();
 }

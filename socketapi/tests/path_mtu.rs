@@ -5,13 +5,13 @@
 mod common;
 
 use common::{at, builder, next, pattern, stack, stack_towards, within};
-use socketapi::{MtuDiscovery, SctpListener, SndInfo};
+use socketapi::{MtuDiscovery, SndInfo};
 
 /// The loopback interface carries whatever a length field of IP can say.
 async fn finds_the_largest_packet(address: &str) {
     let server = stack(&[address]).await;
     let client = stack_towards(&[address], &server).await;
-    let listener = SctpListener::bind_on(&server, 7).unwrap();
+    let listener = server.listener(7).unwrap();
     let opened = within(builder(&client).connect(at(address, 7))).await.unwrap();
     let (accepted, _) = within(listener.accept()).await.unwrap();
     let sent = pattern(150_000);

@@ -1,13 +1,17 @@
-//! What the tests of sockets share: stacks on free UDP ports, time limits, echoes.
-#![allow(dead_code, reason = "each test file uses its part")]
+//! What the tests of sockets share: hosts on either backend, time limits, echoes.
+#![allow(dead_code, unused_imports, reason = "each test file uses its part")]
+
+mod host;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use socketapi::{
     AssocId, AssociationChange, AssociationConfig, AssociationState, Message, Notification, Received, SctpSocket,
-    SctpStream, SocketBuilder, StackHandle,
+    SctpStream, SocketBuilder,
 };
+
+pub(crate) use host::{Host, has_kernel, on_kernel, stack, stack_blocking, stack_towards, stack_towards_silence};
 
 /// A limit that only a test which hangs reaches.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
@@ -25,39 +29,6 @@ pub(crate) fn at(address: &str, port: u16) -> SocketAddr {
     SocketAddr::new(ip(address), port)
 }
 
-/// A stack on these addresses (none: all) and a free UDP port.
-pub(crate) async fn stack(addresses: &[&str]) -> StackHandle {
-    StackHandle::builder()
-        .addresses(addresses.iter().map(|text| ip(text)))
-        .udp_port(0)
-        .start()
-        .await
-        .unwrap()
-}
-
-/// A stack that expects its peers on the UDP port of another one.
-pub(crate) async fn stack_towards(addresses: &[&str], other: &StackHandle) -> StackHandle {
-    let builder = StackHandle::builder().addresses(addresses.iter().map(|text| ip(text)));
-    builder
-        .udp_port(0)
-        .peer_udp_port(other.udp_port())
-        .start()
-        .await
-        .unwrap()
-}
-
-/// A stack whose packets to peers arrive, and are never answered while the socket lives.
-pub(crate) async fn stack_towards_silence() -> (StackHandle, std::net::UdpSocket) {
-    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    let builder = StackHandle::builder().addresses([ip("127.0.0.1")]).udp_port(0);
-    let stack = builder
-        .peer_udp_port(silent.local_addr().unwrap().port())
-        .start()
-        .await
-        .unwrap();
-    (stack, silent)
-}
-
 /// A configuration that gives up soon, for tests in which nobody answers.
 pub(crate) fn impatient() -> AssociationConfig {
     let mut config = AssociationConfig::default();
@@ -69,13 +40,14 @@ pub(crate) fn impatient() -> AssociationConfig {
     config
 }
 
-pub(crate) fn builder(stack: &StackHandle) -> SocketBuilder {
-    SocketBuilder::new().stack(stack)
+/// A builder of sockets of a host.
+pub(crate) fn builder(host: &Host) -> SocketBuilder {
+    host.builder()
 }
 
-/// A one-to-many socket that listens on port 7 of a stack, and echoes until it is closed.
-pub(crate) fn echo(stack: &StackHandle) -> SctpSocket {
-    let socket = SctpSocket::bind_on(stack, 7).unwrap();
+/// A one-to-many socket that listens on port 7 of a host, and echoes until it is closed.
+pub(crate) fn echo(host: &Host) -> SctpSocket {
+    let socket = host.socket(7).unwrap();
     socket.listen(256).unwrap();
     let echoing = socket.clone();
     tokio::spawn(async move {
