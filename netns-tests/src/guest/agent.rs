@@ -122,7 +122,16 @@ impl Job {
     ///
     /// If it does not end within [`PATIENCE`].
     pub fn wait(&mut self) -> i32 {
-        let status = self.wait_at_most(PATIENCE);
+        self.wait_long(PATIENCE)
+    }
+
+    /// As [`wait`](Self::wait), with another patience.
+    ///
+    /// # Panics
+    ///
+    /// If it does not end in time.
+    pub fn wait_long(&mut self, patience: Duration) -> i32 {
+        let status = self.wait_at_most(patience);
         status.unwrap_or_else(|| panic!("{} did not end:\n{}", self.name, self.text()))
     }
 

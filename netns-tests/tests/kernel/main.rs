@@ -2,6 +2,7 @@
 
 mod asconf;
 mod auth;
+mod backend;
 mod base;
 mod captured;
 mod common;
