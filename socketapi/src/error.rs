@@ -18,10 +18,10 @@ pub enum Error {
     /// A `try_` method cannot do it now; its asynchronous and blocking forms wait.
     #[error("it would have to wait")]
     WouldBlock,
-    /// The UDP port that carries the packets belongs to someone else on this host.
+    /// The UDP port that carries the packets belongs to someone else on this host who does not share it.
     #[error(
-        "UDP port {port} of {address} is taken, maybe by another program that uses SCTP in UDP: give this one an \
-         address of its own (on one host, say 127.0.0.2), or another UDP port (SCTP_UDP_PORT, or the stack's builder)"
+        "UDP port {port} of {address} is taken by a program that does not share it: give this one another UDP port \
+         (SCTP_UDP_PORT, or the stack's builder), or an address of its own (on one host, say 127.0.0.2)"
     )]
     UdpPortInUse {
         /// The address; unspecified for all of the host's.
@@ -32,6 +32,17 @@ pub enum Error {
     /// The system lets only privileged programs do it.
     #[error("not permitted: {0}")]
     NotPermitted(&'static str),
+    /// The UDP port that carries the packets is shared by processes of another user, who alone may join them.
+    #[error(
+        "UDP port {port} is shared by processes of another user (uid {user}): give this one another UDP port \
+         (SCTP_UDP_PORT, or the stack's builder)"
+    )]
+    UdpPortOfUser {
+        /// The UDP port.
+        port: u16,
+        /// The number of the user.
+        user: u32,
+    },
     /// Another socket has the SCTP port on one of the addresses.
     #[error("the SCTP port is in use")]
     PortInUse,
@@ -140,7 +151,9 @@ impl Error {
     pub fn errno(&self) -> i32 {
         match self {
             Self::WouldBlock => libc::EAGAIN,
-            Self::UdpPortInUse { .. } | Self::PortInUse | Self::NoPortFree => libc::EADDRINUSE,
+            Self::UdpPortInUse { .. } | Self::UdpPortOfUser { .. } | Self::PortInUse | Self::NoPortFree => {
+                libc::EADDRINUSE
+            }
             Self::NotPermitted(_) => libc::EPERM,
             Self::AddressNotAvailable => libc::EADDRNOTAVAIL,
             Self::AlreadyConnected => libc::EISCONN,

@@ -36,7 +36,9 @@
 //!
 //! The feature `userland` (the default) brings SCTP inside the process, carried in UDP (RFC 6951): a [`StackHandle`]
 //! is one such instance with its addresses and its UDP port. Sockets share one by default, on UDP port 9899 or what
-//! the environment variable `SCTP_UDP_PORT` says; a program that needs its own builds it:
+//! the environment variable `SCTP_UDP_PORT` says. On Linux, any number of processes of a user share port 9899, and have
+//! one space of SCTP ports, as if the kernel had SCTP ([`StackBuilder::share_udp_port`]). A program that needs a stack of
+//! its own builds it:
 //!
 //! ```
 //! use socketapi::{SndInfo, SocketBuilder, StackHandle};

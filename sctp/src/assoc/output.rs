@@ -204,7 +204,11 @@ impl Association {
         } else {
             self.control.has_chunks()
         };
-        let bound = has_chunks.then(|| self.control.cookie_ack.unwrap_or_else(|| self.control_destination()));
+        let bound = has_chunks.then(|| {
+            // Where it was to go may be of no use by now.
+            let answer = self.control.cookie_ack.map(|path| self.reply_path(path));
+            answer.unwrap_or_else(|| self.control_destination())
+        });
         let reconfig = self.reconfig_path();
         let bound = bound.or(reconfig);
         let id = match (bound, plan) {

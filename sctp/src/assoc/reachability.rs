@@ -61,6 +61,10 @@ impl Association {
     /// Puts the heartbeat of an unconfirmed path off if another one's was sent within the last RTO: HB.Max.Burst is one
     /// (§5.4). The addresses may be somebody else's, who should not get more than that (RFC 5062 §6).
     fn take_turns_verifying(&mut self, now: Instant, id: PathId) {
+        // One that nothing can be sent to takes no turn from others.
+        if !self.has_source(id) {
+            return;
+        }
         let (rto, next) = (self.current_rto(), self.next_verification);
         let Some(path) = self.paths.get_mut(id) else { return };
         if path.state != PathState::Unconfirmed || !path.probe.is_due() {

@@ -131,7 +131,8 @@ impl Association {
             return None;
         }
         if let Some((path, _)) = self.control.next_reconfig() {
-            return Some(path);
+            // Where it was to go may be of no use by now.
+            return Some(self.reply_path(path));
         }
         let outgoing = &self.reconfig.as_deref()?.outgoing;
         match outgoing.repeat_on() {
@@ -164,7 +165,7 @@ impl Association {
             buf.len() + CHUNK_HEADER_LEN + padded(len) <= limit || buf.len() <= CommonHeader::LEN
         };
         while let Some((path, len)) = self.control.next_reconfig() {
-            if path != id || !fits(buf, len) {
+            if self.reply_path(path) != id || !fits(buf, len) {
                 return;
             }
             if let Some(params) = self.control.pop_reconfig() {

@@ -93,7 +93,7 @@ impl<'a> Driver<'a> {
                 .device
                 .descriptors()
                 .into_iter()
-                .map(watch)
+                .map(|socket| watch(socket, shard.device.is_received_elsewhere()))
                 .collect::<io::Result<_>>()?,
             receiver: Receiver::new(),
             troubles: Vec::new(),
@@ -109,7 +109,7 @@ impl<'a> Driver<'a> {
         loop {
             // First of all, so that whatever happens from here on calls for another turn.
             shard.poll_alarm(cx);
-            let mut more = self.receive(shard, cx);
+            let mut more = !shard.device.is_received_elsewhere() && self.receive(shard, cx);
             match self.send(shard, cx) {
                 Ok(unsent) => more |= unsent,
                 Err(error) => {
@@ -160,7 +160,7 @@ impl<'a> Driver<'a> {
                     Poll::Ready(Ok(mut ready)) => match shard.flush(SEND_BUDGET) {
                         Flushed::Blocked(blocked) if blocked == index => {
                             if ready.ready().is_write_closed() {
-                                self.watch_anew(index)?;
+                                self.watch_anew(index, shard)?;
                                 return Ok(true);
                             }
                             ready.clear_ready();
@@ -182,9 +182,10 @@ impl<'a> Driver<'a> {
 
     /// The runtime takes a socket that had an error for closed, and so for ready to send for ever: waiting for it would
     /// end at once each time. It is told about the socket as about a new one. Who waits for it has to ask again.
-    fn watch_anew(&mut self, index: usize) -> io::Result<()> {
+    fn watch_anew(&mut self, index: usize, shard: &Shard) -> io::Result<()> {
         let socket = self.sockets.remove(index).into_inner();
-        self.sockets.insert(index, watch(socket)?);
+        let watched = watch(socket, shard.device.is_received_elsewhere())?;
+        self.sockets.insert(index, watched);
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::task::Waker;
 
 use bytes::Bytes;
 use sctp::config::EndpointConfig;
@@ -9,6 +10,7 @@ use sctp::error::AddressError;
 use sctp::{AssocId as Id, ConnectOptions, EndpointId, Instant};
 
 use super::operation::Operation;
+use super::port::Claim;
 use super::shard::Shard;
 use super::shared::shared;
 use super::sock::{Sockets, Style};
@@ -48,8 +50,13 @@ impl Opening {
     /// A one-to-one socket that begins to connect.
     pub(crate) fn connect(self, local: &Local, peer: &[SocketAddr], options: ConnectOptions) -> Result<Stream> {
         let subscriptions = self.subscriptions.unwrap_or(Subscriptions::none());
-        let (stack, config) = self.prepare(local, local.port.is_none())?;
-        let open = |sockets: &mut Sockets, now| sockets.open_single(now, config, subscriptions, peer, options);
+        let (stack, mut config) = self.prepare(local, local.port.is_none())?;
+        let claim = stack.claim(&mut config)?;
+        let open = |sockets: &mut Sockets, now| {
+            let (endpoint, id) = sockets.open_single(now, config, subscriptions, peer, options)?;
+            sockets.when_unbound(endpoint, claim.map(Waker::from));
+            Ok::<_, Error>((endpoint, id))
+        };
         let (endpoint, id) = stack.shard().enter(open)??;
         // The list is not empty, since the association could be opened.
         let peer = crate::resolve::first(peer.to_vec())?;
@@ -62,11 +69,14 @@ impl Opening {
     }
 
     fn bind_endpoint(self, local: &Local, style: Style, subscriptions: Subscriptions) -> Result<Bound> {
-        let (stack, config) = self.prepare(local, false)?;
-        let endpoint = stack
-            .shard()
-            .enter(|sockets, _| sockets.bind(config, style, subscriptions))??;
-        Ok(Bound { stack, endpoint })
+        let (stack, mut config) = self.prepare(local, false)?;
+        let claim = stack.claim(&mut config)?;
+        let endpoint = stack.shard().enter(|sockets, _| {
+            let endpoint = sockets.bind(config, style, subscriptions)?;
+            sockets.when_unbound(endpoint, claim.clone().map(Waker::from));
+            Ok::<_, Error>(endpoint)
+        })??;
+        Ok(Bound { stack, endpoint, claim })
     }
 
     fn prepare(self, local: &Local, connects: bool) -> Result<(StackHandle, EndpointConfig)> {
@@ -101,6 +111,8 @@ impl Opening {
 pub(crate) struct Bound {
     stack: StackHandle,
     endpoint: EndpointId,
+    /// Its port, where other processes use the same UDP port.
+    claim: Option<Arc<Claim>>,
 }
 
 impl Bound {
@@ -121,11 +133,23 @@ impl Bound {
     }
 
     pub(crate) fn bindx_add(&self, address: IpAddr) -> Result<()> {
-        self.change_addresses(|stack, now, endpoint| stack.add_endpoint_address(now, endpoint, address))
+        let claimed = match &self.claim {
+            Some(claim) => claim.add_address(address)?,
+            None => false,
+        };
+        let outcome = self.change_addresses(|stack, now, endpoint| stack.add_endpoint_address(now, endpoint, address));
+        if let Some(claim) = self.claim.as_ref().filter(|_| claimed && outcome.is_err()) {
+            claim.remove_address(address)?;
+        }
+        outcome
     }
 
     pub(crate) fn bindx_remove(&self, address: IpAddr) -> Result<()> {
-        self.change_addresses(|stack, now, endpoint| stack.remove_endpoint_address(now, endpoint, address))
+        self.change_addresses(|stack, now, endpoint| stack.remove_endpoint_address(now, endpoint, address))?;
+        if let Some(claim) = &self.claim {
+            claim.remove_address(address)?;
+        }
+        Ok(())
     }
 
     fn change_addresses(

@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `stack` | [`StackHandle`]: a running stack, and how it is started |
+//! | `sharing` | whether a stack shares its UDP port with other processes |
 //! | `shared` | the stacks that sockets of the process share by default |
 //! | `handle` | what the public socket types hold: a socket of a stack |
 //! | `target` | whose options are read and set: new associations, or one |
@@ -13,6 +14,7 @@
 //! | `clock` | the only reader of the clock |
 //! | `sock` | RFC 6458's sockets on top of the engine, without I/O |
 //! | `device` | what carries packets: UDP sockets, raw sockets |
+//! | `port` | many processes on one UDP port |
 //!
 //! # Locks
 //!
@@ -25,8 +27,14 @@ mod device;
 mod driver;
 mod handle;
 mod operation;
+#[cfg(target_os = "linux")]
+mod port;
+#[cfg(not(target_os = "linux"))]
+#[path = "port/none.rs"]
+mod port;
 mod shard;
 mod shared;
+mod sharing;
 mod sock;
 mod stack;
 mod target;

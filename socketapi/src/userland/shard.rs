@@ -10,6 +10,7 @@ use sctp::{Instant, RxMeta, StackStats, Transmit};
 
 use super::clock::Clock;
 use super::device::{Device, Progress, Trouble};
+use super::port::SharedPort;
 use super::sock::Sockets;
 use super::wait::{Interest, Ticket};
 use crate::{Error, Result};
@@ -25,6 +26,8 @@ const GATHER: Duration = Duration::from_micros(20);
 #[derive(Debug)]
 pub(crate) struct Shard {
     pub(crate) device: Device,
+    /// The place on the UDP port of the device, if it is shared with other processes.
+    port: Option<SharedPort>,
     clock: Clock,
     core: Mutex<Core>,
     outbox: Mutex<Outbox>,
@@ -95,12 +98,23 @@ impl Shard {
         };
         Self {
             device,
+            port: None,
             clock: Clock::start(),
             core: Mutex::new(core),
             outbox: Mutex::default(),
             unsent: AtomicBool::new(false),
             alarm: Alarm::default(),
         }
+    }
+
+    /// The same, with a place on a shared UDP port.
+    pub(crate) fn on_shared_port(self, port: Option<SharedPort>) -> Self {
+        Self { port, ..self }
+    }
+
+    /// The place on a shared UDP port.
+    pub(crate) const fn shared_port(&self) -> Option<&SharedPort> {
+        self.port.as_ref()
     }
 
     /// Runs a command of a caller, then sends what it caused and wakes whom it concerns.
@@ -167,8 +181,27 @@ impl Shard {
         Ok(outcome)
     }
 
-    /// Gives datagrams that arrived to the engine.
+    /// Gives datagrams that arrived to the engine. Only the driver does so.
     pub(crate) fn ingest(&self, datagrams: impl Iterator<Item = (RxMeta, Bytes)>) {
+        let (core, woken) = self.take_in(datagrams);
+        drop(core);
+        // Answers leave before those who were woken cause more.
+        self.flush(INLINE_BATCHES);
+        wake(woken);
+    }
+
+    /// As [`ingest`](Self::ingest), for anyone but the driver.
+    pub(crate) fn ingest_for_driver(&self, datagrams: impl Iterator<Item = (RxMeta, Bytes)>) {
+        let (mut core, woken) = self.take_in(datagrams);
+        let due = core.is_due_before_armed() || core.is_unused();
+        drop(core);
+        if self.flush(INLINE_BATCHES) != Flushed::All || due {
+            self.alarm.ring();
+        }
+        wake(woken);
+    }
+
+    fn take_in(&self, datagrams: impl Iterator<Item = (RxMeta, Bytes)>) -> (MutexGuard<'_, Core>, Vec<Waker>) {
         let mut core = self.lock();
         let now = core.read(&self.clock);
         for (meta, datagram) in datagrams {
@@ -176,10 +209,7 @@ impl Shard {
         }
         core.sockets.settle(now);
         let woken = core.sockets.take_woken();
-        drop(core);
-        // Answers leave before those who were woken cause more.
-        self.flush(INLINE_BATCHES);
-        wake(woken);
+        (core, woken)
     }
 
     /// Tells the engine what happened to packets.
@@ -276,7 +306,7 @@ impl Shard {
             wake(woken);
             return NextTurn::Now;
         }
-        if core.users == 0 && core.sockets.is_empty() {
+        if core.is_unused() {
             core.stopped = true;
             return NextTurn::Stopped;
         }
@@ -303,7 +333,7 @@ impl Shard {
     /// Whether the stack is still needed.
     pub(crate) fn is_needed(&self) -> bool {
         let core = self.lock();
-        !core.stopped && (core.users > 0 || !core.sockets.is_empty())
+        !core.stopped && !core.is_unused()
     }
 
     /// One more user, unless the stack has stopped.
@@ -359,6 +389,11 @@ impl Core {
         // Threads may read the clock in one order and come here in another.
         self.now = self.now.max(clock.now());
         self.now
+    }
+
+    /// Whether nobody needs the stack any more.
+    fn is_unused(&self) -> bool {
+        self.users == 0 && self.sockets.is_empty()
     }
 
     /// Whether a timer is due before the driver looks at the time; true once for each earlier time.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::device::{DEFAULT_UDP_PORT, DeviceConfig};
 use super::shard::Shard;
+use super::sharing;
 use super::stack::{About, StackBuilder, StackHandle};
 use crate::resolve::LocalAddresses;
 use crate::{Error, Result};
@@ -67,24 +68,48 @@ pub(super) fn shared(local: &LocalAddresses, connects: bool, on_runtime: bool) -
         Some(port) => builder.clone().udp_port(port),
         None => builder.clone(),
     };
-    let handle = match usual.launch(on_runtime) {
-        Err(Error::UdpPortInUse { .. }) if connects && setting.is_none() => {
-            builder.udp_port(0).peer_udp_port(peers).launch(on_runtime)?
-        }
-        outcome => outcome?,
+    let mut outcome = if setting.is_none() && sharing::from_environment()?.is_none() {
+        usual
+            .clone()
+            .share_udp_port(cfg!(target_os = "linux"))
+            .launch(on_runtime)
+    } else {
+        usual.clone().launch(on_runtime)
     };
+    if is_taken(&outcome) && setting.is_none() {
+        let some = !matches!(local, LocalAddresses::Any | LocalAddresses::AnyV4);
+        let other = match connects {
+            // A few addresses may be free where not all are.
+            _ if some => usual.share_udp_port(false).launch(on_runtime),
+            true => builder.clone().udp_port(0).peer_udp_port(peers).launch(on_runtime),
+            false => Err(Error::NoPortFree),
+        };
+        let other = match other {
+            Err(_) if some && connects => builder.udp_port(0).peer_udp_port(peers).launch(on_runtime),
+            other => other,
+        };
+        // What was wrong first is what the program should be told.
+        outcome = other.or(outcome);
+    }
+    let handle = outcome?;
     list.push((Arc::downgrade(handle.shard()), Arc::clone(handle.about())));
     Ok(handle)
+}
+
+/// Whether the UDP port belongs to others.
+const fn is_taken(outcome: &Result<StackHandle>) -> bool {
+    matches!(outcome, Err(Error::UdpPortInUse { .. } | Error::UdpPortOfUser { .. }))
 }
 
 /// Whether a stack has all the addresses that are wanted; none stands for all of the host's.
 fn covers(about: &About, wanted: &BTreeSet<IpAddr>) -> bool {
     let all = about.explicit.is_empty();
-    if wanted.is_empty() {
-        all
-    } else {
-        all || wanted.is_subset(&about.explicit)
+    if wanted.is_empty() || !all {
+        return all || (!wanted.is_empty() && wanted.is_subset(&about.explicit));
     }
+    // An address that no interface is known by may be the host's all the same, for a stack that names it. Where the UDP
+    // port is not shared there can be no such stack.
+    !about.shared_port || wanted.iter().all(|address| about.addresses.contains(address))
 }
 
 #[cfg(test)]
@@ -99,6 +124,7 @@ mod tests {
             asked_udp_port: None,
             udp_port: Some(1),
             peer_udp_port: None,
+            shared_port: false,
         }
     }
 
@@ -114,5 +140,12 @@ mod tests {
         assert!(!covers(&two, &set(&[])), "all of the host's are more");
         let all = about(&[]);
         assert!(covers(&all, &set(&["127.0.0.2"])) && covers(&all, &set(&[])));
+        let sharing = About {
+            addresses: vec!["127.0.0.1".parse().unwrap()],
+            shared_port: true,
+            ..all
+        };
+        assert!(covers(&sharing, &set(&["127.0.0.1"])) && covers(&sharing, &set(&[])));
+        assert!(!covers(&sharing, &set(&["127.0.0.2"])));
     }
 }

@@ -5,13 +5,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sctp::config::{OotbPolicy, StackConfig};
+use sctp::config::{EndpointConfig, OotbPolicy, StackConfig};
 use sctp::{Stack, StackStats};
 
-use super::device::{Device, DeviceConfig, DeviceStats};
+use super::device::{DeviceConfig, DeviceStats};
 use super::driver;
 use super::operation::Operation;
+use super::port::Claim;
 use super::shard::Shard;
+use super::sharing;
 use super::sock::Sockets;
 use crate::{Error, Result, blocking};
 
@@ -41,6 +43,8 @@ pub(super) struct About {
     pub(super) asked_udp_port: Option<u16>,
     pub(super) udp_port: Option<u16>,
     pub(super) peer_udp_port: Option<u16>,
+    /// Whether other stacks have the UDP port too.
+    pub(super) shared_port: bool,
 }
 
 impl Drop for User {
@@ -137,6 +141,21 @@ impl StackHandle {
         &self.0.shard
     }
 
+    /// Gets the port that an end point is to be bound to, where other processes use the same UDP port.
+    pub(super) fn claim(&self, endpoint: &mut EndpointConfig) -> Result<Option<Arc<Claim>>> {
+        let Some(port) = self.shard().shared_port() else {
+            return Ok(None);
+        };
+        let addresses = if endpoint.addresses.is_empty() && !self.about().explicit.is_empty() {
+            self.addresses().to_vec()
+        } else {
+            endpoint.addresses.clone()
+        };
+        let claim = port.claim(endpoint.port.filter(|port| *port != 0), addresses)?;
+        endpoint.port = Some(claim.port());
+        Ok(Some(Arc::new(claim)))
+    }
+
     pub(super) fn about(&self) -> &Arc<About> {
         &self.0.about
     }
@@ -154,6 +173,7 @@ pub struct StackBuilder {
     addresses: BTreeSet<IpAddr>,
     udp_port: Option<u16>,
     peer_udp_port: Option<u16>,
+    share_udp_port: Option<bool>,
     max_associations: Option<usize>,
     max_associations_per_peer: Option<usize>,
     ootb_policy: Option<OotbPolicy>,
@@ -192,6 +212,18 @@ impl StackBuilder {
         self
     }
 
+    /// Shares the UDP port with other processes of the same user on this host, which then have one space of SCTP ports
+    /// together; or keeps it to this stack. All that share a port must say so.
+    ///
+    /// By default, the environment variable `SCTP_SHARE_UDP_PORT` decides (`yes` or `no`). Without it, a stack on all
+    /// addresses and on UDP port 9899 shares it, and one that was given addresses keeps them to itself, unless the port
+    /// is shared already. Only Linux has shared ports.
+    #[must_use]
+    pub const fn share_udp_port(mut self, share: bool) -> Self {
+        self.share_udp_port = Some(share);
+        self
+    }
+
     /// Holds at most so many associations; more are refused.
     #[must_use]
     pub const fn max_associations(mut self, limit: usize) -> Self {
@@ -220,7 +252,8 @@ impl StackBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::UdpPortInUse`], [`Error::AddressNotAvailable`], [`Error::NotPermitted`], [`Error::Io`];
+    /// [`Error::UdpPortInUse`], [`Error::UdpPortOfUser`], [`Error::AddressNotAvailable`], [`Error::NotPermitted`],
+    /// [`Error::Io`];
     /// [`Error::Unsupported`] if the environment names no device.
     ///
     /// # Panics
@@ -249,7 +282,10 @@ impl StackBuilder {
             return Err(Error::InvalidAddress);
         }
         let chosen = self.device.map_or_else(DeviceConfig::from_environment, Ok)?;
-        let device = Device::open(&chosen, &explicit, self.udp_port)?;
+        let share = self
+            .share_udp_port
+            .map_or_else(sharing::from_environment, |share| Ok(Some(share)))?;
+        let (device, port) = sharing::open(&chosen, &explicit, self.udp_port, share)?;
         let addresses = if explicit.is_empty() {
             device.addresses()?
         } else {
@@ -268,7 +304,10 @@ impl StackBuilder {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|_| Error::Unsupported("the system has no randomness"))?;
         let sockets = Sockets::new(Stack::new(config, seed));
-        let shard = Arc::new(Shard::new(sockets, device));
+        let shard = Arc::new(Shard::new(sockets, device).on_shared_port(port));
+        if let Some(port) = shard.shared_port() {
+            port.run(Arc::downgrade(&shard))?;
+        }
         let about = About {
             explicit: self.addresses,
             addresses,
@@ -276,6 +315,7 @@ impl StackBuilder {
             asked_udp_port: self.udp_port,
             udp_port,
             peer_udp_port: self.peer_udp_port,
+            shared_port: shard.shared_port().is_some(),
         };
         let handle = StackHandle(Arc::new(User {
             shard,

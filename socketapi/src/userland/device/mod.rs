@@ -20,6 +20,7 @@ mod watch;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 
 use sctp::Transmit;
 use sctp::config::OotbPolicy;
@@ -27,6 +28,8 @@ use sctp::config::OotbPolicy;
 use crate::Result;
 
 pub use config::DeviceConfig;
+#[cfg(target_os = "linux")]
+pub(crate) use pool::{BUFFER, Pool, share};
 pub(crate) use raw::RawDevice;
 pub(crate) use receiver::{Datagrams, Receiver};
 pub use stats::DeviceStats;
@@ -41,7 +44,7 @@ pub(crate) const DEFAULT_UDP_PORT: u16 = 9899;
 #[derive(Debug)]
 pub(crate) enum Device {
     /// UDP sockets (RFC 6951).
-    Udp(UdpDevice),
+    Udp(Arc<UdpDevice>),
     /// Raw sockets.
     Raw(RawDevice),
 }
@@ -60,13 +63,23 @@ impl Device {
     /// go in UDP.
     pub(crate) fn open(config: &DeviceConfig, addresses: &[IpAddr], udp_port: Option<u16>) -> Result<Self> {
         match config {
-            DeviceConfig::Udp => UdpDevice::bind(addresses, udp_port.unwrap_or(DEFAULT_UDP_PORT)).map(Self::Udp),
+            DeviceConfig::Udp => {
+                UdpDevice::bind(addresses, udp_port.unwrap_or(DEFAULT_UDP_PORT)).map(|udp| Self::Udp(Arc::new(udp)))
+            }
             DeviceConfig::Raw => RawDevice::open(addresses).map(Self::Raw),
         }
     }
 
+    /// Whether someone else receives from the descriptors: they are only to be waited for until there is room to send.
+    pub(crate) fn is_received_elsewhere(&self) -> bool {
+        match self {
+            Self::Udp(udp) => udp.sockets.are_shared(),
+            Self::Raw(_) => false,
+        }
+    }
+
     /// The own UDP port; `None` for SCTP directly on IP.
-    pub(crate) const fn udp_port(&self) -> Option<u16> {
+    pub(crate) fn udp_port(&self) -> Option<u16> {
         match self {
             Self::Udp(udp) => Some(udp.port()),
             Self::Raw(_) => None,

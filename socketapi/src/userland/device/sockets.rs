@@ -2,11 +2,11 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use quinn_udp::{UdpSockRef, UdpSocketState};
 use sctp::Transmit;
-use socket2::Socket;
+use socket2::{Protocol, Socket, Type};
 
 use super::marked;
 use super::option::{Fragments, report_errors};
@@ -29,6 +29,8 @@ pub(super) struct Sockets {
     wildcard: bool,
     /// The own UDP port; `None` for SCTP directly on IP.
     port: Option<u16>,
+    /// Whether other processes have the same sockets, so that only one of them receives, and reads what went wrong.
+    shared: bool,
     pub(super) counters: Counters,
 }
 
@@ -51,7 +53,11 @@ impl Bound {
         let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
         socket.bind(&address.into())?;
         // The type is but a descriptor with calls that fit.
-        let socket = UdpSocket::from(socket);
+        Self::adopt(UdpSocket::from(socket), address)
+    }
+
+    /// A socket that is bound to `address`.
+    pub(super) fn adopt(socket: UdpSocket, address: SocketAddr) -> io::Result<Self> {
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
         // Without it, what ICMP would tell is found out by time-outs.
         if let Err(error) = report_errors(socket.as_fd(), address.is_ipv4()) {
@@ -90,12 +96,48 @@ impl Sockets {
         if list.is_empty() {
             return Err(None);
         }
-        Ok(Self {
+        Ok(Self::new(list, wildcard))
+    }
+
+    fn new(list: Vec<Bound>, wildcard: bool) -> Self {
+        Self {
             list,
             wildcard,
             port: None,
+            shared: false,
             counters: Counters::default(),
-        })
+        }
+    }
+
+    /// UDP sockets on `port` of all addresses that another process handed over; `None` if they are something else.
+    #[cfg(target_os = "linux")]
+    pub(super) fn adopt(descriptors: Vec<OwnedFd>, port: u16) -> Option<Self> {
+        let mut list: Vec<Bound> = Vec::new();
+        for descriptor in descriptors {
+            let socket = Socket::from(descriptor);
+            let udp =
+                matches!(socket.protocol(), Ok(Some(Protocol::UDP))) && matches!(socket.r#type(), Ok(Type::DGRAM));
+            let socket = UdpSocket::from(socket);
+            let address = socket.local_addr().ok().filter(|local| udp && local.port() == port)?;
+            let twice = list.iter().any(|bound| bound.address == address.ip());
+            if twice || !address.ip().is_unspecified() {
+                return None;
+            }
+            list.push(Bound::adopt(socket, address).ok()?);
+        }
+        let some = !list.is_empty();
+        some.then(|| Self::new(list, true).on_port(port).shared())
+    }
+
+    /// The same sockets, which other processes have too.
+    #[cfg(target_os = "linux")]
+    pub(super) fn shared(self) -> Self {
+        Self { shared: true, ..self }
+    }
+
+    /// Whether other processes have the same sockets.
+    pub(super) const fn are_shared(&self) -> bool {
+        self.shared
     }
 
     /// The same sockets, which carry SCTP in UDP on `port`.
@@ -200,7 +242,10 @@ impl Sockets {
                 // It may be about an earlier packet, and then this one was not even looked at.
                 Err(_) if !repeated => {
                     repeated = true;
-                    self.read_errors(index, troubles);
+                    // What is in the queue may be about other processes' packets; the holder passes it on.
+                    if !self.shared {
+                        self.read_errors(index, troubles);
+                    }
                     continue;
                 }
                 Err(error) => {

@@ -12,6 +12,8 @@ pub struct DeviceStats {
     pub receive_calls: u64,
     /// Calls that could not send; their packets are lost.
     pub send_errors: u64,
+    /// Packets for other processes on a shared UDP port that they did not take fast enough.
+    pub dropped: u64,
 }
 
 /// The counters of a device that several threads use.
@@ -20,6 +22,7 @@ pub(super) struct Counters {
     send_calls: AtomicU64,
     receive_calls: AtomicU64,
     send_errors: AtomicU64,
+    dropped: AtomicU64,
 }
 
 impl Counters {
@@ -35,11 +38,17 @@ impl Counters {
         self.send_errors.fetch_add(1, Ordering::Relaxed);
     }
 
+    #[cfg(target_os = "linux")]
+    pub(super) fn dropped(&self, packets: u64) {
+        self.dropped.fetch_add(packets, Ordering::Relaxed);
+    }
+
     pub(super) fn snapshot(&self) -> DeviceStats {
         DeviceStats {
             send_calls: self.send_calls.load(Ordering::Relaxed),
             receive_calls: self.receive_calls.load(Ordering::Relaxed),
             send_errors: self.send_errors.load(Ordering::Relaxed),
+            dropped: self.dropped.load(Ordering::Relaxed),
         }
     }
 }

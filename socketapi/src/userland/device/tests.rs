@@ -1,6 +1,7 @@
 //! Devices on the loopback interface: what one sends the other receives, in trains and one by one.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -18,7 +19,7 @@ fn device(addresses: &[&str]) -> (Device, u16) {
     let addresses: Vec<IpAddr> = addresses.iter().map(|text| ip(text)).collect();
     let udp = UdpDevice::bind(&addresses, 0).unwrap();
     let port = udp.port();
-    (Device::Udp(udp), port)
+    (Device::Udp(Arc::new(udp)), port)
 }
 
 /// Packets of `segment` bytes, the last one of `last`, each filled with its number.

@@ -2,10 +2,14 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+#[cfg(target_os = "linux")]
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::sockets::{Bound, Sockets};
+#[cfg(target_os = "linux")]
+use super::{Datagrams, Receiver, Trouble};
 use crate::{Error, Result};
 
 /// The most packets that the engine is asked for at once: a train of ordinary Ethernet packets.
@@ -49,6 +53,61 @@ impl UdpDevice {
             Err(Some((address, error))) => Err(bind_error(&error, address, port)),
             Err(None) => Err(Error::AddressNotAvailable),
         }
+    }
+
+    /// The sockets on `port` of all addresses that another process handed over; `None` if they are something else.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn adopt(descriptors: Vec<OwnedFd>, port: u16) -> Option<Self> {
+        let sockets = Sockets::adopt(descriptors, port)?;
+        Some(Self { sockets, port })
+    }
+
+    /// The same device, shared with other processes.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn shared(self) -> Self {
+        Self {
+            sockets: self.sockets.shared(),
+            ..self
+        }
+    }
+
+    /// What to wait on until there is something to receive.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        self.sockets.descriptors()
+    }
+
+    /// Makes sure that receiving from one of the descriptors does not wait.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn never_wait(&self, index: usize) {
+        if let Some(socket) = self.sockets.descriptors().get(index) {
+            // It can only fail where receiving fails too.
+            let _ = rustix::io::ioctl_fionbio(socket, true);
+        }
+    }
+
+    /// Receives datagrams from one of the descriptors.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn receive<'a>(&self, index: usize, receiver: &'a mut Receiver) -> io::Result<Datagrams<'a>> {
+        self.sockets.receive(index, receiver)
+    }
+
+    /// Adds what is known about packets that left by one of the descriptors; true if there may be more.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn read_errors(&self, index: usize, troubles: &mut Vec<Trouble>) -> bool {
+        self.sockets.read_errors(index, troubles)
+    }
+
+    /// Packets were dropped that other processes did not take.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn count_dropped(&self, packets: u64) {
+        self.sockets.counters.dropped(packets);
+    }
+
+    /// How many packets were dropped that other processes did not take.
+    #[cfg(all(test, target_os = "linux"))]
+    pub(crate) fn dropped(&self) -> u64 {
+        self.sockets.counters.snapshot().dropped
     }
 
     /// The UDP port.

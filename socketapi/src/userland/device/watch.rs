@@ -12,7 +12,7 @@ const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE).add(Intere
 #[cfg(not(target_os = "linux"))]
 const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
-/// Has the current runtime watch a descriptor.
+/// Has the current runtime watch a descriptor; `sends` if only for room to send.
 ///
 /// # Panics
 ///
@@ -21,7 +21,8 @@ const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE);
     unsafe_code,
     reason = "the runtime cannot know by itself that the descriptor stays open"
 )]
-pub(crate) fn watch(descriptor: BorrowedFd<'_>) -> io::Result<AsyncFd<BorrowedFd<'_>>> {
+pub(crate) fn watch(descriptor: BorrowedFd<'_>, sends: bool) -> io::Result<AsyncFd<BorrowedFd<'_>>> {
+    let interest = if sends { Interest::WRITABLE } else { INTEREST };
     // SAFETY: the descriptor is borrowed for as long as the value returned lives, so it stays open and the same.
-    Ok(unsafe { AsyncFd::register_with_interest(descriptor, INTEREST) }?)
+    Ok(unsafe { AsyncFd::register_with_interest(descriptor, interest) }?)
 }

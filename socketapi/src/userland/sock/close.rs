@@ -195,6 +195,7 @@ impl Sockets {
             if let Some(mut entry) = self.endpoints.remove(&endpoint) {
                 entry.receivers.wake(&mut self.woken);
                 entry.enders.wake(&mut self.woken);
+                self.woken.extend(entry.unbound.take());
             }
         }
     }

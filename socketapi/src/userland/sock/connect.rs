@@ -1,6 +1,7 @@
 //! Opening associations, and what can be asked about them.
 
 use std::net::{IpAddr, SocketAddr};
+use std::task::Waker;
 
 use sctp::config::EndpointConfig;
 use sctp::{AssocId, AssociationStatus, ConnectOptions, EndpointId, Instant};
@@ -21,6 +22,13 @@ impl Sockets {
         let endpoint = self.stack.bind(config)?;
         self.endpoints.insert(endpoint, Endpoint::new(style, subscriptions));
         Ok(endpoint)
+    }
+
+    /// Has `told` told once the port of an end point is free again.
+    pub(crate) fn when_unbound(&mut self, endpoint: EndpointId, told: Option<Waker>) {
+        if let Some(entry) = self.endpoints.get_mut(&endpoint) {
+            entry.unbound = told;
+        }
     }
 
     /// Opens an association of a one-to-many socket.

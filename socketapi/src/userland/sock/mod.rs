@@ -68,6 +68,8 @@ struct Endpoint {
     receivers: Waiters,
     /// Those who wait for associations to end.
     enders: Waiters,
+    /// Who is told once the port is free again.
+    unbound: Option<Waker>,
 }
 
 /// Who takes what an association receives.
@@ -270,6 +272,7 @@ impl Endpoint {
             backlog: VecDeque::new(),
             receivers: Waiters::default(),
             enders: Waiters::default(),
+            unbound: None,
         }
     }
 }

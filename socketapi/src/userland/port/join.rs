@@ -1,0 +1,110 @@
+//! How a process comes to a shared port: it holds the UDP sockets, or gets them from who does.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::OwnedFd;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use super::meeting;
+use super::wire::{HEADER, Reason, Reply, Request, VERSION};
+use super::worker::Start;
+use crate::userland::device::UdpDevice;
+use crate::{Error, Result};
+
+/// How long the port is waited for that others have and nobody holds: while they find out who is the next holder.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How often it is looked for meanwhile.
+const BREAK: Duration = Duration::from_millis(2);
+/// How long the holder may take to answer.
+const ANSWER: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
+
+/// A place on a port.
+pub(super) type Place = (UdpDevice, Start);
+
+/// Holds the port, or joins those who share it.
+pub(super) fn open(port: u16) -> Result<Place> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        // The sockets come first: nobody but a process that has them can become the holder.
+        let error = match UdpDevice::bind(&[], port) {
+            Ok(device) => match meeting::open(device.port()) {
+                Ok(listener) => return Ok((device.shared(), Start::Holder(listener))),
+                // Of someone who is about to end.
+                Err(Errno::ADDRINUSE) => in_use(port),
+                Err(error) => return Err(Error::io("sharing a UDP port", &error.into())),
+            },
+            Err(Error::UdpPortInUse { .. }) => match join(port)? {
+                Some(place) => return Ok(place),
+                None => in_use(port),
+            },
+            Err(error) => return Err(error),
+        };
+        if Instant::now() >= end {
+            return Err(error);
+        }
+        thread::sleep(BREAK);
+    }
+}
+
+/// Joins those who share the port; `None` if there is nobody, or nobody any more.
+pub(super) fn join(port: u16) -> Result<Option<Place>> {
+    let failed = |error: Errno| Error::io("joining those who share a UDP port", &error.into());
+    let connection = match meeting::approach(port) {
+        Ok(connection) => connection,
+        Err(Errno::CONNREFUSED | Errno::AGAIN | Errno::INTR) => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    if let Err(user) = meeting::check(&connection).map_err(failed)? {
+        return Err(Error::UdpPortOfUser { port, user });
+    }
+    let hello = Request::Hello { version: VERSION }.encode();
+    // One that refuses may have hung up already, but not without a word.
+    let _ = meeting::send_message(&connection, &hello);
+    let Some((reply, sockets)) = await_reply(&connection).map_err(failed)? else {
+        return Ok(None);
+    };
+    match reply {
+        Reply::Welcome => {}
+        Reply::Refused(Reason::User) => {
+            return Err(Error::UdpPortOfUser {
+                port,
+                user: meeting::user(&connection).map_err(failed)?,
+            });
+        }
+        Reply::Refused(Reason::Version) => {
+            return Err(Error::Unsupported("the UDP port is shared by another version"));
+        }
+        _ => return Err(in_use(port)),
+    }
+    let device = UdpDevice::adopt(sockets, port).ok_or_else(|| in_use(port))?;
+    Ok(Some((device, Start::Guest(connection))))
+}
+
+/// The first thing that the holder says; `None` if it is gone.
+fn await_reply(connection: &OwnedFd) -> rustix::io::Result<Option<(Reply, Vec<OwnedFd>)>> {
+    let mut ready = [PollFd::new(connection, PollFlags::IN)];
+    match poll(&mut ready, Some(&ANSWER)) {
+        Ok(1..) | Err(Errno::INTR) => {}
+        Ok(0) => return Err(Errno::TIMEDOUT),
+        Err(error) => return Err(error),
+    }
+    let mut header = [0; HEADER];
+    let mut received = meeting::receive_sockets(connection, &mut header);
+    if matches!(received, Err(Errno::CONNRESET)) {
+        // It did not read the hello before it hung up; what it said comes after that.
+        received = meeting::receive_sockets(connection, &mut header);
+    }
+    match received {
+        Ok((HEADER, sockets)) => Ok(Reply::decode(&header).map(|reply| (reply, sockets))),
+        Ok(_) | Err(Errno::AGAIN | Errno::INTR | Errno::CONNRESET | Errno::PIPE) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn in_use(port: u16) -> Error {
+    let address = IpAddr::from(Ipv4Addr::UNSPECIFIED);
+    Error::UdpPortInUse { address, port }
+}

@@ -1,0 +1,122 @@
+//! The shared port: any number of processes of a host on one UDP port, with one space of SCTP ports.
+//!
+//! The process that came first is the *holder*: it bound the UDP sockets, and listens under an abstract AF_UNIX name
+//! made of the UDP port. Later ones are its *guests*. A guest connects to that name, is checked (same user, or root) and
+//! gets duplicates of the UDP sockets, which it sends through as if they were its own. It claims the SCTP ports that its
+//! end points bind. The holder alone receives; it passes packets on to the guest whose SCTP port they are for, and has
+//! its own engine answer those that are for nobody.
+//!
+//! When the holder goes away, the guests race for the name. The winner reads from its duplicates of the same sockets, so
+//! what waits in them is not lost, and the others tell it what ports they have. Until it has heard from everyone it
+//! gives no ports to newcomers, and lets nobody's packets go unanswered.
+//!
+//! | file | what |
+//! |---|---|
+//! | `join` | how a process comes to the port: as the holder, or as a guest |
+//! | `meeting` | the abstract name and the connections under it |
+//! | `wire` | the messages on them |
+//! | `desk` | between callers that want ports and the process's thread |
+//! | `worker` | that thread: the process's part, whatever it is, and the change from one to the other |
+//! | `holder`, `guest` | the two parts |
+//! | `own` | the ports of this process |
+//! | `registry` | the ports of all processes, at the holder |
+//! | `batch`, `inbox` | packets on their way from the holder to a guest |
+//! | `poller` | waiting for descriptors |
+
+mod batch;
+mod desk;
+mod guest;
+mod holder;
+mod inbox;
+mod join;
+mod meeting;
+mod own;
+mod poller;
+mod registry;
+#[cfg(test)]
+mod tests;
+mod wire;
+mod worker;
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+pub(crate) use desk::Claim;
+
+use self::desk::Desk;
+pub(crate) use self::worker::Local;
+use self::worker::{Start, Worker};
+use super::device::UdpDevice;
+use crate::{Error, Result};
+
+/// A process's place on a shared port. Dropped, it is left.
+#[derive(Debug)]
+pub(crate) struct SharedPort {
+    desk: Arc<Desk>,
+    device: Arc<UdpDevice>,
+    start: Mutex<Option<Start>>,
+}
+
+impl SharedPort {
+    /// Holds the port, or joins those who share it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UdpPortInUse`] if others have it and do not share it, [`Error::UdpPortOfUser`].
+    pub(crate) fn open(udp_port: u16) -> Result<Self> {
+        Self::new(join::open(udp_port)?)
+    }
+
+    /// Joins those who share the port; `None` if nobody does.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UdpPortOfUser`].
+    pub(crate) fn join(udp_port: u16) -> Result<Option<Self>> {
+        join::join(udp_port)?.map(Self::new).transpose()
+    }
+
+    fn new((device, start): join::Place) -> Result<Self> {
+        let desk = Desk::new().map_err(|e| Error::io("sharing a UDP port", &e.into()))?;
+        Ok(Self {
+            desk: Arc::new(desk),
+            device: Arc::new(device),
+            start: Mutex::new(Some(start)),
+        })
+    }
+
+    /// The UDP sockets. They only send.
+    pub(crate) const fn device(&self) -> &Arc<UdpDevice> {
+        &self.device
+    }
+
+    /// Begins to receive, on a thread of its own.
+    pub(crate) fn run(&self, local: impl Local + Send + 'static) -> Result<()> {
+        let failed = |error: std::io::Error| Error::io("sharing a UDP port", &error);
+        let start = self.start.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(start) = start else { return Ok(()) };
+        let worker = Worker::new(start, Arc::clone(&self.desk), Arc::clone(&self.device), local);
+        let worker = worker.map_err(|e| failed(e.into()))?;
+        let name = format!("sctp-udp-{}", self.device.port());
+        let started = thread::Builder::new().name(name).spawn(move || worker.run());
+        started.map(drop).map_err(failed)
+    }
+
+    /// Gets an SCTP port, `None` for any, on own addresses, none for all. Waits for the holder's answer, which takes
+    /// microseconds; where the holder has just been killed, until there is another one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PortInUse`], [`Error::NoPortFree`]; [`Error::TimedOut`] if the holder does not answer,
+    /// [`Error::StackStopped`].
+    pub(crate) fn claim(&self, port: Option<u16>, addresses: Vec<IpAddr>) -> Result<Claim> {
+        self.desk.claim(port, addresses)
+    }
+}
+
+impl Drop for SharedPort {
+    fn drop(&mut self) {
+        self.desk.close();
+    }
+}
