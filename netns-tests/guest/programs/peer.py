@@ -103,8 +103,10 @@ class Peer:
         opened.setsockopt(SCTP, RECVRCVINFO, 1)
         for setting in self.pending:
             opened.setsockopt(*setting)
-        opened.bind((addresses[0], port))
-        for address in addresses[1:]:
+        # The first one has to be of the socket's own version.
+        first, *others = sorted(addresses, key=lambda address: family(address) != kind)
+        opened.bind((first, port))
+        for address in others:
             opened.setsockopt(SCTP, BINDX_ADD, packed(address, port))
         return opened
 

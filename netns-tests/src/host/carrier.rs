@@ -127,7 +127,8 @@ fn open(address: IpAddr, udp_port: Option<u16>) -> io::Result<Bound> {
     };
     let local = SocketAddr::new(address, udp_port.unwrap_or(0));
     let socket = Socket::new(Domain::for_address(local), kind, Some(protocol))?;
-    if address.is_ipv6() {
+    // A raw socket is of one version anyway, and refuses to be told so.
+    if address.is_ipv6() && udp_port.is_some() {
         socket.set_only_v6(true)?;
     }
     socket.set_recv_buffer_size(SOCKET_BUFFER)?;

@@ -43,12 +43,22 @@ impl Pair {
 
     /// With the kernel's `net.sctp` variables set so.
     pub(crate) fn with(carrier: Carrier, networks: usize, settings: &[(&str, u32)]) -> Option<Self> {
+        Self::between(carrier, &HOST[..networks], &GUEST[..networks], settings)
+    }
+
+    /// With these addresses of the engine and of the kernel.
+    pub(crate) fn between(
+        carrier: Carrier,
+        ours: &[&'static str],
+        theirs: &[&'static str],
+        settings: &[(&str, u32)],
+    ) -> Option<Self> {
         let mut settings = settings.to_vec();
         if carrier == Carrier::Udp {
             settings.extend([("encap_port", UDP_PORT.into()), ("udp_port", UDP_PORT.into())]);
         }
         let session = Session::start(&settings)?;
-        let own = addresses(&HOST[..networks]);
+        let own = addresses(ours);
         let host = match carrier {
             Carrier::Udp => Host::udp(&own, UDP_PORT),
             Carrier::Ip => Host::raw(&own),
@@ -57,8 +67,8 @@ impl Pair {
             host,
             peer: session.program("peer.py", &[]),
             seen: 0,
-            theirs: GUEST[..networks].to_vec(),
-            ours: HOST[..networks].to_vec(),
+            theirs: theirs.to_vec(),
+            ours: ours.to_vec(),
             session,
         })
     }

@@ -7,6 +7,7 @@ mod base;
 mod captured;
 mod common;
 mod interleaving;
+mod ipv6;
 mod mtu;
 mod multihoming;
 mod partial;
