@@ -57,3 +57,19 @@ fn open_error(error: &io::Error) -> Error {
         _ => Error::io("opening a raw socket", error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn raw_sockets_of_both_versions_can_be_had_by_those_who_may() {
+        for address in ["127.0.0.1", "::1"] {
+            let opened = RawDevice::open(&[address.parse().unwrap()]);
+            assert!(
+                matches!(opened, Ok(_) | Err(Error::NotPermitted(_))),
+                "{address}: {opened:?}"
+            );
+        }
+    }
+}

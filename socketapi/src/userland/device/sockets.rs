@@ -45,7 +45,8 @@ pub(super) struct Bound {
 impl Bound {
     /// Prepares a socket and binds it.
     pub(super) fn new(socket: Socket, address: SocketAddr) -> io::Result<Self> {
-        if address.is_ipv6() {
+        // A raw socket is of one version anyway, and refuses to be told so.
+        if address.is_ipv6() && socket.r#type()? != Type::RAW {
             socket.set_only_v6(true)?;
         }
         // The system may not allow as much; less works too.
