@@ -130,6 +130,19 @@ fn rfc9260_7_2_5_2_where_nothing_is_answered_a_heartbeat_shows_the_way() {
 }
 
 #[test]
+fn rfc9260_7_2_5_2_an_own_address_that_heartbeats_came_to_is_tried_where_nothing_is_answered() {
+    let mut peer = established();
+    heartbeat(&mut peer, 1);
+    peer.answers();
+    peer.z_says(b"x");
+    let packets = peer.run(secs(20));
+    let data = packets.iter().filter(|packet| packet.has(ChunkType::DATA));
+    let from: Vec<IpAddr> = data.map(|packet| packet.src).collect();
+    let [one, other] = [peer.z_address(0), peer.z_address(1)];
+    assert_eq!(from[..5], [one, one, other, one, other]);
+}
+
+#[test]
 fn rfc9260_7_2_5_1_another_code_point_restarts_congestion_control() {
     let mut peer = established();
     let initial = cwnd(&peer);

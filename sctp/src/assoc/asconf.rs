@@ -192,9 +192,7 @@ impl Association {
             }
         } else if !self.local.explicit {
             for (_, path) in self.paths.iter_mut() {
-                if path.local == Some(address) {
-                    path.set_local(None, &self.config);
-                }
+                path.leave_local(address, &self.config);
             }
         } else if self.local.addresses.len() > 1 {
             self.leave_address(address);
@@ -243,6 +241,7 @@ impl Association {
     fn repair_sources(&mut self) {
         for (_, path) in self.paths.iter_mut() {
             let usable = |source: &IpAddr| self.local.addresses.contains(source);
+            path.other_local.take_if(|other| !usable(other));
             if !path.local.as_ref().is_some_and(usable) {
                 path.set_local(self.local.source_for(path.address), &self.config);
             }

@@ -105,11 +105,12 @@ impl Association {
         // A peer also tries the other own addresses; data does not follow that about. But where nothing is answered it
         // goes from an address that packets of the peer reach.
         let own = packet.meta.dst;
-        if path.local != Some(own)
-            && (!self.local.explicit || self.local.addresses.contains(&own))
-            && (path.local.is_none() || path.error_count > 0 || !has_heartbeats_only(&packet.chunks))
-        {
-            path.set_local(Some(own), &self.config);
+        if path.local != Some(own) && (!self.local.explicit || self.local.addresses.contains(&own)) {
+            if path.local.is_none() || path.error_count > 0 || !has_heartbeats_only(&packet.chunks) {
+                path.set_local(Some(own), &self.config);
+            } else {
+                path.other_local = Some(own);
+            }
         }
     }
 

@@ -86,6 +86,7 @@ impl Association {
     pub(super) fn on_missing_answer(&mut self, now: Instant, id: PathId, counts_for_peer: bool, to_data: bool) {
         let Some(path) = self.paths.get_mut(id) else { return };
         let failure = path.missed();
+        path.try_other_local(&self.config);
         // §8.3: heartbeats end with SHUTDOWN and SHUTDOWN ACK.
         let probing = self.state.phase().may_send_data();
         match failure {

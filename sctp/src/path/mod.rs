@@ -56,6 +56,8 @@ pub(crate) struct Path {
     pub(crate) address: IpAddr,
     /// The own address that goes with it; `None` leaves the choice to routing.
     pub(crate) local: Option<IpAddr>,
+    /// Another own address that HEARTBEATs from there came to.
+    pub(crate) other_local: Option<IpAddr>,
     /// The UDP ports around packets to it (RFC 6951).
     pub(crate) encap: Option<UdpPorts>,
     pub(crate) state: PathState,
@@ -83,6 +85,7 @@ impl Path {
         let mut path = Self {
             address,
             local: None,
+            other_local: None,
             encap: None,
             state: PathState::Unconfirmed,
             stranded: false,
@@ -120,6 +123,26 @@ impl Path {
             self.reset_cc(config);
         }
         self.local = local;
+    }
+
+    /// Nothing was answered twice in a row: packets leave from the other own address that the peer is known to reach, if
+    /// there is one, and next time from this one again.
+    pub(crate) fn try_other_local(&mut self, config: &AssociationConfig) {
+        if self.error_count > 1
+            && let Some(other) = self.other_local.take()
+        {
+            let before = self.local;
+            self.set_local(Some(other), config);
+            self.other_local = before;
+        }
+    }
+
+    /// An own address is none any more.
+    pub(crate) fn leave_local(&mut self, address: IpAddr, config: &AssociationConfig) {
+        self.other_local.take_if(|other| *other == address);
+        if self.local == Some(address) {
+            self.set_local(None, config);
+        }
     }
 
     /// The peer restarted: what was measured and counted holds no more (§5.2.4 A).
