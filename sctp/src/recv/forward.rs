@@ -27,7 +27,6 @@ impl Inbound {
         streams: impl Iterator<Item = (StreamId, Ssn)>,
     ) -> ForwardOutcome {
         if self.puts_off_forward(new_cumulative) {
-            self.sack.on_dropped();
             return ForwardOutcome::PutOff;
         }
         let had_gap = self.map.has_gap();

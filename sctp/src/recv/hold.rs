@@ -137,18 +137,19 @@ impl Inbound {
     }
 
     fn close_hold(&mut self) {
-        if let Some(hold) = self.hold.take()
-            && hold.forwarded > 0
-            && self.interleaved.is_none()
-        {
-            // What was held is incomplete now if the peer gave up a part of it.
-            self.drop_through(hold.forwarded);
+        if let Some(hold) = self.hold.take() {
+            self.ask_for_forward(hold.put_off > 0);
+            if hold.forwarded > 0 && self.interleaved.is_none() {
+                // What was held is incomplete now if the peer gave up a part of it.
+                self.drop_through(hold.forwarded);
+            }
         }
         self.start_partial_if_needed();
     }
 
     /// Whether a FORWARD-TSN up to `tsn` may speak of old numbers of streams or of new ones, as long as everything is held.
-    /// Then it is as good as lost: the peer repeats it (RFC 3758 §3.5 C5, A5).
+    /// Then it is as good as lost, and not answered: the peer repeats it, after a time-out or when it is
+    /// [asked for](Self::ask_for_forward) (RFC 3758 §3.5 C3, C5).
     pub(super) fn puts_off_forward(&mut self, tsn: Tsn) -> bool {
         let cumulative = self.map.cumulative_tsn();
         let Some(hold) = self.hold.as_mut().filter(|hold| hold.streams == StreamSet::All) else {
@@ -184,12 +185,21 @@ impl Inbound {
         }
         hold.riddles = 0;
         let through = hold.after;
+        let asks = std::mem::take(&mut hold.put_off) > 0;
         self.release_through(through)?;
+        self.ask_for_forward(asks);
         self.start_partial_if_needed();
         if self.window.update_is_due() {
             self.sack.want();
         }
         Ok(())
+    }
+
+    /// A FORWARD-TSN that was put off makes sense now: a SACK lets the peer repeat it.
+    const fn ask_for_forward(&mut self, put_off: bool) {
+        if put_off {
+            self.sack.want();
+        }
     }
 
     /// The receiver of an SSN/TSN Reset Request: takes what has arrived as all that comes with old numbers, and chooses

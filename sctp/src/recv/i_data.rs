@@ -120,7 +120,6 @@ impl Inbound {
         messages: impl Iterator<Item = SkippedMessage>,
     ) -> ForwardOutcome {
         if self.puts_off_forward(new_cumulative) {
-            self.sack.on_dropped();
             return ForwardOutcome::PutOff;
         }
         let had_gap = self.map.has_gap();
