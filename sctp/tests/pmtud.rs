@@ -6,7 +6,7 @@ use bytes::Bytes;
 use common::{A, B, Family, Flow, Pair, Peer, PeerSetup, Setup, ms, secs, transfer};
 use sctp::config::AssociationConfig;
 use sctp::serial::{Ppid, StreamId};
-use sctp::sim::{Captured, LinkConfig, TooBig};
+use sctp::sim::{Captured, LinkConfig, TooBig, Verdict};
 use sctp::wire::{ChunkType, write_pad};
 use sctp::{IcmpKind, IcmpReport, MtuDiscovery, OutMessage, PathState};
 
@@ -254,6 +254,32 @@ fn rfc8899_4_3_heartbeats_that_get_through_do_not_hide_a_black_hole() {
 }
 
 #[test]
+fn rfc8899_4_3_small_packets_that_get_through_do_not_hide_a_black_hole() {
+    let mut pair = pair(&link(9000));
+    transfer(&mut pair, &mut large(20), secs(60));
+    assert_eq!(pair.path(A, 0).mtu, 9000);
+    pair.world.set_link(pair.links[0], link(1400).fragments(true));
+    // One acknowledgement in four arrives, and tells of as many small packets at once as a large one has bytes.
+    let (b, mut sacks) = (pair.address(B, 0), 0);
+    pair.world.set_filter(pair.links[0], move |_, packet| {
+        sacks += u32::from(packet.src == b && packet.has(ChunkType::SACK));
+        if packet.src == b && sacks % 4 != 0 {
+            Verdict::Drop
+        } else {
+            Verdict::Pass
+        }
+    });
+    pair.say(A, 1, &[1; 2000]);
+    let mut arrived = false;
+    for _ in 0..2000 {
+        pair.say(A, 0, &[0; 500]);
+        pair.run(ms(10));
+        arrived |= pair.hear(B).iter().any(|message| message.stream == StreamId(1));
+    }
+    assert!(arrived, "{:?}", pair.path(A, 0));
+}
+
+#[test]
 fn rfc8899_5_1_1_an_mtu_that_was_raised_is_found() {
     let mut pair = pair(&link(1500));
     transfer(&mut pair, &mut large(10), secs(60));
@@ -271,11 +297,7 @@ fn rfc8899_each_direction_finds_its_own_mtu() {
     let a = pair.address(A, 0);
     pair.world.set_filter(pair.links[0], move |_, packet| {
         let narrow = packet.src == a && packet.size() > 2048;
-        if narrow {
-            sctp::sim::Verdict::Drop
-        } else {
-            sctp::sim::Verdict::Pass
-        }
+        if narrow { Verdict::Drop } else { Verdict::Pass }
     });
     let mut flows = [Flow::new(A, 90).sizes(&[20_000]), Flow::new(B, 90).sizes(&[20_000])];
     transfer(&mut pair, &mut flows, secs(120));

@@ -332,7 +332,8 @@ impl Pmtud {
         true
     }
 
-    /// So many bytes arrived. If they were more than a packet of the base size has, larger ones do arrive.
+    /// So many bytes arrived, in one packet or with nothing lost before them. If they were more than a packet of the base
+    /// size has, larger ones do arrive.
     #[inline]
     pub(crate) fn on_acked(&mut self, bytes: usize) {
         if self.large_lost > 0 && bytes > usize::from(self.base) {

@@ -39,6 +39,8 @@ pub(crate) enum SackResult {
 struct PathAck {
     path: PathId,
     bytes: usize,
+    /// The most that was acknowledged at once: a chunk by a Gap Ack Block, or what the Cumulative TSN Ack passed.
+    largest: usize,
     flight_before: usize,
     newest_packet: u64,
     /// The round trip of the newest packet.
@@ -213,6 +215,7 @@ impl SackProcessor {
         }
         if let Some(entry) = self.per_path.iter_mut().find(|entry| entry.path == acked.path) {
             entry.bytes += acked.bytes;
+            entry.largest = entry.largest.max(acked.bytes);
             entry.sure |= acked.sure;
             if acked.packet >= entry.newest_packet {
                 entry.newest_packet = acked.packet;
@@ -222,6 +225,7 @@ impl SackProcessor {
             self.per_path.push(PathAck {
                 path: acked.path,
                 bytes: acked.bytes,
+                largest: acked.bytes,
                 // The chunk has just left the flight.
                 flight_before: outstanding.flight(acked.path) + acked.bytes,
                 newest_packet: acked.packet,
@@ -323,7 +327,7 @@ impl SackProcessor {
                     newest_packet: entry.newest_packet,
                     next_packet: outstanding.next_packet(),
                 });
-                path.pmtud.on_acked(entry.bytes);
+                path.pmtud.on_acked(entry.largest);
             }
         }
         self.recovery_exit.take_if(|exit| outstanding.first() >= *exit);
