@@ -16,7 +16,7 @@ use sctp::wire::{
     AddressChange, Asconf, Cause, ChunkType, Param, write_abort, write_asconf, write_asconf_ack, write_cookie_echo,
     write_data, write_error, write_error_cause_indication,
 };
-use sctp::{AssociationPhase, Event, PathChange, PathState};
+use sctp::{AssociationPhase, Event, LocalAddressChange, PathChange, PathState};
 
 #[test]
 fn rfc5061_5_3_f14_an_added_address_gets_heartbeats_only_until_it_is_confirmed() {
@@ -367,6 +367,25 @@ fn rfc5061_5_1_a9_a_peer_that_does_not_know_it_is_not_asked_again() {
     let refused = Some(6);
     let change = AddressChange::SetPrimary(own);
     assert!(peer.log.contains(&Event::AddressChangeAnswered { change, refused }));
+}
+
+#[test]
+fn rfc5061_5_3_f4_a_lost_address_is_left_even_if_the_peer_cannot_be_told() {
+    let mut peer = unconnected(2, |config| config.asconf_mut().set_automatic(true));
+    peer.establish_with(supports);
+    z_asks(&mut peer);
+    let quote = [ChunkType::ASCONF.0, 0, 0, 4];
+    peer.send(|buf| write_error(buf, |w| Cause::UnrecognizedChunkType(&quote).write(w)));
+    peer.answers();
+    let (now, z, gone) = (peer.world.now(), peer.z, peer.z_address(0));
+    let change = LocalAddressChange::Removed(gone);
+    peer.world.stack(z).handle_local_address(now, change);
+    let (own, other) = (peer.status().unwrap().local_addresses, peer.z_address(1));
+    assert_eq!(own, [other]);
+    peer.z_says(b"from elsewhere");
+    let answers = peer.answers();
+    assert!(answers.iter().all(|packet| packet.src == other));
+    assert_eq!(data_chunks(&answers).len(), 1);
 }
 
 #[test]

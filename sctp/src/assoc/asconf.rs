@@ -187,7 +187,8 @@ impl Association {
                     .asconf
                     .as_ref()
                     .is_some_and(|state| state.sender.is_adding(address));
-            if known && self.wish(AddressChange::Delete(address)).is_ok() {
+            // A peer that cannot be told still hears from the others.
+            if known && (self.wish(AddressChange::Delete(address)).is_ok() || self.local.addresses.len() > 1) {
                 self.leave_address(address);
             }
         } else if !self.local.explicit {
