@@ -3,6 +3,7 @@
 use std::fmt::{self, Display};
 use std::future::Future;
 use std::io::{self, Write};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use rserpool::api::LocalEndpoint;
 use rserpool::config::ConfigError;
 #[cfg(feature = "userland")]
 use socketapi::StackHandle;
+use socketapi::{Backend, SocketBuilder};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
@@ -102,10 +104,11 @@ pub async fn until(time: Option<Instant>) {
 /// The program's part of the host's network.
 #[derive(Debug)]
 pub struct Network {
+    backend: Backend,
+    /// The stack that carries it, unless the kernel does.
     #[cfg(feature = "userland")]
-    stack: StackHandle,
-    #[cfg(not(feature = "userland"))]
-    addresses: Vec<std::net::IpAddr>,
+    stack: Option<StackHandle>,
+    addresses: Vec<IpAddr>,
 }
 
 impl Network {
@@ -113,78 +116,82 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// If the addresses are not the host's, or the UDP port is in use there.
-    #[cfg(feature = "userland")]
+    /// If the addresses are not the host's, or the UDP port is in use there. Whether the kernel has SCTP shows once sockets
+    /// are made.
     pub async fn open(net: &NetArgs) -> Result<Self, Failure> {
-        use socketapi::Error;
-
-        let mut builder = StackHandle::builder().addresses(net.addresses());
-        if let Some(port) = net.udp_port {
-            builder = builder.udp_port(port);
-        }
-        if let Some(device) = &net.device {
-            builder = builder.device(device.clone());
-        }
-        let stack = builder.start().await.map_err(|error| match error {
-            Error::UdpPortInUse { address, port } => {
-                let place = if address.is_unspecified() {
-                    String::new()
-                } else {
-                    format!(" at {address}")
-                };
-                Failure(format!(
-                    "UDP port {port}{place} is in use; give each program its own address, for instance --local \
-                     127.0.0.2, or all of them the usual port and none an address"
-                ))
-            }
-            Error::AddressNotAvailable => Failure("--local names no address of this host".to_owned()),
-            error => error.into(),
-        })?;
-        Ok(Self { stack })
-    }
-
-    /// Opens what the options say.
-    ///
-    /// # Errors
-    ///
-    /// None here: the kernel's SCTP is there or not once sockets are made.
-    #[cfg(not(feature = "userland"))]
-    pub async fn open(net: &NetArgs) -> Result<Self, Failure> {
+        let backend = net.backend.map_or_else(Backend::from_environment, Ok)?;
         let mut addresses = net.addresses();
         if addresses.is_empty() {
-            addresses.push(std::net::Ipv6Addr::UNSPECIFIED.into());
+            addresses.push(Ipv6Addr::UNSPECIFIED.into());
         }
-        Ok(Self { addresses })
+        Ok(Self {
+            backend,
+            #[cfg(feature = "userland")]
+            stack: match backend {
+                Backend::Userland => Some(start(net).await?),
+                _ => None,
+            },
+            addresses,
+        })
     }
 
     /// What carries packets, for people.
     pub fn carrier(&self) -> String {
         #[cfg(feature = "userland")]
-        return match self.stack.udp_port() {
-            0 => format!("device {}", self.stack.device()),
-            port => format!("UDP port {port}"),
-        };
-        #[cfg(not(feature = "userland"))]
-        return "the kernel's SCTP".to_owned();
+        if let Some(stack) = &self.stack {
+            return match stack.udp_port() {
+                0 => format!("device {}", stack.device()),
+                port => format!("UDP port {port}"),
+            };
+        }
+        "the kernel's SCTP".to_owned()
     }
 
     /// An SCTP end point at all addresses of the program; port 0 is a free one.
     pub fn endpoint(&self, port: u16) -> LocalEndpoint {
         #[cfg(feature = "userland")]
-        return LocalEndpoint::on(&self.stack, port);
-        #[cfg(not(feature = "userland"))]
-        {
-            use std::net::SocketAddr;
-
-            let local: Vec<SocketAddr> = self.addresses.iter().map(|ip| SocketAddr::new(*ip, port)).collect();
-            LocalEndpoint::new(socketapi::SocketBuilder::new(), &local)
+        if let Some(stack) = &self.stack {
+            return LocalEndpoint::on(stack, port);
         }
+        let local: Vec<SocketAddr> = self.addresses.iter().map(|ip| SocketAddr::new(*ip, port)).collect();
+        LocalEndpoint::new(SocketBuilder::new().backend(self.backend), &local)
     }
 
     /// Waits until all associations have ended.
     pub async fn close(self) {
-        // Those that have not ended in time are aborted, which is as good now.
+        // Those that have not ended in time are aborted, which is as good now. The kernel needs no process for it.
         #[cfg(feature = "userland")]
-        let _ = self.stack.shutdown_graceful(GOODBYE).await;
+        if let Some(stack) = self.stack {
+            let _ = stack.shutdown_graceful(GOODBYE).await;
+        }
     }
+}
+
+/// Starts the stack that the options ask for.
+#[cfg(feature = "userland")]
+async fn start(net: &NetArgs) -> Result<StackHandle, Failure> {
+    use socketapi::Error;
+
+    let mut builder = StackHandle::builder().addresses(net.addresses());
+    if let Some(port) = net.udp_port {
+        builder = builder.udp_port(port);
+    }
+    if let Some(device) = &net.device {
+        builder = builder.device(device.clone());
+    }
+    builder.start().await.map_err(|error| match error {
+        Error::UdpPortInUse { address, port } => {
+            let place = if address.is_unspecified() {
+                String::new()
+            } else {
+                format!(" at {address}")
+            };
+            Failure(format!(
+                "UDP port {port}{place} is in use; give each program its own address, for instance --local \
+                 127.0.0.2, or all of them the usual port and none an address"
+            ))
+        }
+        Error::AddressNotAvailable => Failure("--local names no address of this host".to_owned()),
+        error => error.into(),
+    })
 }

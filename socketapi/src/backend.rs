@@ -1,6 +1,7 @@
 //! The choice between backends, and the dispatch to them: an enum a socket type, one variant a backend.
 
-use std::env;
+use std::str::FromStr;
+use std::{env, fmt};
 
 use crate::{Error, Result};
 
@@ -22,13 +23,34 @@ impl Backend {
     ///
     /// [`Error::Unsupported`] if the variable names neither.
     pub fn from_environment() -> Result<Self> {
-        match env::var("SCTP_BACKEND").as_deref() {
-            Ok("userland") => Ok(Self::Userland),
-            Ok("kernel") => Ok(Self::Kernel),
-            Ok(_) => Err(Error::Unsupported("SCTP_BACKEND is neither `userland` nor `kernel`")),
+        match env::var("SCTP_BACKEND") {
+            Ok(name) => name
+                .parse()
+                .map_err(|_| Error::Unsupported("SCTP_BACKEND is neither `userland` nor `kernel`")),
             Err(_) if cfg!(feature = "userland") => Ok(Self::Userland),
             Err(_) => Ok(Self::Kernel),
         }
+    }
+}
+
+impl FromStr for Backend {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "userland" => Ok(Self::Userland),
+            "kernel" => Ok(Self::Kernel),
+            _ => Err(Error::Unsupported("the backends are `userland` and `kernel`")),
+        }
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Userland => "userland",
+            Self::Kernel => "kernel",
+        })
     }
 }
 
@@ -94,3 +116,16 @@ macro_rules! dispatch {
     };
 }
 pub(crate) use dispatch;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backends_are_called_as_the_environment_calls_them() {
+        for backend in [Backend::Userland, Backend::Kernel] {
+            assert_eq!(backend.to_string().parse(), Ok(backend));
+        }
+        assert!(matches!("usrsctp".parse::<Backend>(), Err(Error::Unsupported(_))));
+    }
+}

@@ -31,7 +31,7 @@ impl SocketBuilder {
         Self::default()
     }
 
-    /// Uses this backend rather than [`Backend::from_environment`].
+    /// Uses this backend rather than that of the [stack](Self::stack), or [`Backend::from_environment`].
     #[must_use]
     pub const fn backend(mut self, backend: Backend) -> Self {
         self.backend = Some(backend);
@@ -176,6 +176,10 @@ impl SocketBuilder {
     }
 
     fn chosen(&self) -> Result<Backend> {
+        #[cfg(feature = "userland")]
+        if self.backend.is_none() && self.stack.is_some() {
+            return Ok(Backend::Userland);
+        }
         self.backend.map_or_else(Backend::from_environment, Ok)
     }
 

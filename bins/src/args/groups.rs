@@ -42,6 +42,11 @@ pub struct NetArgs {
     #[cfg(feature = "userland")]
     #[arg(long, value_name = "DEVICE", hide_short_help = true)]
     pub device: Option<socketapi::DeviceConfig>,
+    /// Whose SCTP it is: userland or kernel, as far as the program was built with them
+    ///
+    /// Without this option the environment variable SCTP_BACKEND chooses; without both it is the program's own.
+    #[arg(long, value_name = "BACKEND", hide_short_help = true)]
+    pub backend: Option<socketapi::Backend>,
 }
 
 impl NetArgs {
@@ -52,6 +57,7 @@ impl NetArgs {
             udp_port: Some(udp_port),
             #[cfg(feature = "userland")]
             device: None,
+            backend: None,
         }
     }
 

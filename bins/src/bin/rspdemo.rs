@@ -140,7 +140,10 @@ async fn demonstrate(args: Args) -> Result<ExitCode, Failure> {
     let mut display = Display::new(mode, io::stdout());
     display.event(
         Duration::ZERO,
-        &format!("registrar and user at {HOME}, {slots} elements from 127.0.0.2 on, SCTP in UDP port {udp_port}"),
+        &format!(
+            "registrar and user at {HOME}, {slots} elements from 127.0.0.2 on, over {}",
+            network.carrier()
+        ),
     )?;
     // Twice the time in which a dead association is noticed: for servers that live but do not answer.
     let player = Player::new(session, Duration::from_secs(2));
