@@ -1,5 +1,7 @@
 //! Counters. Names follow the SCTP MIB (RFC 3873) where it has one.
 
+use std::ops::AddAssign;
+
 /// What happened on a stack as a whole. Counters only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StackStats {
@@ -41,6 +43,57 @@ pub struct StackStats {
     pub icmp_discarded: u64,
     /// Associations refused for want of room: the backlog, the stack's limit, or that for one peer.
     pub refused: u64,
+}
+
+/// Several stacks together.
+impl AddAssign for StackStats {
+    fn add_assign(&mut self, other: Self) {
+        // Named one by one, so that a new counter is not forgotten.
+        let Self {
+            active_establishments,
+            passive_establishments,
+            aborted,
+            shutdowns,
+            packets_received,
+            packets_sent,
+            malformed,
+            checksum_errors,
+            out_of_the_blue,
+            out_of_the_blue_unanswered,
+            bad_verification_tag,
+            unknown_source,
+            inits_answered,
+            bad_cookies,
+            stale_cookies,
+            unauthenticated_cookies,
+            icmp_processed,
+            icmp_discarded,
+            refused,
+        } = other;
+        for (sum, more) in [
+            (&mut self.active_establishments, active_establishments),
+            (&mut self.passive_establishments, passive_establishments),
+            (&mut self.aborted, aborted),
+            (&mut self.shutdowns, shutdowns),
+            (&mut self.packets_received, packets_received),
+            (&mut self.packets_sent, packets_sent),
+            (&mut self.malformed, malformed),
+            (&mut self.checksum_errors, checksum_errors),
+            (&mut self.out_of_the_blue, out_of_the_blue),
+            (&mut self.out_of_the_blue_unanswered, out_of_the_blue_unanswered),
+            (&mut self.bad_verification_tag, bad_verification_tag),
+            (&mut self.unknown_source, unknown_source),
+            (&mut self.inits_answered, inits_answered),
+            (&mut self.bad_cookies, bad_cookies),
+            (&mut self.stale_cookies, stale_cookies),
+            (&mut self.unauthenticated_cookies, unauthenticated_cookies),
+            (&mut self.icmp_processed, icmp_processed),
+            (&mut self.icmp_discarded, icmp_discarded),
+            (&mut self.refused, refused),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+    }
 }
 
 /// What happened in one association. Counters only grow.

@@ -8,6 +8,7 @@ mod keys;
 mod path;
 mod reconfig;
 mod stack;
+mod tags;
 mod thresholds;
 
 pub use asconf::AsconfConfig;
@@ -18,6 +19,7 @@ pub use keys::SharedKeys;
 pub use path::PathConfig;
 pub use reconfig::{ReconfigConfig, ReconfigRequests};
 pub use stack::{EndpointConfig, OotbPolicy, StackConfig};
+pub use tags::TagShare;
 pub use thresholds::PathThresholds;
 
 pub(crate) use auth::may_be_listed;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{AssociationConfig, check};
+use super::{AssociationConfig, TagShare, check};
 use crate::error::ConfigError;
 
 /// What to do with out-of-the-blue packets (RFC 9260 §8.4).
@@ -27,6 +27,7 @@ pub struct StackConfig {
     valid_cookie_life: Duration,
     max_associations: usize,
     max_associations_per_peer: usize,
+    tag_share: Option<TagShare>,
 }
 
 impl StackConfig {
@@ -42,6 +43,7 @@ impl StackConfig {
             valid_cookie_life: Duration::from_secs(60),
             max_associations: 1 << 20,
             max_associations_per_peer: 1 << 16,
+            tag_share: None,
         }
     }
 
@@ -111,6 +113,17 @@ impl StackConfig {
     /// Too low refuses hosts behind one NAT, or in one IPv6 subnet, because of each other. Zero refuses everybody.
     pub const fn set_max_associations_per_peer(&mut self, limit: usize) {
         self.max_associations_per_peer = limit;
+    }
+
+    /// Which verification tags the stack draws; `None` for all.
+    pub const fn tag_share(&self) -> Option<TagShare> {
+        self.tag_share
+    }
+
+    /// Has the stack draw verification tags of this share only, as one of several stacks on the same addresses and UDP
+    /// port (none by default). Drawing takes as many attempts as there are shares, on average.
+    pub const fn set_tag_share(&mut self, share: Option<TagShare>) {
+        self.tag_share = share;
     }
 }
 

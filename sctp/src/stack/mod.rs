@@ -79,7 +79,7 @@ impl Stack {
         Self {
             cookie_keys: CookieKeys::new(random.child()),
             endpoints: Endpoints::new(config.local_addresses()),
-            table: Table::new(&mut random),
+            table: Table::new(config.tag_share(), &mut random),
             timers: TimerQueue::new(),
             to_transmit: ReadyQueue::default(),
             to_tell: ReadyQueue::default(),

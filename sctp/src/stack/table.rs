@@ -7,6 +7,7 @@ use slab::Slab;
 use super::endpoint::EndpointId;
 use super::origin::{Origin, Origins};
 use crate::assoc::Association;
+use crate::config::TagShare;
 use crate::map::{Map, RandomKeyMap};
 use crate::random::Random;
 use crate::serial::VerificationTag;
@@ -52,11 +53,14 @@ pub(super) struct Table {
     by_peer: Map<PeerKey, AssocId>,
     origins: Origins,
     generation: u32,
+    /// Which tags are drawn; `None` for all.
+    tag_share: Option<TagShare>,
 }
 
 impl Table {
-    pub(super) fn new(random: &mut Random) -> Self {
+    pub(super) fn new(tag_share: Option<TagShare>, random: &mut Random) -> Self {
         Self {
+            tag_share,
             slots: Slab::new(),
             by_tag: RandomKeyMap::default(),
             by_peer: Map::new(random),
@@ -151,7 +155,8 @@ impl Table {
     pub(super) fn fresh_tag(&self, random: &mut Random) -> VerificationTag {
         loop {
             let tag = VerificationTag(random.non_zero_u32());
-            if !self.by_tag.contains(&tag.0) {
+            let own = self.tag_share.is_none_or(|share| share.has(tag.0));
+            if own && !self.by_tag.contains(&tag.0) {
                 return tag;
             }
         }
