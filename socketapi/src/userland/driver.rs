@@ -39,10 +39,11 @@ fn start_thread(shard: Arc<Shard>) -> Result<()> {
         .enable_time()
         .build()
         .map_err(|e| Error::io("starting the stack's runtime", &e))?;
+    let name = format!("sctp-io-{}", shard.worker().map_or(0, |worker| worker.index));
     let body = move || {
         runtime.block_on(run(Running(shard)));
     };
-    let started = thread::Builder::new().name("sctp-io-0".to_owned()).spawn(body);
+    let started = thread::Builder::new().name(name).spawn(body);
     started
         .map(drop)
         .map_err(|e| Error::io("starting the stack's thread", &e))

@@ -2,19 +2,18 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::task::Waker;
 
 use bytes::Bytes;
 use sctp::config::EndpointConfig;
 use sctp::error::AddressError;
 use sctp::{AssocId as Id, ConnectOptions, EndpointId, Instant};
 
-use super::operation::Operation;
+use super::operation::{AnyOf, Operation};
 use super::port::Claim;
 use super::shard::Shard;
 use super::shared::shared;
 use super::sock::{Sockets, Style};
-use super::stack::StackHandle;
+use super::stack::{StackHandle, Taken};
 use super::target::Target;
 use super::wait::Attempt;
 use crate::info::AssocRepr;
@@ -35,15 +34,44 @@ impl Opening {
     /// A one-to-many socket.
     pub(crate) fn bind(self, local: &Local) -> Result<Socket> {
         let subscriptions = self.subscriptions.unwrap_or_default();
-        let bound = self.bind_endpoint(local, Style::Many, subscriptions)?;
+        let (stack, mut config) = self.prepare(local, false)?;
+        let (stack, taken) = stack.take_port(&mut config)?;
+        let bound = Bound::new(stack, config, Style::Many, subscriptions, taken)?;
         Ok(Socket(Arc::new(bound)))
     }
 
     /// A listening socket.
     pub(crate) fn listen(self, local: &Local, backlog: usize) -> Result<Listener> {
         let subscriptions = self.subscriptions.unwrap_or(Subscriptions::none());
-        let bound = self.bind_endpoint(local, Style::Listener, subscriptions)?;
-        bound.enter(|sockets, _, endpoint| sockets.listen(endpoint, backlog))?;
+        let (stack, mut config) = self.prepare(local, false)?;
+        let mut bounds = match stack.take_port_everywhere(&mut config)? {
+            None => {
+                let (stack, taken) = stack.take_port(&mut config)?;
+                vec![Bound::new(stack, config, Style::Listener, subscriptions, taken)?]
+            }
+            Some(held) => {
+                let mut bounds = Vec::new();
+                for stack in stack.workers()? {
+                    let taken = Taken {
+                        claim: None,
+                        told: Some(Arc::clone(&held).into()),
+                    };
+                    bounds.push(Bound::new(
+                        stack,
+                        config.clone(),
+                        Style::Listener,
+                        subscriptions,
+                        taken,
+                    )?);
+                }
+                bounds
+            }
+        };
+        for bound in &bounds {
+            bound.enter(|sockets, _, endpoint| sockets.listen(endpoint, backlog))?;
+        }
+        let mut bound = bounds.pop().ok_or(Error::StackStopped)?;
+        bound.twins = bounds;
         Ok(Listener(Arc::new(bound)))
     }
 
@@ -51,10 +79,10 @@ impl Opening {
     pub(crate) fn connect(self, local: &Local, peer: &[SocketAddr], options: ConnectOptions) -> Result<Stream> {
         let subscriptions = self.subscriptions.unwrap_or(Subscriptions::none());
         let (stack, mut config) = self.prepare(local, local.port.is_none())?;
-        let claim = stack.claim(&mut config)?;
+        let (stack, taken) = stack.take_port(&mut config)?;
         let open = |sockets: &mut Sockets, now| {
             let (endpoint, id) = sockets.open_single(now, config, subscriptions, peer, options)?;
-            sockets.when_unbound(endpoint, claim.map(Waker::from));
+            sockets.when_unbound(endpoint, taken.told);
             Ok::<_, Error>((endpoint, id))
         };
         let (endpoint, id) = stack.shard().enter(open)??;
@@ -66,17 +94,6 @@ impl Opening {
             id,
             peer,
         })))
-    }
-
-    fn bind_endpoint(self, local: &Local, style: Style, subscriptions: Subscriptions) -> Result<Bound> {
-        let (stack, mut config) = self.prepare(local, false)?;
-        let claim = stack.claim(&mut config)?;
-        let endpoint = stack.shard().enter(|sockets, _| {
-            let endpoint = sockets.bind(config, style, subscriptions)?;
-            sockets.when_unbound(endpoint, claim.clone().map(Waker::from));
-            Ok::<_, Error>(endpoint)
-        })??;
-        Ok(Bound { stack, endpoint, claim })
     }
 
     fn prepare(self, local: &Local, connects: bool) -> Result<(StackHandle, EndpointConfig)> {
@@ -113,15 +130,44 @@ pub(crate) struct Bound {
     endpoint: EndpointId,
     /// Its port, where other processes use the same UDP port.
     claim: Option<Arc<Claim>>,
+    /// The same at other workers.
+    twins: Vec<Self>,
 }
 
 impl Bound {
+    fn new(
+        stack: StackHandle,
+        config: EndpointConfig,
+        style: Style,
+        subscriptions: Subscriptions,
+        taken: Taken,
+    ) -> Result<Self> {
+        let Taken { claim, told } = taken;
+        let endpoint = stack.shard().enter(|sockets, _| {
+            let endpoint = sockets.bind(config, style, subscriptions)?;
+            sockets.when_unbound(endpoint, told);
+            Ok::<_, Error>(endpoint)
+        })??;
+        Ok(Self {
+            stack,
+            endpoint,
+            claim,
+            twins: Vec::new(),
+        })
+    }
+
+    /// It, and the same at other workers.
+    fn all(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.twins)
+    }
+
     fn shard(&self) -> &Shard {
         self.stack.shard()
     }
 
     fn target(&self, assoc: Option<AssocId>) -> Target {
-        Target::new(self.stack.clone(), self.endpoint, assoc)
+        let twins = self.twins.iter().map(|twin| (twin.stack.clone(), twin.endpoint));
+        Target::new(self.stack.clone(), self.endpoint, assoc).with_twins(twins.collect())
     }
 
     pub(crate) fn options(&self) -> Target {
@@ -137,7 +183,10 @@ impl Bound {
             Some(claim) => claim.add_address(address)?,
             None => false,
         };
-        let outcome = self.change_addresses(|stack, now, endpoint| stack.add_endpoint_address(now, endpoint, address));
+        let add = |bound: &Self| {
+            bound.change_addresses(|stack, now, endpoint| stack.add_endpoint_address(now, endpoint, address))
+        };
+        let outcome = self.all().try_for_each(add);
         if let Some(claim) = self.claim.as_ref().filter(|_| claimed && outcome.is_err()) {
             claim.remove_address(address)?;
         }
@@ -145,7 +194,10 @@ impl Bound {
     }
 
     pub(crate) fn bindx_remove(&self, address: IpAddr) -> Result<()> {
-        self.change_addresses(|stack, now, endpoint| stack.remove_endpoint_address(now, endpoint, address))?;
+        let mut all = self.all();
+        all.try_for_each(|bound| {
+            bound.change_addresses(|stack, now, endpoint| stack.remove_endpoint_address(now, endpoint, address))
+        })?;
         if let Some(claim) = &self.claim {
             claim.remove_address(address)?;
         }
@@ -315,26 +367,36 @@ impl Drop for SetUp {
 pub(crate) struct Listener(Arc<Bound>);
 
 impl Listener {
-    pub(crate) fn accept(&self) -> Operation<'_, impl FnMut(&mut Sockets, Instant) -> Attempt<(Stream, SocketAddr)>> {
-        let bound = &*self.0;
-        Operation::new(bound.shard(), move |sockets, _| {
-            let (id, peer) = sockets.accept(bound.endpoint)?;
-            let connected = Connected {
-                stack: bound.stack.clone(),
-                endpoint: bound.endpoint,
-                id,
-                peer,
-            };
-            Ok((Stream(Arc::new(connected)), peer))
-        })
+    pub(crate) fn accept(&self) -> AnyOf<'_, impl FnMut(&mut Sockets, Instant) -> Attempt<(Stream, SocketAddr)>> {
+        let accept = |bound: &'_ Bound| {
+            let (stack, endpoint) = (bound.stack.clone(), bound.endpoint);
+            move |sockets: &mut Sockets, _| {
+                let (id, peer) = sockets.accept(endpoint)?;
+                let connected = Connected {
+                    stack: stack.clone(),
+                    endpoint,
+                    id,
+                    peer,
+                };
+                Ok((Stream(Arc::new(connected)), peer))
+            }
+        };
+        AnyOf::new(
+            self.0
+                .all()
+                .map(|bound| Operation::new(bound.shard(), accept(bound)))
+                .collect(),
+        )
     }
 
     pub(crate) fn close(&self) {
-        // A stack that has stopped has closed it.
-        let _ = self.0.enter(|sockets, now, endpoint| {
-            sockets.close(now, endpoint);
-            Ok(())
-        });
+        for bound in self.0.all() {
+            // A stack that has stopped has closed it.
+            let _ = bound.enter(|sockets, now, endpoint| {
+                sockets.close(now, endpoint);
+                Ok(())
+            });
+        }
     }
 
     /// What it has in common with other sockets of an end point.

@@ -11,6 +11,7 @@
 //! | `wait` | what they wait for, and who waits |
 //! | `shard` | one engine with its sockets behind a lock, and the way out for its packets |
 //! | `driver` | the task of a shard: datagrams in, time, what callers left to send |
+//! | `workers` | several shards of one stack, and which of them a packet is for |
 //! | `clock` | the only reader of the clock |
 //! | `sock` | RFC 6458's sockets on top of the engine, without I/O |
 //! | `device` | what carries packets: UDP sockets, raw sockets |
@@ -18,7 +19,7 @@
 //!
 //! # Locks
 //!
-//! In this order: the list of shared stacks, a shard's outbox, a shard's core. The outbox is the buffer between engine
+//! In this order: the list of shared stacks, a shard's outbox, a shard's core, the places of SCTP ports. The outbox is the buffer between engine
 //! and network; whoever holds it sends, so packets keep their order. No system call is made, and no waker called,
 //! under the core's lock.
 
@@ -39,6 +40,7 @@ mod sock;
 mod stack;
 mod target;
 mod wait;
+mod workers;
 
 pub use device::{DeviceConfig, DeviceStats};
 pub(crate) use handle::{Listener, Opening, Socket, Stream};

@@ -116,6 +116,44 @@ where
     }
 }
 
+/// Attempts at several shards, of which the first that succeeds counts.
+#[must_use = "operations do nothing unless they are attempted or awaited"]
+pub(crate) struct AnyOf<'a, F>(Vec<Operation<'a, F>>);
+
+impl<'a, F, T> AnyOf<'a, F>
+where
+    F: FnMut(&mut Sockets, Instant) -> Attempt<T>,
+{
+    /// There is at least one.
+    pub(crate) const fn new(operations: Vec<Operation<'a, F>>) -> Self {
+        Self(operations)
+    }
+
+    /// One attempt at each; [`Error::WouldBlock`] where all would have to wait.
+    pub(crate) fn attempt(self) -> Result<T> {
+        let mut outcome = Err(Error::WouldBlock);
+        for operation in self.0 {
+            outcome = operation.attempt();
+            if !matches!(outcome, Err(Error::WouldBlock)) {
+                break;
+            }
+        }
+        outcome
+    }
+}
+
+impl<F, T> Future for AnyOf<'_, F>
+where
+    F: FnMut(&mut Sockets, Instant) -> Attempt<T>,
+{
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut polls = self.0.iter_mut().map(|operation| Pin::new(operation).poll(cx));
+        polls.find(Poll::is_ready).unwrap_or(Poll::Pending)
+    }
+}
+
 impl<F> Drop for Operation<'_, F> {
     fn drop(&mut self) {
         if let Some((interest, ticket)) = self.registered.take() {

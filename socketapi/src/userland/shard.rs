@@ -13,6 +13,7 @@ use super::device::{Device, Progress, Trouble};
 use super::port::SharedPort;
 use super::sock::Sockets;
 use super::wait::{Interest, Ticket};
+use super::workers::{Stray, Worker};
 use crate::{Error, Result};
 
 /// How many batches of packets a caller sends itself before it leaves the rest to the driver.
@@ -28,6 +29,8 @@ pub(crate) struct Shard {
     pub(crate) device: Device,
     /// The place on the UDP port of the device, if it is shared with other processes.
     port: Option<SharedPort>,
+    /// Which one it is, if the stack has several.
+    worker: Option<Worker>,
     clock: Clock,
     core: Mutex<Core>,
     outbox: Mutex<Outbox>,
@@ -99,6 +102,7 @@ impl Shard {
         Self {
             device,
             port: None,
+            worker: None,
             clock: Clock::start(),
             core: Mutex::new(core),
             outbox: Mutex::default(),
@@ -110,6 +114,16 @@ impl Shard {
     /// The same, with a place on a shared UDP port.
     pub(crate) fn on_shared_port(self, port: Option<SharedPort>) -> Self {
         Self { port, ..self }
+    }
+
+    /// The same, as one of several of its stack.
+    pub(crate) fn among_workers(self, worker: Option<Worker>) -> Self {
+        Self { worker, ..self }
+    }
+
+    /// Which one it is, if the stack has several.
+    pub(crate) const fn worker(&self) -> Option<&Worker> {
+        self.worker.as_ref()
     }
 
     /// The place on a shared UDP port.
@@ -183,11 +197,26 @@ impl Shard {
 
     /// Gives datagrams that arrived to the engine. Only the driver does so.
     pub(crate) fn ingest(&self, datagrams: impl Iterator<Item = (RxMeta, Bytes)>) {
-        let (core, woken) = self.take_in(datagrams);
+        let mut strays = Vec::new();
+        let (core, woken) = match &self.worker {
+            None => self.take_in(datagrams),
+            Some(worker) => self.take_in(
+                datagrams.filter_map(|(meta, datagram)| match worker.other_for(&datagram) {
+                    None => Some((meta, datagram)),
+                    Some(other) => {
+                        strays.push(Stray::Datagram(other, meta, datagram));
+                        None
+                    }
+                }),
+            ),
+        };
         drop(core);
         // Answers leave before those who were woken cause more.
         self.flush(INLINE_BATCHES);
         wake(woken);
+        if let Some(worker) = &self.worker {
+            worker.hand_on(strays);
+        }
     }
 
     /// As [`ingest`](Self::ingest), for anyone but the driver.
@@ -214,6 +243,25 @@ impl Shard {
 
     /// Tells the engine what happened to packets.
     pub(crate) fn heed(&self, troubles: impl Iterator<Item = Trouble>) {
+        let Some(worker) = &self.worker else {
+            return self.heed_own(troubles);
+        };
+        let mut strays = Vec::new();
+        self.heed_own(troubles.filter_map(|trouble| match trouble {
+            Trouble::Icmp(report) => match worker.other_for_report(&report) {
+                None => Some(Trouble::Icmp(report)),
+                Some(other) => {
+                    strays.push(Stray::Report(other, report));
+                    None
+                }
+            },
+            other @ Trouble::TooBig { .. } => Some(other),
+        }));
+        worker.hand_on(strays);
+    }
+
+    /// As [`heed`](Self::heed), for what is known to be about packets of this shard.
+    pub(crate) fn heed_own(&self, troubles: impl Iterator<Item = Trouble>) {
         let mut core = self.lock();
         let now = core.read(&self.clock);
         for trouble in troubles {

@@ -7,10 +7,36 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 use sctp::{IcmpReport, RxMeta};
 
-use super::device::{DEFAULT_UDP_PORT, Device, DeviceConfig, Trouble};
+use super::device::{DEFAULT_UDP_PORT, Device, DeviceConfig, Trouble, UdpDevice};
 use super::port::{Local, SharedPort};
 use super::shard::Shard;
+use super::workers::Workers;
 use crate::{Error, Result};
+
+/// The most workers of a stack.
+const MAX_WORKERS: u16 = 256;
+
+/// Opens devices for several workers.
+pub(super) fn open_for(
+    workers: &Workers,
+    config: &DeviceConfig,
+    addresses: &[IpAddr],
+    udp_port: Option<u16>,
+    share: Option<bool>,
+) -> Result<Vec<Device>> {
+    if *config != DeviceConfig::Udp {
+        return Err(Error::Unsupported("only UDP can have several workers"));
+    }
+    if share == Some(true) {
+        return Err(Error::Unsupported("a shared UDP port cannot have several workers"));
+    }
+    let tags = workers.share(0);
+    if tags.shares() > MAX_WORKERS {
+        return Err(Error::Unsupported("a stack has at most 256 workers"));
+    }
+    let devices = UdpDevice::bind_shares(addresses, udp_port.unwrap_or(DEFAULT_UDP_PORT), &tags)?;
+    Ok(devices.into_iter().map(|udp| Device::Udp(Arc::new(udp))).collect())
+}
 
 /// A device, and the place on its UDP port if that is shared.
 pub(super) type Place = (Device, Option<SharedPort>);

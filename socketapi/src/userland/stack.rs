@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use sctp::config::{EndpointConfig, OotbPolicy, StackConfig};
-use sctp::{Stack, StackStats};
+use sctp::{Instant, Stack, StackStats};
 
 use super::device::{DeviceConfig, DeviceStats};
 use super::driver;
@@ -15,6 +16,7 @@ use super::port::Claim;
 use super::shard::Shard;
 use super::sharing;
 use super::sock::Sockets;
+use super::workers::{Held, Worker, Workers};
 use crate::{Error, Result, blocking};
 
 /// A running stack of the userland backend: SCTP on a set of addresses, in UDP or directly on IP.
@@ -27,8 +29,20 @@ pub struct StackHandle(Arc<User>);
 /// One that needs the stack.
 #[derive(Debug)]
 struct User {
+    /// All shards of the stack.
+    shards: Vec<Arc<Shard>>,
+    /// The one that this is at.
     shard: Arc<Shard>,
     about: Arc<About>,
+}
+
+/// A port that an end point may be bound to.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// Where other processes use the same UDP port.
+    pub(super) claim: Option<Arc<Claim>>,
+    /// Who is to be told once the port is free again.
+    pub(super) told: Option<Waker>,
 }
 
 /// What does not change while a stack runs.
@@ -49,7 +63,9 @@ pub(super) struct About {
 
 impl Drop for User {
     fn drop(&mut self) {
-        self.shard.remove_user();
+        for shard in &self.shards {
+            shard.remove_user();
+        }
     }
 }
 
@@ -76,12 +92,20 @@ impl StackHandle {
 
     /// The counters of the engine.
     pub fn stats(&self) -> StackStats {
-        self.0.shard.stats()
+        let mut sum = StackStats::default();
+        for shard in &self.0.shards {
+            sum += shard.stats();
+        }
+        sum
     }
 
     /// The counters of the network device.
     pub fn device_stats(&self) -> DeviceStats {
-        self.0.shard.device.stats()
+        let mut sum = DeviceStats::default();
+        for shard in &self.0.shards {
+            sum += shard.device.stats();
+        }
+        sum
     }
 
     /// How long a State Cookie made from now on may be used (Valid.Cookie.Life; `sasoc_cookie_life` of `SCTP_ASSOCINFO`,
@@ -91,8 +115,10 @@ impl StackHandle {
     ///
     /// [`Error::Config`] for a time that is out of range, [`Error::StackStopped`].
     pub fn set_valid_cookie_life(&self, life: Duration) -> Result<()> {
-        let set = |sockets: &mut Sockets, _| sockets.stack.set_valid_cookie_life(life);
-        Ok(self.0.shard.enter(set)??)
+        for shard in &self.0.shards {
+            shard.enter(|sockets, _| sockets.stack.set_valid_cookie_life(life))??;
+        }
+        Ok(())
     }
 
     /// Stops listening on all sockets, shuts all associations down gracefully, also those that end in the background,
@@ -108,15 +134,10 @@ impl StackHandle {
     ///
     /// Outside of a tokio runtime with its time driver enabled.
     pub async fn shutdown_graceful(&self, timeout: Duration) -> Result<()> {
-        let shard = &self.0.shard;
-        shard.enter(Sockets::shutdown_all)?;
-        let ended = Operation::new(shard, |sockets, _| sockets.all_ended());
-        match tokio::time::timeout(timeout, ended).await {
+        self.enter_all(Sockets::shutdown_all)?;
+        match tokio::time::timeout(timeout, self.all_ended()).await {
             Ok(outcome) => outcome,
-            Err(_) => {
-                shard.enter(Sockets::abort_all)?;
-                Err(Error::TimedOut)
-            }
+            Err(_) => self.give_up(),
         }
     }
 
@@ -126,34 +147,94 @@ impl StackHandle {
     ///
     /// As [`shutdown_graceful`](Self::shutdown_graceful).
     pub fn shutdown_graceful_blocking(&self, timeout: Duration) -> Result<()> {
-        let shard = &self.0.shard;
-        shard.enter(Sockets::shutdown_all)?;
-        match blocking::wait_for(Operation::new(shard, |sockets, _| sockets.all_ended()), timeout) {
-            Some(outcome) => outcome,
-            None => {
-                shard.enter(Sockets::abort_all)?;
-                Err(Error::TimedOut)
-            }
+        self.enter_all(Sockets::shutdown_all)?;
+        blocking::wait_for(self.all_ended(), timeout).unwrap_or_else(|| self.give_up())
+    }
+
+    async fn all_ended(&self) -> Result<()> {
+        for shard in &self.0.shards {
+            Operation::new(shard, |sockets, _| sockets.all_ended()).await?;
         }
+        Ok(())
+    }
+
+    fn give_up(&self) -> Result<()> {
+        self.enter_all(Sockets::abort_all)?;
+        Err(Error::TimedOut)
+    }
+
+    fn enter_all(&self, command: impl Fn(&mut Sockets, Instant)) -> Result<()> {
+        for shard in &self.0.shards {
+            shard.enter(|sockets, now| command(sockets, now))?;
+        }
+        Ok(())
+    }
+
+    /// The same stack, at each of its workers.
+    pub(super) fn workers(&self) -> Result<Vec<Self>> {
+        self.0.shards.iter().map(|shard| self.at(shard)).collect()
+    }
+
+    fn at(&self, shard: &Arc<Shard>) -> Result<Self> {
+        let User { shards, about, .. } = &*self.0;
+        let handle = Self::new(shards.clone(), Arc::clone(shard), Arc::clone(about));
+        handle.ok_or(Error::StackStopped)
+    }
+
+    /// One that counts as a user of all shards; `None` if one has stopped.
+    fn new(shards: Vec<Arc<Shard>>, shard: Arc<Shard>, about: Arc<About>) -> Option<Self> {
+        let running = shards.iter().take_while(|shard| shard.add_user()).count();
+        if running < shards.len() {
+            for shard in shards.iter().take(running) {
+                shard.remove_user();
+            }
+            return None;
+        }
+        Some(Self(Arc::new(User { shards, shard, about })))
     }
 
     pub(super) fn shard(&self) -> &Arc<Shard> {
         &self.0.shard
     }
 
-    /// Gets the port that an end point is to be bound to, where other processes use the same UDP port.
-    pub(super) fn claim(&self, endpoint: &mut EndpointConfig) -> Result<Option<Arc<Claim>>> {
+    /// Gets the port that an end point at one worker is to be bound to, and that worker.
+    pub(super) fn take_port(&self, endpoint: &mut EndpointConfig) -> Result<(Self, Taken)> {
+        let wanted = endpoint.port.filter(|port| *port != 0);
+        if let Some(Worker { workers, .. }) = self.shard().worker() {
+            let (index, held) = workers.pin(wanted)?;
+            endpoint.port = Some(held.port());
+            let shard = self.0.shards.get(usize::from(index)).ok_or(Error::StackStopped)?;
+            let taken = Taken {
+                claim: None,
+                told: Some(held.into()),
+            };
+            return Ok((self.at(shard)?, taken));
+        }
         let Some(port) = self.shard().shared_port() else {
-            return Ok(None);
+            return Ok((self.clone(), Taken::default()));
         };
         let addresses = if endpoint.addresses.is_empty() && !self.about().explicit.is_empty() {
             self.addresses().to_vec()
         } else {
             endpoint.addresses.clone()
         };
-        let claim = port.claim(endpoint.port.filter(|port| *port != 0), addresses)?;
+        let claim = Arc::new(port.claim(wanted, addresses)?);
         endpoint.port = Some(claim.port());
-        Ok(Some(Arc::new(claim)))
+        let taken = Taken {
+            claim: Some(Arc::clone(&claim)),
+            told: Some(claim.into()),
+        };
+        Ok((self.clone(), taken))
+    }
+
+    /// Gets the port that end points at all workers are to be bound to; `None` if the stack has one worker.
+    pub(super) fn take_port_everywhere(&self, endpoint: &mut EndpointConfig) -> Result<Option<Arc<Held>>> {
+        let Some(Worker { workers, .. }) = self.shard().worker() else {
+            return Ok(None);
+        };
+        let held = workers.spread(endpoint.port.filter(|port| *port != 0))?;
+        endpoint.port = Some(held.port());
+        Ok(Some(held))
     }
 
     pub(super) fn about(&self) -> &Arc<About> {
@@ -162,7 +243,7 @@ impl StackHandle {
 
     /// A handle on a stack that may have stopped meanwhile.
     pub(super) fn revive(shard: Arc<Shard>, about: Arc<About>) -> Option<Self> {
-        shard.add_user().then(|| Self(Arc::new(User { shard, about })))
+        Self::new(vec![Arc::clone(&shard)], shard, about)
     }
 }
 
@@ -174,6 +255,7 @@ pub struct StackBuilder {
     udp_port: Option<u16>,
     peer_udp_port: Option<u16>,
     share_udp_port: Option<bool>,
+    workers: Option<u16>,
     max_associations: Option<usize>,
     max_associations_per_peer: Option<usize>,
     ootb_policy: Option<OotbPolicy>,
@@ -221,6 +303,19 @@ impl StackBuilder {
     #[must_use]
     pub const fn share_udp_port(mut self, share: bool) -> Self {
         self.share_udp_port = Some(share);
+        self
+    }
+
+    /// Runs so many workers side by side, one by default: each is a task (a thread, of a stack that is started
+    /// [without a runtime](Self::start_blocking)) with a part of the associations. The kernel gives each packet to the
+    /// worker that its verification tag stands for.
+    ///
+    /// The associations of a listening socket are shared out among all workers, those of a one-to-many style socket
+    /// are all at one; limits hold for each worker. More workers than processors gain nothing. The UDP port cannot be
+    /// [shared](Self::share_udp_port) with other processes then.
+    #[must_use]
+    pub const fn workers(mut self, workers: u16) -> Self {
+        self.workers = Some(workers);
         self
     }
 
@@ -285,26 +380,53 @@ impl StackBuilder {
         let share = self
             .share_udp_port
             .map_or_else(sharing::from_environment, |share| Ok(Some(share)))?;
-        let (device, port) = sharing::open(&chosen, &explicit, self.udp_port, share)?;
+        let mut port = None;
+        let mut workers = None;
+        let devices = match self.workers {
+            Some(count) if count > 1 => {
+                let mut secret = [0; 4];
+                fill(&mut secret)?;
+                let several = Arc::new(Workers::new(count, u32::from_ne_bytes(secret)));
+                let devices = sharing::open_for(&several, &chosen, &explicit, self.udp_port, share)?;
+                workers = Some(several);
+                devices
+            }
+            _ => {
+                let place = sharing::open(&chosen, &explicit, self.udp_port, share)?;
+                port = place.1;
+                vec![place.0]
+            }
+        };
+        let first = devices.first().ok_or(Error::AddressNotAvailable)?;
         let addresses = if explicit.is_empty() {
-            device.addresses()?
+            first.addresses()?
         } else {
             explicit
         };
-        let udp_port = device.udp_port();
+        let udp_port = first.udp_port();
 
         let mut config = StackConfig::new(addresses.clone(), udp_port);
-        config.set_ootb_policy(self.ootb_policy.unwrap_or_else(|| device.ootb_policy()));
+        config.set_ootb_policy(self.ootb_policy.unwrap_or_else(|| first.ootb_policy()));
         if let Some(limit) = self.max_associations {
             config.set_max_associations(limit);
         }
         if let Some(limit) = self.max_associations_per_peer {
             config.set_max_associations_per_peer(limit);
         }
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(|_| Error::Unsupported("the system has no randomness"))?;
-        let sockets = Sockets::new(Stack::new(config, seed));
-        let shard = Arc::new(Shard::new(sockets, device).on_shared_port(port));
+        let mut shards = Vec::new();
+        for (index, device) in (0..).zip(devices) {
+            let worker = workers.clone().map(|workers| Worker { workers, index });
+            config.set_tag_share(worker.as_ref().map(|worker| worker.workers.share(index)));
+            let mut seed = [0; 32];
+            fill(&mut seed)?;
+            let sockets = Sockets::new(Stack::new(config.clone(), seed));
+            let shard = Shard::new(sockets, device).on_shared_port(port.take());
+            shards.push(Arc::new(shard.among_workers(worker)));
+        }
+        if let Some(workers) = workers {
+            workers.introduce(&shards);
+        }
+        let shard = Arc::clone(shards.first().ok_or(Error::StackStopped)?);
         if let Some(port) = shard.shared_port() {
             port.run(Arc::downgrade(&shard))?;
         }
@@ -317,12 +439,17 @@ impl StackBuilder {
             peer_udp_port: self.peer_udp_port,
             shared_port: shard.shared_port().is_some(),
         };
-        let handle = StackHandle(Arc::new(User {
-            shard,
-            about: Arc::new(about),
-        }));
-        driver::start(handle.shard(), on_runtime)?;
+        let about = Arc::new(about);
+        // A new shard has its first user already.
+        let handle = StackHandle(Arc::new(User { shards, shard, about }));
+        for shard in &handle.0.shards {
+            driver::start(shard, on_runtime)?;
+        }
         tracing::debug!(device = %handle.device(), udp_port, addresses = ?handle.addresses(), "stack started");
         Ok(handle)
     }
+}
+
+fn fill(bytes: &mut [u8]) -> Result<()> {
+    getrandom::fill(bytes).map_err(|_| Error::Unsupported("the system has no randomness"))
 }

@@ -20,19 +20,44 @@ pub(crate) struct Target {
     stack: StackHandle,
     endpoint: EndpointId,
     assoc: Option<AssocId>,
+    /// The same end point at other workers of the stack.
+    twins: Vec<(StackHandle, EndpointId)>,
 }
 
 impl Target {
     pub(super) const fn new(stack: StackHandle, endpoint: EndpointId, assoc: Option<AssocId>) -> Self {
-        Self { stack, endpoint, assoc }
+        Self {
+            stack,
+            endpoint,
+            assoc,
+            twins: Vec::new(),
+        }
+    }
+
+    /// The same, with end points at other workers that are to have the same settings.
+    pub(super) fn with_twins(self, twins: Vec<(StackHandle, EndpointId)>) -> Self {
+        Self { twins, ..self }
     }
 
     fn enter<T>(&self, command: impl FnOnce(&mut Sockets, Instant, EndpointId, Option<Id>) -> Result<T>) -> Result<T> {
         let id = self.assoc.map(AssocId::userland).transpose()?;
-        self.stack.shard().enter(|sockets, now| {
+        let (outcome, settings) = self.stack.shard().enter(|sockets, now| {
             sockets.exists(self.endpoint, id)?;
-            command(sockets, now, self.endpoint, id)
-        })?
+            let outcome = command(sockets, now, self.endpoint, id);
+            let settings = match self.twins.is_empty() {
+                true => None,
+                false => sockets.settings(self.endpoint),
+            };
+            Ok::<_, Error>((outcome, settings))
+        })??;
+        if let Some(settings) = settings {
+            for (stack, endpoint) in &self.twins {
+                stack
+                    .shard()
+                    .enter(|sockets, _| sockets.set_settings(*endpoint, &settings))?;
+            }
+        }
+        outcome
     }
 
     /// Something that only an association can do.

@@ -11,6 +11,8 @@ mod raw;
 mod receiver;
 mod sockets;
 mod stats;
+#[cfg(target_os = "linux")]
+mod steer;
 #[cfg(test)]
 mod tests;
 mod trouble;

@@ -6,7 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use quinn_udp::{UdpSockRef, UdpSocketState};
 use sctp::Transmit;
-use socket2::{Protocol, Socket, Type};
+use sctp::config::TagShare;
+use socket2::{Protocol, SockRef, Socket, Type};
 
 use super::marked;
 use super::option::{Fragments, report_errors};
@@ -134,6 +135,23 @@ impl Sockets {
     #[cfg(target_os = "linux")]
     pub(super) fn shared(self) -> Self {
         Self { shared: true, ..self }
+    }
+
+    /// Lets other sockets of the same user have the same address and port.
+    pub(super) fn let_join(&self) -> io::Result<()> {
+        for bound in &self.list {
+            SockRef::from(&bound.socket).set_reuse_port(true)?;
+        }
+        Ok(())
+    }
+
+    /// Has the system choose the socket by the tag of a packet, for all that have the same address and port.
+    #[cfg(target_os = "linux")]
+    pub(super) fn steer(&self, tags: &TagShare) -> io::Result<()> {
+        for bound in &self.list {
+            super::steer::attach(&bound.socket, tags)?;
+        }
+        Ok(())
     }
 
     /// Whether other processes have the same sockets.

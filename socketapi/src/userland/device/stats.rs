@@ -1,5 +1,6 @@
 //! What a device counts.
 
+use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a device has done. Counters only grow.
@@ -14,6 +15,27 @@ pub struct DeviceStats {
     pub send_errors: u64,
     /// Packets for other processes on a shared UDP port that they did not take fast enough.
     pub dropped: u64,
+}
+
+/// Several devices together.
+impl AddAssign for DeviceStats {
+    fn add_assign(&mut self, other: Self) {
+        // Named one by one, so that a new counter is not forgotten.
+        let Self {
+            send_calls,
+            receive_calls,
+            send_errors,
+            dropped,
+        } = other;
+        for (sum, more) in [
+            (&mut self.send_calls, send_calls),
+            (&mut self.receive_calls, receive_calls),
+            (&mut self.send_errors, send_errors),
+            (&mut self.dropped, dropped),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+    }
 }
 
 /// The counters of a device that several threads use.

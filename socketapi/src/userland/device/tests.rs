@@ -1,10 +1,11 @@
 //! Devices on the loopback interface: what one sends the other receives, in trains and one by one.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use sctp::config::TagShare;
 use sctp::{IcmpKind, IcmpReport, RxMeta, Transmit, UdpPorts};
 
 use super::option::set;
@@ -331,4 +332,39 @@ fn packets_that_may_be_fragmented_cross_as_well() {
             check_train(&receive(&to, 3), &bytes, 2000);
         }
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn packets_come_to_the_device_in_whose_share_their_tag_is() {
+    for address in ["127.0.0.1", "::1"] {
+        let tags = TagShare::new(0xC0FF_EE01, 4, 0);
+        let shares = UdpDevice::bind_shares(&[ip(address)], 0, &tags).unwrap();
+        let port = shares[0].port();
+        let devices: Vec<Device> = shares.into_iter().map(|udp| Device::Udp(Arc::new(udp))).collect();
+        let from = UdpSocket::bind((ip(address), 0)).unwrap();
+        let mut expected = [0; 4];
+        for number in 1..=200u32 {
+            let tag = number.wrapping_mul(0x9E37_79B9);
+            expected[usize::from(tags.of(tag))] += 1;
+            let packet = [&[0, 1, 0, 2], &tag.to_be_bytes()[..], &[0; 20]].concat();
+            from.send_to(&packet, (ip(address), port)).unwrap();
+        }
+        for (index, (device, expected)) in (0..).zip(devices.iter().zip(expected)) {
+            assert!(expected > 0);
+            for (_, datagram) in receive(device, expected) {
+                let tag = u32::from_be_bytes(datagram[4..8].try_into().unwrap());
+                assert_eq!(tags.of(tag), index);
+            }
+        }
+    }
+}
+
+#[test]
+fn shares_of_a_port_that_somebody_has_cannot_be_had() {
+    let tags = TagShare::new(1, 2, 0);
+    let shares = UdpDevice::bind_shares(&[ip("127.0.0.1")], 0, &tags).unwrap();
+    let port = shares[0].port();
+    let taken = UdpDevice::bind_shares(&[ip("127.0.0.1")], port, &tags).map(drop);
+    assert!(matches!(taken, Err(Error::UdpPortInUse { .. })), "{taken:?}");
 }

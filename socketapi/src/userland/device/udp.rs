@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 #[cfg(target_os = "linux")]
 use std::os::fd::{BorrowedFd, OwnedFd};
 
+use sctp::config::TagShare;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::sockets::{Bound, Sockets};
@@ -39,9 +40,32 @@ impl UdpDevice {
         outcome
     }
 
-    fn bind_once(addresses: &[IpAddr], mut port: u16) -> Result<Self> {
+    /// As many devices as there are shares of tags, on the same addresses and port. Packets come to the one in whose
+    /// share their tag is.
+    pub(crate) fn bind_shares(addresses: &[IpAddr], port: u16, tags: &TagShare) -> Result<Vec<Self>> {
+        let first = Self::bind(addresses, port)?;
+        let failed = |e: io::Error| Error::io("sharing a UDP port among workers", &e);
+        // From here on others may have the port too. It was free.
+        first.sockets.let_join().map_err(failed)?;
+        let port = first.port;
+        let mut devices = vec![first];
+        for _ in 1..tags.shares() {
+            devices.push(Self::bind_with(addresses, port, true)?);
+        }
+        #[cfg(target_os = "linux")]
+        if let Some(device) = devices.first() {
+            device.sockets.steer(tags).map_err(failed)?;
+        }
+        Ok(devices)
+    }
+
+    fn bind_once(addresses: &[IpAddr], port: u16) -> Result<Self> {
+        Self::bind_with(addresses, port, false)
+    }
+
+    fn bind_with(addresses: &[IpAddr], mut port: u16, joins: bool) -> Result<Self> {
         let sockets = Sockets::open(addresses, |address| {
-            let bound = bind_socket(SocketAddr::new(address, port))?;
+            let bound = bind_socket(SocketAddr::new(address, port), joins)?;
             port = bound.port()?;
             Ok(bound)
         });
@@ -120,8 +144,11 @@ impl UdpDevice {
     }
 }
 
-fn bind_socket(address: SocketAddr) -> io::Result<Bound> {
+fn bind_socket(address: SocketAddr, joins: bool) -> io::Result<Bound> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if joins {
+        socket.set_reuse_port(true)?;
+    }
     Bound::new(socket, address)
 }
 

@@ -4,7 +4,7 @@ use sctp::{AssocId, EndpointId, OutMessage, Reliability};
 
 use super::{Owner, Sockets};
 use crate::info::AssocRepr;
-use crate::{Notification, Result, SndInfo, Subscriptions};
+use crate::{AssociationConfig, Notification, Result, SndInfo, Subscriptions};
 
 /// What is sent and received with where nothing else is said.
 #[derive(Clone, Debug, Default)]
@@ -15,7 +15,34 @@ pub(crate) struct Defaults {
     pub(crate) context: u32,
 }
 
+/// All that new associations of an end point start with.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    association: AssociationConfig,
+    subscriptions: Subscriptions,
+    defaults: Option<Box<Defaults>>,
+}
+
 impl Sockets {
+    /// What new associations of an end point start with.
+    pub(crate) fn settings(&self, endpoint: EndpointId) -> Option<Settings> {
+        let entry = self.endpoints.get(&endpoint)?;
+        Some(Settings {
+            association: self.stack.endpoint_config(endpoint)?.clone(),
+            subscriptions: entry.subscriptions,
+            defaults: entry.defaults.clone(),
+        })
+    }
+
+    /// Changes what new associations of an end point start with, if it is still there.
+    pub(crate) fn set_settings(&mut self, endpoint: EndpointId, settings: &Settings) {
+        if let Some(entry) = self.endpoints.get_mut(&endpoint) {
+            entry.subscriptions = settings.subscriptions;
+            entry.defaults.clone_from(&settings.defaults);
+            self.stack.set_endpoint_config(endpoint, settings.association.clone());
+        }
+    }
+
     /// Whether an open end point, or an association that a socket holds, is there.
     pub(crate) fn exists(&mut self, endpoint: EndpointId, assoc: Option<AssocId>) -> Result<()> {
         match assoc {
