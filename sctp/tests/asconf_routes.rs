@@ -5,7 +5,7 @@ mod common;
 
 use std::net::IpAddr;
 
-use common::asconf::{FIRST, add, ask, established_with, gain, ip, move_to, peers, unconnected};
+use common::asconf::{FIRST, add, ask, ask_from, delete, established_with, gain, ip, move_to, peers, unconnected};
 use common::{Answer, Peer, data_chunks, ms, secs};
 use sctp::config::AssociationConfig;
 use sctp::error::FailureReason;
@@ -198,4 +198,29 @@ fn rfc5061_5_3_f14_a_peer_that_moves_and_is_not_there_is_noticed() {
             peer.log
         );
     }
+}
+
+#[test]
+fn rfc9260_5_4_addresses_that_a_peer_moved_to_are_asked_in_turn_and_its_silence_is_noticed() {
+    let mut peer = established_with(|_| {});
+    let new = ["10.1.0.7", "10.1.0.8"];
+    for address in new {
+        gain(&mut peer, address);
+    }
+    let changes = [add(new[0]), add(new[1]), delete("10.1.0.1")];
+    ask_from(&mut peer, new[1], FIRST, "10.1.0.1", &changes);
+    peer.answers();
+    assert_eq!(peers(&peer).len(), 2);
+    let sent = peer.run(secs(1200));
+    let asked = new.map(|address| {
+        let there = to(&sent, ip(address));
+        there.iter().filter(|packet| packet.has(ChunkType::HEARTBEAT)).count()
+    });
+    assert!(asked[0].abs_diff(asked[1]) <= 1, "{asked:?}");
+    let reason = FailureReason::PeerUnreachable;
+    assert!(
+        peer.log.contains(&Event::CommunicationLost { reason }),
+        "{:?}",
+        peer.log
+    );
 }

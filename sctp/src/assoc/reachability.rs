@@ -34,16 +34,21 @@ impl Association {
                 && (expiry.missed || self.asks_in_vain(id))
             {
                 // §8.1: only heartbeats on the path in use say something about the peer, and with data outstanding the
-                // path in use is where that is.
+                // path in use is where that is. While no address is confirmed no path is in use, and every heartbeat
+                // counts.
                 let in_use = id == self.paths.for_new_data(None);
-                let counts = in_use && (busy || !self.has_data_in_flight());
+                let counts = if self.knows_no_way() {
+                    true
+                } else {
+                    in_use && (busy || !self.has_data_in_flight())
+                };
                 self.on_missing_answer(now, id, counts, false);
             }
-            self.take_turns_verifying(now, id);
             if self.phase() == AssociationPhase::Closed {
                 return;
             }
         }
+        self.take_turns_verifying(now);
     }
 
     /// Whether a heartbeat is due that cannot be sent: no own address is left from which any of the peer's could be
@@ -58,23 +63,43 @@ impl Association {
         true
     }
 
-    /// Puts the heartbeat of an unconfirmed path off if another one's was sent within the last RTO: HB.Max.Burst is one
-    /// (§5.4). The addresses may be somebody else's, who should not get more than that (RFC 5062 §6).
-    fn take_turns_verifying(&mut self, now: Instant, id: PathId) {
-        // One that nothing can be sent to takes no turn from others.
-        if !self.has_source(id) {
-            return;
+    /// Lets one unconfirmed path send its heartbeat in an RTO, the one that was asked least, and puts the others off:
+    /// HB.Max.Burst is one (§5.4). The addresses may be somebody else's, who should not get more than that (RFC 5062 §6).
+    fn take_turns_verifying(&mut self, now: Instant) {
+        let rto = self.current_rto();
+        let mut turn = None;
+        if now >= self.next_verification {
+            let due = self
+                .paths
+                .iter()
+                .filter(|&(id, path)| self.waits_for_verification(id, path));
+            turn = due.min_by_key(|(_, path)| path.error_count).map(|(id, _)| id);
+            if turn.is_some() {
+                self.next_verification = now + rto;
+            }
         }
-        let (rto, next) = (self.current_rto(), self.next_verification);
-        let Some(path) = self.paths.get_mut(id) else { return };
-        if path.state != PathState::Unconfirmed || !path.probe.is_due() {
-            return;
+        for id in self.paths.ids() {
+            let next = self.next_verification;
+            if turn != Some(id)
+                && self
+                    .paths
+                    .get(id)
+                    .is_some_and(|path| self.waits_for_verification(id, path))
+                && let Some(path) = self.paths.get_mut(id)
+            {
+                path.put_probe_off(next);
+            }
         }
-        if now < next {
-            path.put_probe_off(next);
-        } else {
-            self.next_verification = now + rto;
-        }
+    }
+
+    /// Whether the address of a path would be asked now; one that nothing can be sent to takes no turn from others.
+    fn waits_for_verification(&self, id: PathId, path: &Path) -> bool {
+        path.state == PathState::Unconfirmed && path.probe.is_due() && self.has_source(id)
+    }
+
+    /// Whether none of the peer's addresses is confirmed, as after an ASCONF that deleted those that were.
+    fn knows_no_way(&self) -> bool {
+        self.paths.iter().all(|(_, path)| path.state == PathState::Unconfirmed)
     }
 
     fn has_data_in_flight(&self) -> bool {
@@ -110,7 +135,7 @@ impl Association {
         }
         // RFC 5061 §5.3 F14: until an address is confirmed nothing goes on, so who is not there must be noticed.
         if probing
-            && self.paths.iter().all(|(_, path)| path.state == PathState::Unconfirmed)
+            && self.knows_no_way()
             && let Some(path) = self.paths.get_mut(id)
         {
             path.request_probe();
