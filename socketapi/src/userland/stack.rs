@@ -356,7 +356,8 @@ impl StackBuilder {
     /// The runtime needs its I/O and time drivers enabled.
     #[expect(
         clippy::unused_async,
-        reason = "starting may have to wait for another process one day"
+        reason = "the sockets are to be of the thread that asks, whose network namespace it is; another process is rarely \
+                  waited for, and not for long"
     )]
     pub async fn start(self) -> Result<StackHandle> {
         self.launch(true)
