@@ -92,12 +92,8 @@ fn sockets_without_a_stack_share_one_on_a_thread() {
     assert_eq!(echo.join().unwrap(), 1);
 }
 
-#[cfg(feature = "userland")]
 #[test]
-fn a_stack_survives_the_runtime_it_was_started_on() {
-    if common::on_kernel("it is about stacks") {
-        return;
-    }
+fn sockets_survive_the_runtime_they_were_made_on() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

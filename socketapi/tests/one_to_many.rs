@@ -310,6 +310,25 @@ async fn a_peeled_off_association_has_a_socket_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_socket_that_goes_away_while_it_connects_delivers_what_was_sent() {
+    let server = stack(&["127.0.0.1"]).await;
+    let client = stack_towards(&["127.0.0.1"], &server).await;
+    let listening = server.socket(7).unwrap();
+    listening.listen(5).unwrap();
+    for close in [false, true] {
+        let socket = client.socket(0).unwrap();
+        socket
+            .try_send("early", &SndInfo::to_address(at("127.0.0.1", 7)))
+            .unwrap();
+        if close {
+            within(socket.close()).await.unwrap();
+        }
+        drop(socket);
+        assert_eq!(next_data(&listening).await.payload, "early");
+    }
+}
+
+#[tokio::test]
 async fn sockets_that_name_no_stack_share_one() {
     // The only test of this program that uses the process's own stacks, and an address that no other one has.
     let socket = SctpSocket::bind("127.77.1.1:7").await.unwrap();

@@ -74,7 +74,7 @@ const BOTH: [&str; 2] = ["--features", "kernel"];
 
 #[test]
 fn one_to_one_sockets_of_the_kernel() {
-    run(&BOTH, &["one_to_one", "blocking"]);
+    run(&BOTH, &["one_to_one", "blocking", "backend"]);
 }
 
 #[test]

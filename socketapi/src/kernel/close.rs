@@ -10,8 +10,8 @@ use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 
 use super::abi::{self, Abi, Number, Status};
-use super::core::{Core, Phase, Style};
-use super::sys;
+use super::core::{Core, Style};
+use super::{readiness, sys};
 
 /// How many messages are thrown away at most when a socket goes: with more, its association is aborted.
 const MAX_UNREAD: usize = 100_000;
@@ -25,14 +25,11 @@ pub(crate) fn let_go(core: &Core, descriptor: Arc<AsyncFd<Socket>>) {
         Style::Listener => abort_waiting(descriptor.get_ref()),
         _ => discard(descriptor.get_ref()),
     }
-    let state = core.state();
-    let connecting = core.style == Style::Stream && state.phase == Phase::Connecting && !state.opened.is_empty();
-    drop(state);
-    if connecting {
+    let (style, reactor) = (core.style, core.reactor());
+    if !core.state().opened.is_empty() && is_set_up(style, descriptor.get_ref()) {
         // The kernel forgets an association that is closed while it is set up, with all it was to deliver.
-        let reactor = core.reactor().clone();
         core.reactor().spawn(async move {
-            set_up(&reactor, descriptor.get_ref()).await;
+            until_set_up(style, descriptor.get_ref(), &reactor).await;
             drop(descriptor);
         });
     }
@@ -40,12 +37,13 @@ pub(crate) fn let_go(core: &Core, descriptor: Arc<AsyncFd<Socket>>) {
 
 /// Ends the association or associations of a socket gracefully, and waits until they are over.
 pub(crate) async fn close(core: &Core, descriptor: Arc<AsyncFd<Socket>>) {
-    let reactor = core.reactor().clone();
+    // The one that polls this, or one that never ends: the one that looks after the descriptor may be gone.
+    let Ok(reactor) = readiness::reactor(true) else { return };
     let socket = descriptor.get_ref();
+    if !core.state().opened.is_empty() {
+        until_set_up(core.style, socket, &reactor).await;
+    }
     if core.style == Style::Stream {
-        if core.state().phase == Phase::Connecting {
-            set_up(&reactor, socket).await;
-        }
         // One that has ended has no other direction to shut.
         let _ = socket.shutdown(Shutdown::Write);
     } else {
@@ -70,12 +68,35 @@ pub(crate) async fn close(core: &Core, descriptor: Arc<AsyncFd<Socket>>) {
     }
 }
 
-/// Waits until the association of a one-to-one socket is set up, or failed.
-async fn set_up(reactor: &Handle, socket: &Socket) {
+/// Waits until no association is being set up any more.
+async fn until_set_up(style: Style, socket: &Socket, reactor: &Handle) {
+    if style == Style::Many {
+        // No new ones meanwhile. One that did not listen goes on like that.
+        let _ = socket.listen(0);
+    }
     let mut wait = FIRST_WAIT;
-    while socket.peer_addr().is_err() && matches!(socket.take_error(), Ok(None)) {
+    while is_set_up(style, socket) {
         pause(reactor, wait).await;
         wait = (wait * 2).min(LONGEST_WAIT);
+    }
+}
+
+/// Whether an association is being set up, by either side.
+fn is_set_up(style: Style, socket: &Socket) -> bool {
+    match style {
+        Style::Listener | Style::PeeledOff => false,
+        // It has a peer once it is set up, and an error if it failed.
+        Style::Stream => socket.peer_addr().is_err() && matches!(socket.take_error(), Ok(None)),
+        Style::Many => associations(socket).into_iter().any(|assoc| {
+            let request = Status {
+                assoc,
+                ..Status::default()
+            };
+            let mut buf = request.to_bytes();
+            let asked = sys::get_option(socket.as_fd(), libc::IPPROTO_SCTP, abi::SCTP_STATUS, &mut buf);
+            let status = Status::from_bytes(&buf).filter(|_| asked.is_ok());
+            status.is_some_and(|status| status.state < abi::SCTP_ESTABLISHED)
+        }),
     }
 }
 

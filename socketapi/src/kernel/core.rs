@@ -12,7 +12,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 
 use super::abi::{self, Abi, AssocValue, Event, GetAddrs};
-use super::readiness::{Interest, Waiters};
+use super::readiness::{self, Interest, Waiters};
 use super::{address, errno, sys};
 use crate::FailureReason;
 use crate::{Error, Received, Result, Subscriptions};
@@ -99,7 +99,7 @@ impl State {
 pub(crate) struct Core {
     pub(crate) style: Style,
     descriptor: Mutex<Option<Arc<AsyncFd<Socket>>>>,
-    reactor: Handle,
+    reactor: Mutex<Handle>,
     readers: Arc<Waiters>,
     writers: Arc<Waiters>,
     state: Mutex<State>,
@@ -108,16 +108,14 @@ pub(crate) struct Core {
 impl Core {
     /// Takes over a socket.
     pub(crate) fn new(socket: Socket, style: Style, reactor: Handle, state: State) -> Result<Self> {
-        let failed = |error: io::Error| Error::io("watching a socket", &error);
-        socket.set_nonblocking(true).map_err(failed)?;
-        let descriptor = {
-            let _inside = reactor.enter();
-            sys::watch(socket).map_err(failed)?
-        };
+        socket
+            .set_nonblocking(true)
+            .map_err(|error| Error::io("preparing a socket", &error))?;
+        let (descriptor, reactor) = watch(socket, reactor)?;
         Ok(Self {
             style,
             descriptor: Mutex::new(Some(Arc::new(descriptor))),
-            reactor,
+            reactor: Mutex::new(reactor),
             readers: Arc::default(),
             writers: Arc::default(),
             state: Mutex::new(state),
@@ -137,8 +135,23 @@ impl Core {
         taken
     }
 
-    pub(crate) fn reactor(&self) -> &Handle {
-        &self.reactor
+    /// Moves the descriptor to another runtime, as the one that looked after it is gone; once for all who notice.
+    pub(crate) fn move_from(&self, gone: &Arc<AsyncFd<Socket>>) -> Result<()> {
+        let mut slot = self.descriptor.lock().unwrap_or_else(PoisonError::into_inner);
+        if slot.as_ref().is_some_and(|current| Arc::ptr_eq(current, gone)) {
+            // A second number for the same socket: the first is closed once nobody uses it.
+            let same = gone.get_ref().try_clone();
+            let same = same.map_err(|error| Error::io("watching a socket", &error))?;
+            let (descriptor, reactor) = watch(same, readiness::reactor(false)?)?;
+            *slot = Some(Arc::new(descriptor));
+            *self.reactor.lock().unwrap_or_else(PoisonError::into_inner) = reactor;
+        }
+        Ok(())
+    }
+
+    /// The runtime that looks after the descriptor.
+    pub(crate) fn reactor(&self) -> Handle {
+        self.reactor.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn waiters(&self, interest: Interest) -> &Arc<Waiters> {
@@ -254,6 +267,24 @@ impl Core {
                 .map_err(|error| errno::of_association("subscribing to notifications", &error))?;
         }
         Ok(())
+    }
+}
+
+/// Has a runtime look after a socket: the one that is wanted, or that of this library if it is gone.
+fn watch(socket: Socket, reactor: Handle) -> Result<(AsyncFd<Socket>, Handle)> {
+    let watched_by = |reactor: &Handle, socket| {
+        let _inside = reactor.enter();
+        sys::watch(socket)
+    };
+    match watched_by(&reactor, socket) {
+        Ok(descriptor) => Ok((descriptor, reactor)),
+        Err((socket, _)) => {
+            let own = readiness::reactor(false)?;
+            match watched_by(&own, socket) {
+                Ok(descriptor) => Ok((descriptor, own)),
+                Err((_, error)) => Err(Error::io("watching a socket", &error)),
+            }
+        }
     }
 }
 

@@ -26,7 +26,7 @@ impl Listener {
         let mut state = State::new(own.subscriptions, Phase::Up);
         state.default_prinfo = own.default_prinfo;
         drop(own);
-        let core = Core::new(socket, Style::Stream, self.0.reactor().clone(), state)?;
+        let core = Core::new(socket, Style::Stream, self.0.reactor(), state)?;
         // One that has ended already still has messages, but no name.
         let status = core.raw_status(abi::FUTURE_ASSOC);
         let id = status.as_ref().map_or(abi::FUTURE_ASSOC, |status| status.assoc);

@@ -138,9 +138,12 @@ where
                     return Poll::Pending;
                 };
                 let Ok(mut guard) = polled else {
-                    // The runtime that looks after the descriptor is gone.
-                    outcome = Err(Error::StackStopped);
-                    break;
+                    // The runtime that looked after it is gone.
+                    if let Err(error) = core.move_from(&descriptor) {
+                        outcome = Err(error);
+                        break;
+                    }
+                    continue;
                 };
                 outcome = attempt();
                 match &outcome {

@@ -112,7 +112,7 @@ impl Socket {
         (state.inbox, own.inbox) = (moved, left);
         own.own.remove(&id);
         drop(own);
-        let reactor = self.0.reactor().clone();
+        let reactor = self.0.reactor();
         let core = Core::new(Descriptor::from(owned), Style::PeeledOff, reactor, state)?;
         let subscriptions = core.state().subscriptions;
         core.subscribe(id, subscriptions)?;

@@ -12,10 +12,10 @@ use tokio::io::unix::AsyncFd;
 use super::abi::{self, Abi, PeelOff};
 use super::address;
 
-/// Has the current runtime look after a socket.
-pub(crate) fn watch(socket: Socket) -> io::Result<AsyncFd<Socket>> {
+/// Has the current runtime look after a socket. The socket comes back if it does not.
+pub(crate) fn watch(socket: Socket) -> Result<AsyncFd<Socket>, (Socket, io::Error)> {
     // SAFETY: the socket owns its descriptor, and nothing takes it out of the `AsyncFd` or closes it before that does.
-    Ok(unsafe { AsyncFd::register(socket) }?)
+    unsafe { AsyncFd::register(socket) }.map_err(|error| error.into_parts())
 }
 
 /// Reads an option into `buf`, whose beginning may be input. The length of the answer.
