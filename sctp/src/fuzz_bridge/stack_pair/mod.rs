@@ -147,7 +147,7 @@ impl Pair {
                 break;
             }
             // Somebody may have told lies about windows, or paths.
-            if round > PATIENCE && self.hostile {
+            if round >= PATIENCE && self.hostile {
                 break;
             }
             let timer = self.await_timer();
