@@ -59,6 +59,17 @@ pub struct Decoder {
 }
 
 impl Decoder {
+    /// Of a file that is there already, with SCTP in UDP port `udp_port`.
+    ///
+    /// `None`, and a `skipped` line, without `tshark`.
+    pub fn of(file: &Path, udp_port: u16) -> Option<Self> {
+        Some(Self {
+            tshark: require::tool("tshark")?,
+            file: file.to_owned(),
+            udp_port,
+        })
+    }
+
     /// One line for each packet that `filter` (in Wireshark's language) lets through: the values of `fields`, separated
     /// by tabs, and by commas where a packet has several. tshark takes its time to start: better many fields at once.
     /// Checksums of SCTP are verified.

@@ -56,6 +56,11 @@ impl Namespace {
         (Self { keeper, file }, line.trim_end().to_owned())
     }
 
+    /// A process in it, as `ip link ... netns PROCESS` names it.
+    pub fn process(&self) -> u32 {
+        self.keeper.id()
+    }
+
     /// Moves this thread into it, for good, with the sockets it opens and the programs it starts from now on. (Each
     /// test has a thread of its own.)
     ///

@@ -19,7 +19,7 @@
 //! | 4 | `stack` | demultiplexing, listening, out-of-the-blue packets, ports, ready lists |
 //! | 3 | `assoc` | one association: state, input, output |
 //! | 2 | `path` `cc` `send` `recv` `auth` `reconfig` `asconf` | mechanisms that know no chunk bytes |
-//! | 1 | [`wire`] [`config`] [`error`] `event` `message` `transmit` `stats` | vocabulary |
+//! | 1 | [`wire`] [`config`] [`error`] `event` `message` `transmit` `stats` [`pcap`] | vocabulary |
 //! | 0 | [`time`] [`random`] [`serial`] [`addr`] [`tlv`] [`timer`] `map` `streams` | no protocol knowledge |
 //!
 //! A module imports from lower layers only; `tests/layering.rs` checks it.
@@ -57,6 +57,7 @@ pub mod config;
 pub mod error;
 mod event;
 mod message;
+pub mod pcap;
 mod stats;
 mod transmit;
 pub mod wire;

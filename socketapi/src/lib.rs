@@ -103,7 +103,7 @@ pub use options::{AssocParams, DelayedSack, InitMsg, Options, RtoInfo};
 pub use socket::SctpSocket;
 pub use stream::SctpStream;
 #[cfg(feature = "userland")]
-pub use userland::{DeviceConfig, DeviceStats, StackBuilder, StackHandle};
+pub use userland::{DeviceConfig, DeviceStats, MemoryNetwork, StackBuilder, StackHandle, TunConfig};
 
 pub use sctp::config::{
     AsconfConfig, AssociationConfig, AuthConfig, CongestionControl, FragmentInterleave, OotbPolicy, PathConfig,

@@ -1,6 +1,6 @@
 //! The only reader of the clock.
 
-use std::time::{Duration, Instant as Std};
+use std::time::{Duration, Instant as Std, SystemTime, UNIX_EPOCH};
 
 use sctp::Instant;
 
@@ -31,4 +31,9 @@ impl Clock {
             .unwrap_or(far);
         tokio::time::Instant::from_std(std)
     }
+}
+
+/// The time of day, since 1970.
+pub(crate) fn wall() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -14,7 +14,7 @@
 //! | `workers` | several shards of one stack, and which of them a packet is for |
 //! | `clock` | the only reader of the clock |
 //! | `sock` | RFC 6458's sockets on top of the engine, without I/O |
-//! | `device` | what carries packets: UDP sockets, raw sockets |
+//! | `device` | what carries packets: UDP sockets, raw sockets, TUN interfaces, memory; captures |
 //! | `port` | many processes on one UDP port |
 //!
 //! # Locks
@@ -42,7 +42,7 @@ mod target;
 mod wait;
 mod workers;
 
-pub use device::{DeviceConfig, DeviceStats};
+pub use device::{DeviceConfig, DeviceStats, MemoryNetwork, TunConfig};
 pub(crate) use handle::{Listener, Opening, Socket, Stream};
 pub use stack::{StackBuilder, StackHandle};
 pub(crate) use target::Target;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use sctp::{Instant, RxMeta, StackStats, Transmit};
 
 use super::clock::Clock;
-use super::device::{Device, Progress, Trouble};
+use super::device::{Capture, Device, Progress, Trouble};
 use super::port::SharedPort;
 use super::sock::Sockets;
 use super::wait::{Interest, Ticket};
@@ -31,6 +31,8 @@ pub(crate) struct Shard {
     port: Option<SharedPort>,
     /// Which one it is, if the stack has several.
     worker: Option<Worker>,
+    /// Where packets are written down, if they are.
+    capture: Option<Capture>,
     clock: Clock,
     core: Mutex<Core>,
     outbox: Mutex<Outbox>,
@@ -103,6 +105,7 @@ impl Shard {
             device,
             port: None,
             worker: None,
+            capture: None,
             clock: Clock::start(),
             core: Mutex::new(core),
             outbox: Mutex::default(),
@@ -124,6 +127,11 @@ impl Shard {
     /// Which one it is, if the stack has several.
     pub(crate) const fn worker(&self) -> Option<&Worker> {
         self.worker.as_ref()
+    }
+
+    /// The same, and its packets are written down.
+    pub(crate) fn captured(self, capture: Option<Capture>) -> Self {
+        Self { capture, ..self }
     }
 
     /// The place on a shared UDP port.
@@ -231,6 +239,17 @@ impl Shard {
     }
 
     fn take_in(&self, datagrams: impl Iterator<Item = (RxMeta, Bytes)>) -> (MutexGuard<'_, Core>, Vec<Waker>) {
+        let Some(capture) = &self.capture else {
+            return self.process(datagrams);
+        };
+        let datagrams: Vec<_> = datagrams.collect();
+        for (meta, datagram) in &datagrams {
+            capture.received(meta, datagram);
+        }
+        self.process(datagrams.into_iter())
+    }
+
+    fn process(&self, datagrams: impl Iterator<Item = (RxMeta, Bytes)>) -> (MutexGuard<'_, Core>, Vec<Waker>) {
         let mut core = self.lock();
         let now = core.read(&self.clock);
         for (meta, datagram) in datagrams {
@@ -328,7 +347,7 @@ impl Shard {
                     return Flushed::All;
                 }
             }
-            let blocked = outbox.send(&self.device);
+            let blocked = outbox.send(&self.device, self.capture.as_ref());
             if !outbox.troubles.is_empty() {
                 self.heed(outbox.troubles.drain(..));
             }
@@ -468,9 +487,14 @@ impl Outbox {
     }
 
     /// Sends what waits; the socket of the device that would not take it.
-    fn send(&mut self, device: &Device) -> Option<usize> {
+    fn send(&mut self, device: &Device, capture: Option<&Capture>) -> Option<usize> {
         let (transmit, sent) = self.waiting.as_mut()?;
-        match device.send(transmit, &self.buf, sent, &mut self.troubles) {
+        let before = *sent;
+        let progress = device.send(transmit, &self.buf, sent, &mut self.troubles);
+        if let Some((capture, packets)) = capture.zip(self.buf.get(before..*sent)) {
+            capture.sent(transmit, packets);
+        }
+        match progress {
             Progress::Done => {
                 self.waiting = None;
                 None

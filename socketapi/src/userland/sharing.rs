@@ -60,10 +60,12 @@ pub(super) fn open(
     udp_port: Option<u16>,
     share: Option<bool>,
 ) -> Result<Place> {
+    if *config != DeviceConfig::Udp {
+        return Ok((Device::open(config, addresses, udp_port)?, None));
+    }
     let udp_port = udp_port.unwrap_or(DEFAULT_UDP_PORT);
-    let udp = *config == DeviceConfig::Udp;
-    let usual = cfg!(target_os = "linux") && udp && udp_port == DEFAULT_UDP_PORT;
-    if udp && share.unwrap_or(usual && addresses.is_empty()) {
+    let usual = cfg!(target_os = "linux") && udp_port == DEFAULT_UDP_PORT;
+    if share.unwrap_or(usual && addresses.is_empty()) {
         for address in addresses {
             // The shared sockets are on all addresses, and would not find it out.
             let probe = UdpSocket::bind(SocketAddr::new(*address, 0));

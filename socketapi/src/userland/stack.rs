@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use sctp::config::{EndpointConfig, OotbPolicy, StackConfig};
 use sctp::{Instant, Stack, StackStats};
 
-use super::device::{DeviceConfig, DeviceStats};
+use super::device::{Capture, DeviceConfig, DeviceStats};
 use super::driver;
 use super::operation::Operation;
 use super::port::Claim;
@@ -259,6 +260,7 @@ pub struct StackBuilder {
     max_associations: Option<usize>,
     max_associations_per_peer: Option<usize>,
     ootb_policy: Option<OotbPolicy>,
+    capture: Option<PathBuf>,
 }
 
 impl StackBuilder {
@@ -277,8 +279,9 @@ impl StackBuilder {
         self
     }
 
-    /// Carries packets in UDP on this port, 9899 by default; 0 draws a free one. [`DeviceConfig::Raw`] has no use for
-    /// it.
+    /// Carries packets in UDP on this port; 0 draws a free one. By default [`DeviceConfig::Udp`] is on port 9899, and
+    /// [`DeviceConfig::Tun`] and [`DeviceConfig::Memory`] carry packets directly on IP, as [`DeviceConfig::Raw`] always
+    /// does.
     #[must_use]
     pub const fn udp_port(mut self, port: u16) -> Self {
         self.udp_port = Some(port);
@@ -342,14 +345,23 @@ impl StackBuilder {
         self
     }
 
+    /// Writes all packets to this file, for Wireshark (libpcap format): those that arrive, and those that leave, each
+    /// with IP and UDP headers like the ones on the network. `%p` in the name becomes the number of the process. Stacks
+    /// of a process may share a file; processes may not. By default, the environment variable `SCTP_PCAP` names the file
+    /// if there is to be one.
+    #[must_use]
+    pub fn capture(mut self, file: impl Into<PathBuf>) -> Self {
+        self.capture = Some(file.into());
+        self
+    }
+
     /// Starts the stack on the runtime that this is called on; should that shut down while the stack is in use, it
     /// goes on on a thread of its own.
     ///
     /// # Errors
     ///
     /// [`Error::UdpPortInUse`], [`Error::UdpPortOfUser`], [`Error::AddressNotAvailable`], [`Error::NotPermitted`],
-    /// [`Error::Io`];
-    /// [`Error::Unsupported`] if the environment names no device.
+    /// [`Error::Io`]; [`Error::Unsupported`] if the environment names no device, or the device lacks an address.
     ///
     /// # Panics
     ///
@@ -377,6 +389,8 @@ impl StackBuilder {
         if explicit.iter().any(IpAddr::is_unspecified) {
             return Err(Error::InvalidAddress);
         }
+        let capture = self.capture.or_else(Capture::path_from_environment);
+        let capture = capture.map(|path| Capture::start(&path)).transpose()?;
         let chosen = self.device.map_or_else(DeviceConfig::from_environment, Ok)?;
         let share = self
             .share_udp_port
@@ -422,7 +436,7 @@ impl StackBuilder {
             fill(&mut seed)?;
             let sockets = Sockets::new(Stack::new(config.clone(), seed));
             let shard = Shard::new(sockets, device).on_shared_port(port.take());
-            shards.push(Arc::new(shard.among_workers(worker)));
+            shards.push(Arc::new(shard.among_workers(worker).captured(capture.clone())));
         }
         if let Some(workers) = workers {
             workers.introduce(&shards);

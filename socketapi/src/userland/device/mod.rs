@@ -1,10 +1,13 @@
 //! What carries packets between the engine and the network.
 
+mod capture;
 mod config;
 #[cfg(target_os = "linux")]
 mod errqueue;
 mod ifaddrs;
+mod ip;
 mod marked;
+mod memory;
 mod option;
 mod pool;
 mod raw;
@@ -16,6 +19,7 @@ mod steer;
 #[cfg(test)]
 mod tests;
 mod trouble;
+mod tun;
 mod udp;
 mod watch;
 
@@ -29,13 +33,17 @@ use sctp::config::OotbPolicy;
 
 use crate::Result;
 
-pub use config::DeviceConfig;
+pub(crate) use capture::Capture;
+pub use config::{DeviceConfig, TunConfig};
+pub(crate) use memory::MemoryDevice;
+pub use memory::MemoryNetwork;
 #[cfg(target_os = "linux")]
 pub(crate) use pool::{BUFFER, Pool, share};
 pub(crate) use raw::RawDevice;
 pub(crate) use receiver::{Datagrams, Receiver};
 pub use stats::DeviceStats;
 pub(crate) use trouble::Trouble;
+pub(crate) use tun::TunDevice;
 pub(crate) use udp::UdpDevice;
 pub(crate) use watch::watch;
 
@@ -49,6 +57,10 @@ pub(crate) enum Device {
     Udp(Arc<UdpDevice>),
     /// Raw sockets.
     Raw(RawDevice),
+    /// A TUN interface.
+    Tun(TunDevice),
+    /// A network inside the process.
+    Memory(MemoryDevice),
 }
 
 /// How far a transmission came.
@@ -62,13 +74,15 @@ pub(crate) enum Progress {
 
 impl Device {
     /// Opens what is wanted on `addresses`, or on all there are if the list is empty, and with `udp_port` where packets
-    /// go in UDP.
+    /// go in UDP: always with UDP sockets, and where a port is named with TUN interfaces and memory.
     pub(crate) fn open(config: &DeviceConfig, addresses: &[IpAddr], udp_port: Option<u16>) -> Result<Self> {
         match config {
             DeviceConfig::Udp => {
                 UdpDevice::bind(addresses, udp_port.unwrap_or(DEFAULT_UDP_PORT)).map(|udp| Self::Udp(Arc::new(udp)))
             }
             DeviceConfig::Raw => RawDevice::open(addresses).map(Self::Raw),
+            DeviceConfig::Tun(config) => TunDevice::open(config, addresses, udp_port).map(Self::Tun),
+            DeviceConfig::Memory(network) => MemoryDevice::open(network, addresses, udp_port).map(Self::Memory),
         }
     }
 
@@ -76,7 +90,7 @@ impl Device {
     pub(crate) fn is_received_elsewhere(&self) -> bool {
         match self {
             Self::Udp(udp) => udp.sockets.are_shared(),
-            Self::Raw(_) => false,
+            Self::Raw(_) | Self::Tun(_) | Self::Memory(_) => false,
         }
     }
 
@@ -85,6 +99,8 @@ impl Device {
         match self {
             Self::Udp(udp) => Some(udp.port()),
             Self::Raw(_) => None,
+            Self::Tun(tun) => tun.udp_port(),
+            Self::Memory(memory) => memory.udp_port(),
         }
     }
 
@@ -93,6 +109,8 @@ impl Device {
         let sockets = match self {
             Self::Udp(udp) => &udp.sockets,
             Self::Raw(raw) => &raw.sockets,
+            Self::Tun(tun) => return Ok(tun.addresses().to_vec()),
+            Self::Memory(memory) => return Ok(memory.addresses().to_vec()),
         };
         let mut addresses = ifaddrs::host_addresses()?;
         addresses.retain(|address| sockets.has_family_of(*address));
@@ -102,7 +120,7 @@ impl Device {
     /// What to do with packets of no association, where nothing else is asked for: others may use the port space too.
     pub(crate) const fn ootb_policy(&self) -> OotbPolicy {
         match self {
-            Self::Udp(_) => OotbPolicy::Answer,
+            Self::Udp(_) | Self::Tun(_) | Self::Memory(_) => OotbPolicy::Answer,
             Self::Raw(_) => OotbPolicy::Silent,
         }
     }
@@ -112,6 +130,8 @@ impl Device {
         match self {
             Self::Udp(udp) => udp.max_segments(),
             Self::Raw(raw) => raw.max_segments(),
+            Self::Tun(tun) => tun.max_segments(),
+            Self::Memory(_) => MemoryDevice::MAX_SEGMENTS,
         }
     }
 
@@ -120,6 +140,8 @@ impl Device {
         match self {
             Self::Udp(udp) => udp.sockets.descriptors(),
             Self::Raw(raw) => raw.sockets.descriptors(),
+            Self::Tun(tun) => vec![tun.descriptor()],
+            Self::Memory(memory) => vec![memory.descriptor()],
         }
     }
 
@@ -135,6 +157,8 @@ impl Device {
         match self {
             Self::Udp(udp) => udp.sockets.send(transmit, buf, sent, troubles),
             Self::Raw(raw) => raw.sockets.send(transmit, buf, sent, troubles),
+            Self::Tun(tun) => tun.send(transmit, buf, sent, troubles),
+            Self::Memory(memory) => memory.send(transmit, buf, sent, troubles),
         }
     }
 
@@ -143,6 +167,8 @@ impl Device {
         match self {
             Self::Udp(udp) => udp.sockets.read_errors(index, troubles),
             Self::Raw(raw) => raw.sockets.read_errors(index, troubles),
+            Self::Tun(tun) => tun.read_errors(troubles),
+            Self::Memory(_) => false,
         }
     }
 
@@ -151,6 +177,8 @@ impl Device {
         match self {
             Self::Udp(udp) => udp.sockets.receive(index, receiver),
             Self::Raw(raw) => raw.sockets.receive(index, receiver),
+            Self::Tun(tun) => tun.receive(receiver),
+            Self::Memory(memory) => memory.receive(receiver),
         }
     }
 
@@ -159,6 +187,8 @@ impl Device {
         match self {
             Self::Udp(udp) => udp.sockets.counters.snapshot(),
             Self::Raw(raw) => raw.sockets.counters.snapshot(),
+            Self::Tun(tun) => tun.counters.snapshot(),
+            Self::Memory(memory) => memory.counters.snapshot(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::array;
 use std::io::{self, IoSliceMut};
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::vec::Drain;
 
@@ -100,6 +101,58 @@ impl Receiver {
             current: None,
         })
     }
+
+    /// Takes datagrams that have a memory of their own; `last` if there are no more for now.
+    pub(super) fn take(&mut self, datagrams: impl Iterator<Item = (RxMeta, Bytes)>, last: bool) -> Datagrams<'_> {
+        self.trains.clear();
+        self.trains.extend(datagrams.map(|(meta, bytes)| Train {
+            meta,
+            stride: bytes.len().max(1),
+            bytes,
+        }));
+        Datagrams {
+            last,
+            trains: self.trains.drain(..),
+            current: None,
+        }
+    }
+
+    /// Calls `read` for a packet as often as there are buffers, or until there is none (`WouldBlock`). It says where in
+    /// the buffer a datagram is, or that there is none for the stack.
+    pub(super) fn read(
+        &mut self,
+        mut read: impl FnMut(&mut [u8]) -> io::Result<Option<(RxMeta, Range<usize>)>>,
+    ) -> io::Result<Datagrams<'_>> {
+        self.trains.clear();
+        let mut last = false;
+        for (index, buffer) in self.buffers.iter_mut().enumerate() {
+            let (meta, range) = match read(buffer) {
+                Ok(Some(found)) => found,
+                Ok(None) => continue,
+                Err(error) if index == 0 => return Err(error),
+                Err(_) => {
+                    last = true;
+                    break;
+                }
+            };
+            let len = range.len();
+            let spare = if len < COPY_BELOW { None } else { self.pool.take() };
+            let bytes = match spare {
+                None => Bytes::copy_from_slice(buffer.get(range).unwrap_or_default()),
+                Some(spare) => share(std::mem::replace(buffer, spare), &self.pool).slice(range),
+            };
+            self.trains.push(Train {
+                meta,
+                bytes,
+                stride: len.max(1),
+            });
+        }
+        Ok(Datagrams {
+            last,
+            trains: self.trains.drain(..),
+            current: None,
+        })
+    }
 }
 
 /// The length of the IPv4 header that a packet starts with.
@@ -116,6 +169,11 @@ pub(crate) struct Datagrams<'a> {
 }
 
 impl Datagrams<'_> {
+    /// The same, of which there may be more.
+    pub(super) fn with_more(self) -> Self {
+        Self { last: false, ..self }
+    }
+
     /// Whether the socket had no more.
     pub(crate) const fn is_last(&self) -> bool {
         self.last

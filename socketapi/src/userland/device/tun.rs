@@ -1,0 +1,238 @@
+//! Addresses of a stack's own behind a TUN interface: whole IP packets pass between the kernel's routing and the stack.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use sctp::{ChecksumState, RxMeta, Transmit, UdpPorts};
+use tun_rs::{DeviceBuilder, SyncDevice};
+
+use super::ip::{self, Arrived};
+use super::stats::Counters;
+use super::{DEFAULT_UDP_PORT, Datagrams, Progress, Receiver, Trouble, TunConfig};
+use crate::{Error, Result};
+
+/// How many ICMP messages wait to be looked at, at most.
+const MAX_REPORTS: usize = 32;
+/// The most packets that the engine is asked for at once. Each takes a system call; more at a time save locking.
+const MAX_SEGMENTS: usize = 16;
+
+/// A TUN interface.
+#[derive(Debug)]
+pub(crate) struct TunDevice {
+    interface: Interface,
+    addresses: Vec<IpAddr>,
+    udp_port: Option<u16>,
+    /// What the interface carries.
+    mtu: usize,
+    /// What packets that routers may fragment are numbered with.
+    ident: AtomicU16,
+    troubles: Mutex<Vec<Trouble>>,
+    pub(super) counters: Counters,
+}
+
+/// The descriptor.
+struct Interface(SyncDevice);
+
+impl std::fmt::Debug for Interface {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Interface").field(&self.0.as_fd()).finish()
+    }
+}
+
+impl TunDevice {
+    /// Opens the interface, or creates it. The stack is behind it at `addresses`, or at those of `config` if there are
+    /// none; on a UDP port, or directly on IP.
+    pub(crate) fn open(config: &TunConfig, addresses: &[IpAddr], udp_port: Option<u16>) -> Result<Self> {
+        let addresses = if addresses.is_empty() {
+            config.addresses.clone()
+        } else {
+            addresses.to_vec()
+        };
+        let host: BTreeSet<IpAddr> = config.host.iter().map(|(address, _)| *address).collect();
+        if addresses.is_empty() {
+            return Err(Error::Unsupported(
+                "a stack behind a TUN interface needs an address of its own, as in tun:sctp0,10.9.0.1/24,10.9.0.2",
+            ));
+        }
+        if addresses.iter().any(|address| host.contains(address)) {
+            return Err(Error::AddressNotAvailable);
+        }
+        let interface = open(config).map_err(|error| open_error(&error))?;
+        let mtu = interface
+            .mtu()
+            .map_err(|error| Error::io("reading the MTU of the TUN interface", &error))?;
+        Ok(Self {
+            interface: Interface(interface),
+            addresses,
+            // Nobody else is at these addresses: any port is free.
+            udp_port: udp_port.map(|port| if port == 0 { DEFAULT_UDP_PORT } else { port }),
+            mtu: mtu.into(),
+            ident: AtomicU16::new(0),
+            troubles: Mutex::default(),
+            counters: Counters::default(),
+        })
+    }
+
+    pub(super) const fn udp_port(&self) -> Option<u16> {
+        self.udp_port
+    }
+
+    pub(super) fn addresses(&self) -> &[IpAddr] {
+        &self.addresses
+    }
+
+    pub(super) const fn max_segments(&self) -> usize {
+        MAX_SEGMENTS
+    }
+
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.interface.0.as_fd()
+    }
+
+    pub(super) fn receive<'a>(&self, receiver: &'a mut Receiver) -> io::Result<Datagrams<'a>> {
+        if !self.troubles().is_empty() {
+            // Has the caller read them; it comes back for the rest.
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let datagrams = receiver.read(|buffer| {
+            let len = self.interface.0.recv(buffer).map_err(|error| {
+                if error.kind() != io::ErrorKind::WouldBlock {
+                    tracing::debug!(%error, "the TUN interface gives nothing");
+                }
+                // An interface that is gone says so each time, and never ends.
+                io::Error::from(io::ErrorKind::WouldBlock)
+            })?;
+            self.counters.received();
+            Ok(self.take_in(buffer.get(..len).unwrap_or_default()))
+        })?;
+        let pending = !self.troubles().is_empty();
+        Ok(if pending { datagrams.with_more() } else { datagrams })
+    }
+
+    /// Looks at an IP packet; what of it is for the stack.
+    fn take_in(&self, packet: &[u8]) -> Option<(RxMeta, std::ops::Range<usize>)> {
+        match ip::read(packet) {
+            Arrived::Sctp { src, dst, encap, at } if self.addresses.contains(&dst) && self.is_here(encap) => {
+                let meta = RxMeta {
+                    src,
+                    dst,
+                    encap,
+                    checksum: ChecksumState::Unverified,
+                    // The pool bounds what slices hold.
+                    buffer_len: at.len(),
+                };
+                return Some((meta, at));
+            }
+            Arrived::Icmp(report) if report.src.is_some_and(|src| self.addresses.contains(&src)) => {
+                let mut troubles = self.troubles();
+                if troubles.len() < MAX_REPORTS {
+                    troubles.push(Trouble::Icmp(report));
+                }
+            }
+            Arrived::Ping { dst, answer } if self.addresses.contains(&dst) => {
+                // Who asks will ask again.
+                let _ = self.interface.0.send(&answer);
+            }
+            Arrived::Fragment => tracing::debug!("a fragment is dropped"),
+            _ => {}
+        }
+        None
+    }
+
+    fn is_here(&self, encap: Option<UdpPorts>) -> bool {
+        // Whoever speaks SCTP in UDP understands it on IP as well.
+        encap.is_none_or(|ports| Some(ports.destination) == self.udp_port)
+    }
+
+    /// Adds what ICMP said; true if there was something, and so may be more to receive.
+    pub(super) fn read_errors(&self, troubles: &mut Vec<Trouble>) -> bool {
+        let mut pending = self.troubles();
+        let some = !pending.is_empty();
+        troubles.append(&mut pending);
+        some
+    }
+
+    fn troubles(&self) -> std::sync::MutexGuard<'_, Vec<Trouble>> {
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn send(
+        &self,
+        transmit: &Transmit,
+        buf: &[u8],
+        sent: &mut usize,
+        troubles: &mut Vec<Trouble>,
+    ) -> Progress {
+        let own = |address: &IpAddr| address.is_ipv4() == transmit.dst.is_ipv4();
+        let src = transmit.src.or_else(|| self.addresses.iter().copied().find(own));
+        let mut packet = Vec::new();
+        let mut too_big = false;
+        while let Some(rest) = buf.get(*sent..transmit.size).filter(|rest| !rest.is_empty()) {
+            let payload = rest.chunks(transmit.segment_size.max(1)).next().unwrap_or(rest);
+            let fits = payload.len() + ip::headers(transmit.dst, transmit.encap) <= self.mtu;
+            // Routers fragment IPv4 packets that may be; nobody does so with IPv6 packets on their way.
+            let may_pass = fits || (!transmit.dont_fragment && transmit.dst.is_ipv4());
+            let written = src
+                .filter(|src| may_pass && self.addresses.contains(src))
+                .is_some_and(|src| {
+                    let ident = self.ident.fetch_add(1, Ordering::Relaxed);
+                    let whole = transmit.dont_fragment;
+                    ip::write(&mut packet, (src, transmit.dst), transmit.encap, whole, ident, payload)
+                });
+            if written {
+                match self.interface.0.send(&packet) {
+                    Ok(_) => self.counters.sent(),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Progress::Blocked(0),
+                    Err(error) => {
+                        self.counters.send_failed();
+                        tracing::trace!(%error, destination = %transmit.dst, "a packet is lost on the way out");
+                    }
+                }
+            } else {
+                self.counters.send_failed();
+                if !fits && !too_big {
+                    too_big = true;
+                    troubles.push(Trouble::too_big(transmit, payload));
+                }
+            }
+            *sent += payload.len();
+        }
+        Progress::Done
+    }
+}
+
+fn open(config: &TunConfig) -> io::Result<SyncDevice> {
+    // What the interface is already, it stays.
+    let mut builder = DeviceBuilder::new().name(&config.name).inherit_enable_state();
+    if let Some(mtu) = config.mtu {
+        builder = builder.mtu(mtu);
+    }
+    for (address, prefix) in &config.host {
+        builder = match address {
+            IpAddr::V4(address) => builder.ipv4(*address, *prefix, None),
+            IpAddr::V6(address) => builder.ipv6(*address, *prefix),
+        };
+    }
+    let interface = builder.build_sync()?;
+    interface.set_nonblocking(true)?;
+    if let Err(error) = interface.enabled(true) {
+        // Only root may do so; then the interface is up already, or of no use.
+        tracing::debug!(%error, "the TUN interface is left as it is");
+    }
+    Ok(interface)
+}
+
+fn open_error(error: &io::Error) -> Error {
+    match error.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => Error::NotPermitted(
+            "only root (or CAP_NET_ADMIN) creates and configures TUN interfaces; others open one that was made for \
+             them: ip tuntap add NAME mode tun user USER",
+        ),
+        Some(libc::EBUSY) => Error::Unsupported("another program has this TUN interface"),
+        _ => Error::io("opening a TUN interface", error),
+    }
+}
