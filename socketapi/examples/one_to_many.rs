@@ -1,6 +1,7 @@
 //! One socket, many peers: `one_to_many ADDRESS:PORT...` greets each peer, shows what comes back, and says goodbye.
 //!
-//! The example `echo` makes a good peer. Peers are expected on UDP port 9899.
+//! The example `echo` makes a good peer. What carries the packets is chosen by `SCTP_DEVICE`; by default UDP port 9899,
+//! which programs of one host share.
 
 use std::env;
 use std::net::SocketAddr;
@@ -20,8 +21,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     if peers.is_empty() {
         return Err("usage: one_to_many ADDRESS:PORT...".into());
     }
-    // A client needs no well-known UDP port of its own, so that it can run beside a server.
-    let stack = StackHandle::builder().udp_port(0).peer_udp_port(9899).start().await?;
+    let stack = StackHandle::builder().start().await?;
     let socket = SctpSocket::bind_on(&stack, 0)?;
     for peer in &peers {
         // Sets the association up, too.

@@ -35,10 +35,11 @@ pub struct NetArgs {
     /// It must be the same at all peers.
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub udp_port: Option<u16>,
-    /// What carries packets: udp or raw [default: udp]
+    /// What carries packets: udp, raw or tun:NAME... [default: udp]
     ///
-    /// Without this option the environment variable SCTP_DEVICE chooses. UDP works everywhere; raw is SCTP directly on
-    /// IP, and needs root or CAP_NET_RAW.
+    /// Without this option the environment variable SCTP_DEVICE chooses. UDP works everywhere. raw is SCTP directly on
+    /// IP, and needs root or CAP_NET_RAW. tun:NAME,HOST/PREFIX,ADDR is a TUN interface NAME with the address HOST for
+    /// the host and ADDR for the program, which root creates; or tun:NAME,ADDR, one that is there.
     #[cfg(feature = "userland")]
     #[arg(long, value_name = "DEVICE", hide_short_help = true)]
     pub device: Option<socketapi::DeviceConfig>,
