@@ -81,6 +81,11 @@ impl Association {
         state.primary_wish = primary_wish.filter(|_| self.config.asconf().peer_may_set_primary());
     }
 
+    /// Whether both sides speak ASCONF; before it is known, whether this one does.
+    pub(crate) const fn speaks_asconf(&self) -> bool {
+        self.extensions.contains(Extensions::ASCONF)
+    }
+
     /// The state, where ASCONF is spoken and the phase allows it.
     pub(super) fn asconf_now(&mut self) -> Option<&mut AsconfState> {
         let ready = takes_asconf(self.phase());

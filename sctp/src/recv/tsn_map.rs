@@ -106,12 +106,17 @@ impl TsnMap {
     }
 
     /// Records the TSN at `position`, which [`look_up`](Self::look_up) called new.
+    #[inline(always)]
     pub(super) fn record(&mut self, position: Position) {
         if position == self.cumulative + 1 && !self.has_gap() {
             self.cumulative = position;
             self.highest = position;
-            return;
+        } else {
+            self.record_beside_gap(position);
         }
+    }
+
+    fn record_beside_gap(&mut self, position: Position) {
         if self.words.is_empty() {
             self.base = (self.cumulative + 1) / WORD_BITS * WORD_BITS;
         }

@@ -145,12 +145,18 @@ impl Outstanding {
         self.chunks.get_mut(position)
     }
 
+    #[inline(always)]
     fn flight_mut(&mut self, path: PathId) -> &mut Flight {
         if self.flights.len() <= path.index() {
-            self.flights.resize(path.index() + 1, Flight::default());
+            self.add_flights(path);
         }
         #[expect(clippy::indexing_slicing, reason = "resized above")]
         &mut self.flights[path.index()]
+    }
+
+    #[cold]
+    fn add_flights(&mut self, path: PathId) {
+        self.flights.resize(path.index() + 1, Flight::default());
     }
 
     /// Bytes in flight on a path: chunks with headers and padding.

@@ -48,12 +48,12 @@ impl Stack {
     /// The addresses that the ASCONFs of a packet for `id` want to add and that another association of the same ports
     /// has: nobody's association is taken over. One that another merely claims is free to be shown to be the peer's.
     pub(super) fn taken_addresses(&self, id: AssocId, meta: &RxMeta, packet: &Packet<'_>) -> Vec<IpAddr> {
-        if packet.find(ChunkType::ASCONF).is_none() {
-            return Vec::new();
-        }
         let Some(slot) = self.table.get(id) else {
             return Vec::new();
         };
+        if !slot.assoc.speaks_asconf() || packet.find(ChunkType::ASCONF).is_none() {
+            return Vec::new();
+        }
         let (endpoint, port) = (slot.endpoint, slot.assoc.peer_port());
         let others = |address: &IpAddr| {
             let owner = self.table.by_confirmed_peer(endpoint, *address, port);
