@@ -12,6 +12,7 @@ mod hold;
 mod i_data;
 mod inbox;
 mod interleaved;
+mod next_ssns;
 mod ordering;
 mod payload;
 mod reassembly;

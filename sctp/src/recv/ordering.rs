@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::next_ssns::NextSsns;
 use super::reassembly::Message;
 use super::tsn_map::Position;
 use crate::error::Violation;
@@ -16,8 +17,7 @@ const HALF: u16 = 1 << 15;
 /// A stream costs nothing until something arrives on it.
 #[derive(Debug, Default)]
 pub(super) struct Ordering {
-    /// The next number of each stream that was used.
-    next: BTreeMap<StreamId, Ssn>,
+    next: NextSsns,
     /// Where the messages that wait are in `held`. Looked up by the exact number, so that the wrap does not matter.
     places: BTreeMap<(StreamId, u16), Position>,
     /// The messages that wait, by the position of their first fragment.
@@ -27,13 +27,14 @@ pub(super) struct Ordering {
 impl Ordering {
     /// Whether `ssn` is the next number of `stream`.
     pub(super) fn is_next(&self, stream: StreamId, ssn: Ssn) -> bool {
-        self.next.get(&stream).copied().unwrap_or_default() == ssn
+        self.next.get(stream) == ssn
     }
 
     /// Whether a message with `ssn` is the next of `stream`. If so, it counts as delivered, and others may be
     /// [released](Self::release).
+    #[inline(always)]
     pub(super) fn take_turn(&mut self, stream: StreamId, ssn: Ssn) -> bool {
-        let next = self.next.entry(stream).or_default();
+        let next = self.next.get_mut(stream);
         if *next != ssn {
             return false;
         }
@@ -49,7 +50,7 @@ impl Ordering {
     pub(super) fn hold(&mut self, message: Message, ahead: Position) -> Result<(), Violation> {
         let stream = message.received.stream;
         let ssn = message.received.ssn;
-        let distance = ssn.steps_from(self.next.get(&stream).copied().unwrap_or_default());
+        let distance = ssn.steps_from(self.next.get(stream));
         if distance >= HALF && Position::from(distance) > ahead {
             return Err(Violation::InconsistentFragments);
         }
@@ -62,7 +63,7 @@ impl Ordering {
 
     /// The next number of `stream` was given to the user without passing through here: its first piece.
     pub(super) fn skip(&mut self, stream: StreamId) {
-        let next = self.next.entry(stream).or_default();
+        let next = self.next.get_mut(stream);
         *next = next.next();
     }
 
@@ -71,9 +72,9 @@ impl Ordering {
         if self.held.is_empty() {
             return None;
         }
-        let next = self.next.get_mut(&stream)?;
+        let next = self.next.get(stream);
         let place = self.places.remove(&(stream, next.0))?;
-        *next = next.next();
+        *self.next.get_mut(stream) = next.next();
         self.held.remove(&place)
     }
 
@@ -81,7 +82,7 @@ impl Ordering {
     /// waits, if one does. Call until `None`, and [`release`](Self::release) then. A number that was passed before
     /// changes nothing.
     pub(super) fn release_through(&mut self, stream: StreamId, ssn: Ssn) -> Option<Message> {
-        let next = self.next.get(&stream).copied().unwrap_or_default();
+        let next = self.next.get(stream);
         if ssn.is_before(next) || ssn.steps_from(next) >= HALF {
             return None;
         }
@@ -91,11 +92,11 @@ impl Ordering {
         let wrapped = || self.places.range((stream, 0)..=(stream, ssn.0)).next();
         let found = range.next().or_else(|| if next.0 <= ssn.0 { None } else { wrapped() });
         let Some((&(_, number), _)) = found else {
-            self.next.insert(stream, ssn.next());
+            *self.next.get_mut(stream) = ssn.next();
             return None;
         };
         let place = self.places.remove(&(stream, number))?;
-        self.next.insert(stream, Ssn(number).next());
+        *self.next.get_mut(stream) = Ssn(number).next();
         self.held.remove(&place)
     }
 
@@ -107,7 +108,7 @@ impl Ordering {
             StreamSet::All => {
                 places.extend(std::mem::take(&mut self.places));
                 self.reset_order(&mut places);
-                self.next.clear();
+                self.next.reset_all();
             }
             StreamSet::Listed(ids) => {
                 for &id in ids {
@@ -116,7 +117,7 @@ impl Ordering {
                 }
                 self.reset_order(&mut places);
                 for &id in ids {
-                    self.next.remove(&id);
+                    self.next.reset(id);
                 }
                 for (key, _) in &places {
                     self.places.remove(key);
@@ -132,7 +133,7 @@ impl Ordering {
     /// Sorts by stream, and from its next number on over the wrap.
     fn reset_order(&self, places: &mut [((StreamId, u16), Position)]) {
         places.sort_by_key(|((stream, ssn), _)| {
-            let next = self.next.get(stream).copied().unwrap_or_default();
+            let next = self.next.get(*stream);
             (*stream, Ssn(*ssn).steps_from(next))
         });
     }
