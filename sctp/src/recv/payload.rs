@@ -64,15 +64,14 @@ impl<'a> Payloads<'a> {
         if alone {
             return Bytes::copy_from_slice(rest.get(..len).unwrap_or_default());
         }
-        let mut block = [0; COPY];
-        let filled = COPY.min(rest.len());
-        if let (Some(to), Some(from)) = (block.get_mut(..filled), rest.get(..filled)) {
-            to.copy_from_slice(from);
-        }
-        // The block and its count of references are one allocation.
-        self.copied = Bytes::from_owner(block);
-        self.copied.truncate(filled);
-        self.start = start;
-        self.copied.slice(..len)
+        // A whole block, even if it begins before: it and its count of references are one allocation.
+        self.start = start.min(self.datagram.len().saturating_sub(COPY));
+        let rest = self.datagram.get(self.start..).unwrap_or_default();
+        self.copied = match rest.first_chunk::<COPY>() {
+            Some(block) => Bytes::from_owner(*block),
+            None => Bytes::copy_from_slice(rest),
+        };
+        let from = start.saturating_sub(self.start);
+        self.copied.slice(from..from + len)
     }
 }
