@@ -28,7 +28,7 @@ impl Association {
             Ok(()) => {
                 self.stats.messages_sent += 1;
                 self.last_activity = now;
-                for (_, path) in self.paths.iter_mut() {
+                for path in self.paths.values_mut() {
                     path.cc.on_occasion();
                 }
             }

@@ -104,6 +104,11 @@ impl PathSet {
         places.filter_map(|(id, path)| Some((id, path.as_mut()?)))
     }
 
+    /// The paths without their names.
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut Path> {
+        self.paths.iter_mut().flatten()
+    }
+
     pub(crate) fn ids(&self) -> impl Iterator<Item = PathId> + use<> {
         let live = self.iter().fold(0u64, |live, (id, _)| live | 1 << id.0.min(63));
         (0..64).filter(move |bit| live >> bit & 1 == 1).map(PathId)
