@@ -115,6 +115,7 @@ impl Association {
     }
 
     /// Whether the next chunk is to be looked at.
+    #[inline(always)]
     fn handle_chunk(
         &mut self,
         now: Instant,

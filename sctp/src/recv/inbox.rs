@@ -38,7 +38,7 @@ impl Inbox {
     }
 
     /// A complete message.
-    #[inline]
+    #[inline(always)]
     pub(super) fn push(&mut self, message: Received) {
         if self.partial.is_empty() {
             self.ready.push_back(message);

@@ -457,6 +457,7 @@ impl Inbound {
     }
 
     /// The same for a message that came in one piece, as most do.
+    #[inline(always)]
     fn deliver_whole(&mut self, position: Position, fragment: DataFragment) -> Result<(), Violation> {
         let (stream, ssn) = (fragment.stream, fragment.ssn);
         if fragment.unordered {

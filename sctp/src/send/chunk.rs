@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::message::Message;
-use super::policy::Policy;
 use crate::Instant;
 use crate::path::PathId;
 use crate::serial::{Fsn, Mid, Tsn};
@@ -53,6 +52,27 @@ pub(crate) struct SentChunk {
 }
 
 impl SentChunk {
+    /// `len` bytes of a message from `offset` on, in the packet with this number.
+    #[inline(always)]
+    pub(super) const fn new(now: Instant, path: PathId, packet: u64, message: u64, offset: u32, len: u16) -> Self {
+        Self {
+            message,
+            sent_at: now,
+            packet,
+            offset,
+            len,
+            path,
+            state: ChunkState::InFlight,
+            sent_again: 0,
+            missing: 0,
+            retransmitted: false,
+            ambiguous: false,
+            fast_retransmitted: false,
+            stays_on_path: false,
+            ends_message: false,
+        }
+    }
+
     pub(crate) const fn payload_len(&self) -> usize {
         self.len as usize
     }
@@ -101,7 +121,6 @@ pub(crate) struct SentMessage {
     pub(crate) mid: Mid,
     /// Its first chunk.
     pub(super) first_chunk: Index,
-    pub(super) policy: Policy,
     /// It was given up, and its payload went back to the user.
     pub(super) abandoned: bool,
 }
@@ -149,7 +168,6 @@ pub(crate) struct Popped {
 #[derive(Debug)]
 pub(crate) struct Abandoned {
     pub(crate) message: Message,
-    pub(super) policy: Policy,
     /// Bytes of user data that need not be kept any more.
     pub(crate) freed: usize,
 }

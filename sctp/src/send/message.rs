@@ -8,8 +8,7 @@ use crate::message::OutMessage;
 use crate::path::PathId;
 use crate::serial::{Ppid, SharedKeyId, StreamId};
 
-/// A message to be sent, or sent in part. It moves from queue to queue, so it is small; how long to try, and where to
-/// send it, is kept beside it.
+/// A message to be sent, or sent in part. It moves from queue to queue as it is, so it is small.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
     pub(crate) payload: Bytes,
@@ -19,11 +18,14 @@ pub(crate) struct Message {
     pub(crate) stream: StreamId,
     pub(crate) unordered: bool,
     pub(crate) sack_immediately: bool,
+    /// The path the user wants it on.
+    pub(crate) wanted: Option<PathId>,
+    pub(super) policy: Policy,
 }
 
-impl From<OutMessage> for Message {
+impl Message {
     #[inline(always)]
-    fn from(message: OutMessage) -> Self {
+    pub(super) fn new(message: OutMessage, wanted: Option<PathId>, policy: Policy) -> Self {
         Self {
             payload: message.payload,
             ppid: message.ppid,
@@ -32,11 +34,11 @@ impl From<OutMessage> for Message {
             stream: message.stream,
             unordered: message.unordered,
             sack_immediately: message.sack_immediately,
+            wanted,
+            policy,
         }
     }
-}
 
-impl Message {
     /// It was not delivered; a part of it was `sent`.
     pub(crate) fn failed(self, sent: bool) -> SendFailure {
         SendFailure {
@@ -47,13 +49,4 @@ impl Message {
             payload: self.payload,
         }
     }
-}
-
-/// A message in the queue.
-#[derive(Clone, Debug)]
-pub(crate) struct QueuedMessage {
-    pub(crate) message: Message,
-    /// The path the user wants it on.
-    pub(crate) wanted: Option<PathId>,
-    pub(super) policy: Policy,
 }

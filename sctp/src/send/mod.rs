@@ -34,7 +34,7 @@ pub(crate) use packet::{DataPlan, PacketFill};
 pub(crate) use sack_in::{SackIn, SackResult};
 
 use chunk::{ChunkForm, ChunkState};
-use message::{Message, QueuedMessage};
+use message::Message;
 use outstanding::Outstanding;
 use peer_window::PeerWindow;
 use policy::Policy;
@@ -150,6 +150,20 @@ impl Outbound {
 
     /// Queues a message, for which less important ones may have to [give way](Self::take_abandoned).
     pub(crate) fn push(&mut self, now: Instant, message: OutMessage, wanted: Option<PathId>) -> Result<(), SendError> {
+        let policy = Policy::new(now, message.reliability);
+        self.take_in(now, &message, policy)?;
+        let queued = Message::new(message, wanted, policy);
+        if self.pause.is_some() {
+            self.push_paused(queued);
+        } else {
+            self.queue.push(queued);
+        }
+        Ok(())
+    }
+
+    /// Counts a message that is to be queued, if it may be.
+    #[inline(always)]
+    fn take_in(&mut self, now: Instant, message: &OutMessage, policy: Policy) -> Result<(), SendError> {
         let len = message.payload.len();
         if len == 0 {
             return Err(SendError::Empty);
@@ -160,22 +174,11 @@ impl Outbound {
         if len > self.send_buffer {
             return Err(SendError::TooLarge);
         }
-        let policy = Policy::new(now, message.reliability);
         if self.buffered + len > self.send_buffer && !self.give_way(now, len, policy) {
             return Err(SendError::WouldBlock);
         }
         self.forward.note(policy);
         self.buffered += len;
-        let queued = QueuedMessage {
-            message: message.into(),
-            wanted,
-            policy,
-        };
-        if self.pause.is_some() {
-            self.push_paused(queued);
-        } else {
-            self.queue.push(queued);
-        }
         Ok(())
     }
 

@@ -10,7 +10,6 @@ use std::time::Duration;
 use self::messages::Messages;
 use super::chunk::{ChunkForm, ChunkState, ChunkToSend, Index, SentChunk, SentMessage};
 use super::message::Message;
-use super::policy::Policy;
 use super::streams::Cutting;
 use crate::Instant;
 use crate::path::PathId;
@@ -169,19 +168,33 @@ impl Outstanding {
         self.payload_in_flight
     }
 
-    /// Takes up a message of which chunks will be sent.
-    pub(super) fn begin_message(&mut self, message: Message, mid: Mid, policy: Policy) {
+    /// Takes up a message of which chunks will be sent; its number.
+    #[inline(always)]
+    pub(super) fn begin_message(&mut self, message: Message, mid: Mid) -> u64 {
         let first_chunk = self.end();
         self.messages.begin(SentMessage {
             message,
             mid,
             first_chunk,
-            policy,
             abandoned: false,
-        });
+        })
+    }
+
+    /// Adds a chunk, which is in flight now.
+    #[inline(always)]
+    fn add(&mut self, chunk: SentChunk) {
+        let index = self.end();
+        self.payload_in_flight += chunk.payload_len();
+        let bytes = chunk.wire_len(self.form);
+        let flight = self.flight_mut(chunk.path);
+        flight.bytes += bytes;
+        flight.rtt_probe.get_or_insert(index);
+        flight.timed.get_or_insert(index);
+        self.chunks.push_back(chunk);
     }
 
     /// Sends the next piece, `len` bytes long, of a message for the first time.
+    #[inline(always)]
     pub(super) fn send_new(
         &mut self,
         now: Instant,
@@ -191,30 +204,12 @@ impl Outstanding {
         ends_message: bool,
     ) -> Option<ChunkToSend<'_>> {
         let index = self.end();
-        let chunk = SentChunk {
-            sent_at: now,
-            packet: self.packet,
-            message: piece.message,
-            offset: u32::try_from(piece.offset).ok()?,
-            len: u16::try_from(len).ok()?,
-            path,
-            state: ChunkState::InFlight,
-            sent_again: 0,
-            missing: 0,
-            retransmitted: false,
-            ambiguous: false,
-            fast_retransmitted: false,
-            stays_on_path: false,
+        let (offset, chunk_len) = (u32::try_from(piece.offset).ok()?, u16::try_from(len).ok()?);
+        self.add(SentChunk {
             ends_message,
-        };
-        let bytes = chunk.wire_len(self.form);
-        self.chunks.push_back(chunk);
+            ..SentChunk::new(now, path, self.packet, piece.message, offset, chunk_len)
+        });
         self.note_fsn(piece.fsn);
-        self.payload_in_flight += len;
-        let flight = self.flight_mut(path);
-        flight.bytes += bytes;
-        flight.rtt_probe.get_or_insert(index);
-        flight.timed.get_or_insert(index);
         let sent = self.message(piece.message)?;
         Some(ChunkToSend {
             tsn: self.tsn(index),
@@ -311,11 +306,6 @@ impl Outstanding {
     /// The message with this number.
     pub(super) fn message(&self, number: u64) -> Option<&SentMessage> {
         self.messages.get(number)
-    }
-
-    /// The number of the message taken up last.
-    pub(super) fn last_message_number(&self) -> u64 {
-        self.messages.last()
     }
 
     /// The marked chunk with the lowest TSN.

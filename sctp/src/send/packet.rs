@@ -151,19 +151,31 @@ impl Outbound {
     /// What is to be sent next of the messages that wait.
     #[inline(always)]
     fn next_piece(&self) -> Option<Piece> {
-        if let Some(cutting) = self.cutting.or_else(|| self.queue.next_cut()) {
-            let message = &self.outstanding.message(cutting.message)?.message;
-            return Some(Piece {
-                remaining: message.payload.len().saturating_sub(cutting.offset),
-                wanted: cutting.wanted,
-                auth_key: message.auth_key,
-            });
+        if !self.begins_next() {
+            return self.next_of_cut();
         }
         let queued = self.queue.front()?;
         Some(Piece {
-            remaining: queued.message.payload.len(),
+            remaining: queued.payload.len(),
             wanted: queued.wanted,
-            auth_key: queued.message.auth_key,
+            auth_key: queued.auth_key,
+        })
+    }
+
+    /// Whether the message to be sent next is one of which nothing was sent.
+    #[inline(always)]
+    fn begins_next(&self) -> bool {
+        self.cutting.is_none() && (!self.queue.is_scheduled() || self.queue.next_cut().is_none())
+    }
+
+    #[inline(never)]
+    fn next_of_cut(&self) -> Option<Piece> {
+        let cutting = self.cutting.or_else(|| self.queue.next_cut())?;
+        let message = &self.outstanding.message(cutting.message)?.message;
+        Some(Piece {
+            remaining: message.payload.len().saturating_sub(cutting.offset),
+            wanted: cutting.wanted,
+            auth_key: message.auth_key,
         })
     }
 
@@ -177,35 +189,48 @@ impl Outbound {
         paths: &mut PathSet,
     ) -> Option<ChunkToSend<'_>> {
         self.give_up_due(now);
-        let first = fill.chunks == 0;
-        let id = fill.plan.path;
-        if let Some((index, chunk)) = self.outstanding.first_marked() {
-            let len = chunk.wire_len(self.form);
-            // A chunk that outgrew the path goes alone; it was cut for a larger MTU.
-            let fits = len <= room || room >= max_chunks;
-            // What is bundled is one packet, for which the plan asked cwnd.
-            let same_packet = first || retransmission_path(chunk, paths) == id;
-            let sent = self.outstanding.message(chunk.message);
-            let key = sent.and_then(|sent| sent.message.auth_key);
-            if !fits || !same_packet || !fill.plan.is_retransmission() || !fill.takes_key(key) {
-                return None;
-            }
-            // §6.1, §7.2.4 rule 4: T3-rtx starts anew when the earliest outstanding chunk is sent again.
-            if self.outstanding.becomes_earliest(id, index)
-                && let Some(path) = paths.get_mut(id)
-            {
-                path.restart_t3(now);
-            }
-            fill.chunks += 1;
-            fill.bytes += len;
-            return self.outstanding.send_again(now, id, index);
+        if self.outstanding.has_marked() {
+            return self.next_marked_chunk(fill, now, room, max_chunks, paths);
         }
-        if !first && (fill.plan.is_probe() || fill.plan.ignores_cwnd()) {
+        if fill.chunks > 0 && (fill.plan.is_probe() || fill.plan.ignores_cwnd()) {
             return None;
         }
         self.next_new_chunk(fill, now, room, max_chunks, paths)
     }
 
+    #[inline(never)]
+    fn next_marked_chunk(
+        &mut self,
+        fill: &mut PacketFill,
+        now: Instant,
+        room: usize,
+        max_chunks: usize,
+        paths: &mut PathSet,
+    ) -> Option<ChunkToSend<'_>> {
+        let (index, chunk) = self.outstanding.first_marked()?;
+        let id = fill.plan.path;
+        let len = chunk.wire_len(self.form);
+        // A chunk that outgrew the path goes alone; it was cut for a larger MTU.
+        let fits = len <= room || room >= max_chunks;
+        // What is bundled is one packet, for which the plan asked cwnd.
+        let same_packet = fill.chunks == 0 || retransmission_path(chunk, paths) == id;
+        let sent = self.outstanding.message(chunk.message);
+        let key = sent.and_then(|sent| sent.message.auth_key);
+        if !fits || !same_packet || !fill.plan.is_retransmission() || !fill.takes_key(key) {
+            return None;
+        }
+        // §6.1, §7.2.4 rule 4: T3-rtx starts anew when the earliest outstanding chunk is sent again.
+        if self.outstanding.becomes_earliest(id, index)
+            && let Some(path) = paths.get_mut(id)
+        {
+            path.restart_t3(now);
+        }
+        fill.chunks += 1;
+        fill.bytes += len;
+        self.outstanding.send_again(now, id, index)
+    }
+
+    #[inline(always)]
     fn next_new_chunk(
         &mut self,
         fill: &mut PacketFill,
@@ -219,8 +244,7 @@ impl Outbound {
             wanted,
             auth_key,
         } = self.next_piece()?;
-        let limit = self.form.max_payload(max_chunks);
-        let len = fragment_len(remaining, limit, self.form.max_payload(room))?;
+        let len = self.fragment_len(remaining, room, max_chunks)?;
         if fill.chunks > 0 {
             let same_path = fill.wanted == Some(wanted) || paths.for_new_data(wanted) == fill.plan.path;
             // §6.1 B allows one packet to overrun cwnd, so a started packet may be filled.
@@ -232,7 +256,61 @@ impl Outbound {
         if !fill.takes_key(auth_key) {
             return None;
         }
-        let piece = self.take_piece()?;
+        if fill.plan.is_probe() {
+            self.peer_window.on_probe_sent();
+        }
+        fill.chunks += 1;
+        fill.bytes += self.form.chunk_len(len);
+        fill.wanted = Some(wanted);
+        let piece = if self.begins_next() {
+            self.begin_message()?
+        } else {
+            self.take_cut()?
+        };
+        if len < remaining || self.queue.is_scheduled() {
+            self.note_cut(piece, len, remaining);
+        }
+        self.outstanding
+            .send_new(now, fill.plan.path, &piece, len, len == remaining)
+    }
+
+    /// How much of a message with `remaining` bytes goes into a chunk, where an empty packet has `max_chunks` bytes for
+    /// chunks and this one `room` (§6.9). What fits an empty packet is not split; a larger message fills up a packet that
+    /// is at least half free.
+    #[inline(always)]
+    fn fragment_len(&self, remaining: usize, room: usize, max_chunks: usize) -> Option<usize> {
+        let room = self.form.max_payload(room);
+        if remaining <= room {
+            return Some(remaining);
+        }
+        let limit = self.form.max_payload(max_chunks);
+        (remaining > limit && room >= limit / 2 && room > 0).then_some(room)
+    }
+
+    /// Takes the message to be sent next, of which nothing was sent.
+    #[inline(always)]
+    fn begin_message(&mut self) -> Option<Cutting> {
+        let (message, mid) = self.queue.pop()?;
+        let (stream, wanted) = (message.stream, message.wanted);
+        let number = self.outstanding.begin_message(message, mid);
+        Some(Cutting {
+            message: number,
+            stream,
+            offset: 0,
+            fsn: 0,
+            wanted,
+        })
+    }
+
+    /// Takes the message that is to be cut further.
+    #[inline(never)]
+    fn take_cut(&mut self) -> Option<Cutting> {
+        self.cutting.take().or_else(|| self.queue.resume())
+    }
+
+    /// Of a message of which `remaining` bytes were not sent, `len` bytes are sent now.
+    #[inline(never)]
+    fn note_cut(&mut self, piece: Cutting, len: usize, remaining: usize) {
         let rest = (len < remaining).then_some(Cutting {
             offset: piece.offset + len,
             fsn: if piece.offset == 0 {
@@ -247,32 +325,6 @@ impl Outbound {
         } else {
             self.cutting = rest;
         }
-        if fill.plan.is_probe() {
-            self.peer_window.on_probe_sent();
-        }
-        fill.chunks += 1;
-        fill.bytes += self.form.chunk_len(len);
-        fill.wanted = Some(wanted);
-        self.outstanding
-            .send_new(now, fill.plan.path, &piece, len, len == remaining)
-    }
-
-    /// Takes the message whose next piece is sent now: the one being cut, or a new one.
-    #[inline(always)]
-    fn take_piece(&mut self) -> Option<Cutting> {
-        if let Some(cutting) = self.cutting.take().or_else(|| self.queue.resume()) {
-            return Some(cutting);
-        }
-        let (queued, mid) = self.queue.pop()?;
-        let stream = queued.message.stream;
-        self.outstanding.begin_message(queued.message, mid, queued.policy);
-        Some(Cutting {
-            message: self.outstanding.last_message_number(),
-            stream,
-            offset: 0,
-            fsn: 0,
-            wanted: queued.wanted,
-        })
     }
 
     /// The packet was written.
@@ -321,18 +373,5 @@ fn retransmission_path(chunk: &SentChunk, paths: &PathSet) -> PathId {
         chunk.path
     } else {
         paths.for_retransmission(chunk.path)
-    }
-}
-
-/// How much of a message with `remaining` bytes goes into a chunk, where an empty packet takes `limit` and this one
-/// `room` (§6.9). What fits an empty packet is not split; a larger message fills up a packet that is at least half
-/// free.
-fn fragment_len(remaining: usize, limit: usize, room: usize) -> Option<usize> {
-    if remaining <= room {
-        Some(remaining)
-    } else if remaining > limit && room >= limit / 2 && room > 0 {
-        Some(room)
-    } else {
-        None
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::chunk::Index;
-use super::message::QueuedMessage;
+use super::message::Message;
 use super::policy::Policy;
 use super::pr_stats::AbandonedByStream;
 use super::{Outbound, SackResult};
@@ -107,7 +107,7 @@ impl Outbound {
         }
         while let Some(cutting) = self.cutting.or_else(|| self.queue.next_cut())
             && let sent = self.outstanding.message(cutting.message)
-            && sent.is_some_and(|sent| sent.policy.is_over(now))
+            && sent.is_some_and(|sent| sent.message.policy.is_over(now))
         {
             self.abandon(cutting.message, now);
         }
@@ -118,9 +118,9 @@ impl Outbound {
         }
     }
 
-    fn give_up_unsent(&mut self, queued: QueuedMessage) {
-        self.forward.count(queued.message.stream, queued.policy, false);
-        let failure = self.fail(queued.message, false);
+    fn give_up_unsent(&mut self, queued: Message) {
+        self.forward.count(queued.stream, queued.policy, false);
+        let failure = self.fail(queued, false);
         self.forward.failed.push(failure);
     }
 
@@ -140,7 +140,7 @@ impl Outbound {
         let Some(abandoned) = self.outstanding.abandon(number, cut, now) else {
             return;
         };
-        self.forward.count(stream, abandoned.policy, true);
+        self.forward.count(stream, abandoned.message.policy, true);
         self.buffered = self.buffered.saturating_sub(abandoned.freed);
         let failure = abandoned.message.failed(true);
         self.forward.failed.push(failure);

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::message::{Message, QueuedMessage};
+use super::message::Message;
 use super::numbers::Numbers;
 use super::policy::Policy;
 use super::streams::{Cutting, Streams};
@@ -19,7 +19,7 @@ use crate::streams::StreamSet;
 #[derive(Debug, Default)]
 pub(crate) struct SendQueue {
     /// `None` where a message was given up; the first is there.
-    waiting: VecDeque<Option<QueuedMessage>>,
+    waiting: VecDeque<Option<Message>>,
     /// The number of the first place; every message gets the next one.
     first: u64,
     /// How many places are taken.
@@ -39,7 +39,7 @@ const SPARE_PLACES: usize = 64;
 // Every message passes `push` and `pop`: out of line, moving it in and out would cost more than all the rest.
 impl SendQueue {
     #[inline(always)]
-    pub(crate) fn push(&mut self, message: QueuedMessage) {
+    pub(crate) fn push(&mut self, message: Message) {
         if self.streams.is_some() {
             return self.push_scheduled(message);
         }
@@ -51,8 +51,8 @@ impl SendQueue {
     }
 
     #[inline(never)]
-    fn push_scheduled(&mut self, message: QueuedMessage) {
-        let value = self.value(message.message.stream);
+    fn push_scheduled(&mut self, message: Message) {
+        let value = self.value(message.stream);
         if let Some(streams) = &mut self.streams {
             streams.push(self.first, message, value);
             self.first += 1;
@@ -71,7 +71,7 @@ impl SendQueue {
 
     /// The message to be begun next. With a scheduler, `None` also if one is to be [cut further](Self::next_cut).
     #[inline(always)]
-    pub(crate) fn front(&self) -> Option<&QueuedMessage> {
+    pub(crate) fn front(&self) -> Option<&Message> {
         match &self.streams {
             None => self.waiting.front()?.as_ref(),
             Some(streams) => streams.front(),
@@ -80,17 +80,17 @@ impl SendQueue {
 
     /// Takes the message to be begun next, with its number in its stream.
     #[inline(always)]
-    pub(crate) fn pop(&mut self) -> Option<(QueuedMessage, Mid)> {
+    pub(crate) fn pop(&mut self) -> Option<(Message, Mid)> {
         let queued = match &mut self.streams {
             None => self.pop_first()?,
             Some(streams) => streams.pop()?,
         };
-        let number = self.numbers.take(queued.message.stream, queued.message.unordered);
+        let number = self.numbers.take(queued.stream, queued.unordered);
         Some((queued, number))
     }
 
     /// Takes the next message, which is not to be sent, and so uses up no number.
-    pub(super) fn pop_unsent(&mut self) -> Option<QueuedMessage> {
+    pub(super) fn pop_unsent(&mut self) -> Option<Message> {
         match &mut self.streams {
             None => self.pop_first(),
             Some(streams) => streams.pop_unsent(),
@@ -98,18 +98,19 @@ impl SendQueue {
     }
 
     #[inline(always)]
-    fn pop_first(&mut self) -> Option<QueuedMessage> {
+    fn pop_first(&mut self) -> Option<Message> {
         let queued = self.waiting.pop_front()??;
         if let Policy::Priority(priority) = queued.policy {
             self.forget_priority(priority, self.first);
         }
         self.first += 1;
         self.live -= 1;
-        self.skip_empty_places();
+        if self.live < self.waiting.len() {
+            self.skip_empty_places();
+        }
         Some(queued)
     }
 
-    #[inline(always)]
     fn skip_empty_places(&mut self) {
         while let Some(None) = self.waiting.front() {
             self.waiting.pop_front();
@@ -119,7 +120,7 @@ impl SendQueue {
 
     /// The messages that are less important than `than`, the least important one first. `None` is more important than
     /// all that have a priority.
-    fn less_important(&self, than: Option<u32>) -> impl Iterator<Item = (u64, &QueuedMessage)> {
+    fn less_important(&self, than: Option<u32>) -> impl Iterator<Item = (u64, &Message)> {
         self.prioritized
             .iter()
             .take_while(move |(Reverse(priority), _)| than.is_none_or(|than| *priority > than))
@@ -132,7 +133,7 @@ impl SendQueue {
 
     /// Bytes of messages less important than `than`, counted until there are `enough`.
     pub(super) fn bytes_less_important(&self, than: Option<u32>, enough: usize) -> usize {
-        let len = |queued: &QueuedMessage| queued.message.payload.len();
+        let len = |queued: &Message| queued.payload.len();
         let until_enough = |lens: &mut dyn Iterator<Item = usize>| {
             let mut bytes = 0;
             while bytes < enough
@@ -149,7 +150,7 @@ impl SendQueue {
     }
 
     /// Takes out the least important message, if it is less important than `than`.
-    pub(super) fn take_least_important(&mut self, than: Option<u32>) -> Option<QueuedMessage> {
+    pub(super) fn take_least_important(&mut self, than: Option<u32>) -> Option<Message> {
         if let Some(streams) = &mut self.streams {
             return streams.take_least_important(than);
         }
@@ -169,7 +170,7 @@ impl SendQueue {
 
     /// Bytes of user data that wait.
     pub(crate) fn bytes(&self) -> usize {
-        let len = |queued: &QueuedMessage| queued.message.payload.len();
+        let len = |queued: &Message| queued.payload.len();
         match &self.streams {
             None => self.waiting.iter().flatten().map(len).sum(),
             Some(streams) => streams.messages().map(len).sum(),
@@ -194,11 +195,7 @@ impl SendQueue {
         if let Some(scheduled) = &self.streams {
             return scheduled.waits_for(streams);
         }
-        let waits = |queued: &Option<QueuedMessage>| {
-            queued
-                .as_ref()
-                .is_some_and(|queued| streams.contains(queued.message.stream))
-        };
+        let waits = |queued: &Option<Message>| queued.as_ref().is_some_and(|queued| streams.contains(queued.stream));
         let known = last.and_then(|number| self.waiting.get(self.place(number)?));
         if known.is_some_and(waits) {
             return true;
@@ -209,7 +206,7 @@ impl SendQueue {
     }
 
     /// Takes out everything of which nothing was sent, oldest first.
-    pub(super) fn take_waiting(&mut self) -> VecDeque<QueuedMessage> {
+    pub(super) fn take_waiting(&mut self) -> VecDeque<Message> {
         if let Some(streams) = &mut self.streams {
             return streams.take_if(|_| true).into();
         }
@@ -232,28 +229,27 @@ impl SendQueue {
     pub(super) fn any(&self, like: impl Fn(&Message) -> bool) -> bool {
         let queue = self.waiting.iter().flatten();
         let streams = self.streams.iter().flat_map(|streams| streams.messages());
-        queue.chain(streams).any(|queued| like(&queued.message))
+        queue.chain(streams).any(like)
     }
 
     pub(super) fn for_each(&mut self, change: impl Fn(&mut Message)) {
         let queue = self.waiting.iter_mut().flatten();
         let streams = self.streams.iter_mut().flat_map(|streams| streams.messages_mut());
-        queue.chain(streams).for_each(|queued| change(&mut queued.message));
+        queue.chain(streams).for_each(change);
     }
 
     /// Gives up the messages for which `drop` says so; they come back in order.
     pub(crate) fn take_if(&mut self, drop: impl Fn(&Message) -> bool) -> Vec<Message> {
         if let Some(streams) = &mut self.streams {
-            let taken = streams.take_if(drop);
-            return taken.into_iter().map(|queued| queued.message).collect();
+            return streams.take_if(drop);
         }
         let old = std::mem::take(&mut self.waiting);
         self.prioritized.clear();
         self.live = 0;
         let mut taken = Vec::new();
         for queued in old.into_iter().flatten() {
-            if drop(&queued.message) {
-                taken.push(queued.message);
+            if drop(&queued) {
+                taken.push(queued);
             } else {
                 self.push(queued);
             }
@@ -291,7 +287,7 @@ impl SendQueue {
         self.live = 0;
         for queued in std::mem::take(&mut self.waiting) {
             if let Some(queued) = queued {
-                let value = self.value(queued.message.stream);
+                let value = self.value(queued.stream);
                 streams.push(self.first, queued, value);
             }
             self.first += 1;
@@ -371,20 +367,16 @@ mod tests {
     use crate::serial::Ppid;
     use bytes::Bytes;
 
-    fn message(stream: u16, unordered: bool) -> QueuedMessage {
+    fn message(stream: u16, unordered: bool) -> Message {
         let message = OutMessage {
             unordered,
             ..OutMessage::new(StreamId(stream), Ppid(0), Bytes::from_static(b"x"))
         };
-        QueuedMessage {
-            message: message.into(),
-            wanted: None,
-            policy: Policy::Reliable,
-        }
+        Message::new(message, None, Policy::Reliable)
     }
 
-    fn prioritized(priority: u32) -> QueuedMessage {
-        QueuedMessage {
+    fn prioritized(priority: u32) -> Message {
+        Message {
             policy: Policy::Priority(priority),
             ..message(0, false)
         }

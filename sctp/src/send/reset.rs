@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use super::chunk::Index;
-use super::message::{Message, QueuedMessage};
+use super::message::Message;
 use super::{Outbound, SackResult};
 use crate::event::SendFailure;
 use crate::path::PathId;
@@ -19,7 +19,7 @@ const FAR: u64 = 1 << 30;
 pub(super) struct Pause {
     /// What is given for these streams waits (RFC 6525 §5.1.2 A1).
     streams: StreamSet,
-    held: VecDeque<QueuedMessage>,
+    held: VecDeque<Message>,
     /// The last message of these streams that was queued before, as far as it is known. It still gets an old number.
     last_before: Option<u64>,
     /// The first chunk after the last TSN that the peer was told to wait for before it resets them.
@@ -27,7 +27,7 @@ pub(super) struct Pause {
 }
 
 impl Pause {
-    fn new(streams: StreamSet, held: VecDeque<QueuedMessage>) -> Box<Self> {
+    fn new(streams: StreamSet, held: VecDeque<Message>) -> Box<Self> {
         Box::new(Self {
             streams,
             held,
@@ -50,9 +50,9 @@ impl Pause {
 impl Outbound {
     /// Queues a message while something is kept back.
     #[cold]
-    pub(super) fn push_paused(&mut self, message: QueuedMessage) {
+    pub(super) fn push_paused(&mut self, message: Message) {
         match &mut self.pause {
-            Some(pause) if pause.streams.contains(message.message.stream) => pause.held.push_back(message),
+            Some(pause) if pause.streams.contains(message.stream) => pause.held.push_back(message),
             _ => self.queue.push(message),
         }
     }
@@ -157,13 +157,11 @@ impl Outbound {
 
     /// What is held.
     pub(super) fn held_messages(&self) -> impl Iterator<Item = &Message> {
-        let held = self.pause.iter().flat_map(|pause| &pause.held);
-        held.map(|queued| &queued.message)
+        self.pause.iter().flat_map(|pause| &pause.held)
     }
 
     pub(super) fn held_messages_mut(&mut self) -> impl Iterator<Item = &mut Message> {
-        let held = self.pause.iter_mut().flat_map(|pause| &mut pause.held);
-        held.map(|queued| &mut queued.message)
+        self.pause.iter_mut().flat_map(|pause| &mut pause.held)
     }
 
     /// Gives up what is held; oldest first.
@@ -171,7 +169,7 @@ impl Outbound {
         let Some(pause) = self.pause.take() else {
             return Vec::new();
         };
-        let messages: Vec<Message> = pause.held.into_iter().map(|queued| queued.message).collect();
-        messages.into_iter().map(|message| self.fail(message, false)).collect()
+        let held = pause.held.into_iter();
+        held.map(|message| self.fail(message, false)).collect()
     }
 }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::message::{Message, QueuedMessage};
+use super::message::Message;
 use super::sched::Scheduler;
 use crate::config::StreamScheduler;
 use crate::path::PathId;
@@ -31,7 +31,7 @@ pub(super) struct Cutting {
 pub(super) struct Streams {
     kind: StreamScheduler,
     scheduler: Scheduler,
-    waiting: BTreeMap<(StreamId, u64), QueuedMessage>,
+    waiting: BTreeMap<(StreamId, u64), Message>,
     /// The messages that are being cut while others are: with interleaving, one a stream.
     cuts: BTreeMap<StreamId, Cutting>,
     /// The messages that may give way to others, the least important one first, then the oldest.
@@ -74,8 +74,8 @@ impl Streams {
     }
 
     /// Adds a message with the next number.
-    pub(super) fn push(&mut self, number: u64, message: QueuedMessage, value: u16) {
-        let stream = message.message.stream;
+    pub(super) fn push(&mut self, number: u64, message: Message, value: u16) {
+        let stream = message.stream;
         if let Some(priority) = message.policy.priority() {
             self.prioritized.insert((Reverse(priority), number), stream);
         }
@@ -86,13 +86,13 @@ impl Streams {
         }
     }
 
-    fn first_of(&self, stream: StreamId) -> Option<(u64, &QueuedMessage)> {
+    fn first_of(&self, stream: StreamId) -> Option<(u64, &Message)> {
         let mut messages = self.waiting.range((stream, 0)..=(stream, u64::MAX));
         messages.next().map(|(&(_, number), message)| (number, message))
     }
 
     /// The message to be begun next. `None` if one is to be cut further, or nothing is to be sent.
-    pub(super) fn front(&self) -> Option<&QueuedMessage> {
+    pub(super) fn front(&self) -> Option<&Message> {
         let stream = self.scheduler.next()?;
         if self.cuts.contains_key(&stream) {
             return None;
@@ -111,7 +111,7 @@ impl Streams {
     }
 
     /// Takes the message to be begun next; its stream counts as busy until [`sent`](Self::sent).
-    pub(super) fn pop(&mut self) -> Option<QueuedMessage> {
+    pub(super) fn pop(&mut self) -> Option<Message> {
         let stream = self.scheduler.next()?;
         if self.cuts.contains_key(&stream) {
             return None;
@@ -121,13 +121,13 @@ impl Streams {
     }
 
     /// Takes the message to be begun next, of which nothing will be sent.
-    pub(super) fn pop_unsent(&mut self) -> Option<QueuedMessage> {
+    pub(super) fn pop_unsent(&mut self) -> Option<Message> {
         let queued = self.pop()?;
-        self.settle(queued.message.stream);
+        self.settle(queued.stream);
         Some(queued)
     }
 
-    fn remove(&mut self, stream: StreamId, number: u64) -> Option<QueuedMessage> {
+    fn remove(&mut self, stream: StreamId, number: u64) -> Option<Message> {
         let queued = self.waiting.remove(&(stream, number))?;
         if let Some(priority) = queued.policy.priority() {
             self.prioritized.remove(&(Reverse(priority), number));
@@ -188,7 +188,7 @@ impl Streams {
     }
 
     /// The messages that are less important than `than`, the least important one first.
-    pub(super) fn less_important(&self, than: Option<u32>) -> impl Iterator<Item = (StreamId, u64, &QueuedMessage)> {
+    pub(super) fn less_important(&self, than: Option<u32>) -> impl Iterator<Item = (StreamId, u64, &Message)> {
         self.prioritized
             .iter()
             .take_while(move |((Reverse(priority), _), _)| than.is_none_or(|than| *priority > than))
@@ -196,18 +196,18 @@ impl Streams {
     }
 
     /// Takes out the least important message, if it is less important than `than`.
-    pub(super) fn take_least_important(&mut self, than: Option<u32>) -> Option<QueuedMessage> {
+    pub(super) fn take_least_important(&mut self, than: Option<u32>) -> Option<Message> {
         let (stream, number, _) = self.less_important(than).next()?;
         let queued = self.remove(stream, number)?;
         self.settle(stream);
         Some(queued)
     }
 
-    pub(super) fn messages(&self) -> impl Iterator<Item = &QueuedMessage> {
+    pub(super) fn messages(&self) -> impl Iterator<Item = &Message> {
         self.waiting.values()
     }
 
-    pub(super) fn messages_mut(&mut self) -> impl Iterator<Item = &mut QueuedMessage> {
+    pub(super) fn messages_mut(&mut self) -> impl Iterator<Item = &mut Message> {
         self.waiting.values_mut()
     }
 
@@ -243,11 +243,11 @@ impl Streams {
     }
 
     /// Takes out the messages for which `take` says so, oldest first.
-    pub(super) fn take_if(&mut self, take: impl Fn(&Message) -> bool) -> Vec<QueuedMessage> {
+    pub(super) fn take_if(&mut self, take: impl Fn(&Message) -> bool) -> Vec<Message> {
         let mut numbers: Vec<(u64, StreamId)> = self
             .waiting
             .iter()
-            .filter(|(_, queued)| take(&queued.message))
+            .filter(|(_, queued)| take(queued))
             .map(|(&(stream, number), _)| (number, stream))
             .collect();
         numbers.sort_unstable();

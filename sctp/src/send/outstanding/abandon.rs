@@ -46,29 +46,19 @@ impl Outstanding {
         }
         let sent = self.messages.get_mut(number)?;
         sent.abandoned = true;
-        let (message, policy) = (sent.message.clone(), sent.policy);
+        let message = sent.message.clone();
         sent.message.payload = Bytes::new();
         if let Some(offset) = cut {
             freed += message.payload.len().saturating_sub(offset);
+            let offset = u32::try_from(offset).unwrap_or(u32::MAX);
             self.chunks.push_back(SentChunk {
-                sent_at: now,
-                packet: self.packet,
-                message: number,
-                offset: u32::try_from(offset).unwrap_or(u32::MAX),
-                len: 0,
-                path: PathId(0),
                 state: ChunkState::Abandoned,
-                sent_again: 0,
-                missing: 0,
-                retransmitted: false,
-                ambiguous: false,
-                fast_retransmitted: false,
-                stays_on_path: false,
                 ends_message: true,
+                ..SentChunk::new(now, PathId(0), self.packet, number, offset, 0)
             });
             self.note_fsn(0);
         }
-        Some(Abandoned { message, policy, freed })
+        Some(Abandoned { message, freed })
     }
 
     pub(in crate::send) fn is_abandoned(&self, index: Index) -> bool {
@@ -79,7 +69,7 @@ impl Outstanding {
     /// The message of the first marked chunk, if that is not to be sent again.
     pub(in crate::send) fn marked_to_give_up(&self, now: Instant) -> Option<u64> {
         let (_, chunk) = self.first_marked()?;
-        let policy = self.message(chunk.message)?.policy;
+        let policy = self.message(chunk.message)?.message.policy;
         policy.gives_up(now, chunk.sent_again).then_some(chunk.message)
     }
 
@@ -95,7 +85,7 @@ impl Outstanding {
             let Some(sent) = self.message(number).filter(|sent| !sent.abandoned) else {
                 return;
             };
-            match sent.policy.priority() {
+            match sent.message.policy.priority() {
                 Some(priority) if than.is_none_or(|than| priority > than) && (open || found.contains_key(&number)) => {
                     found.entry(number).or_insert((priority, 0)).1 += bytes;
                 }

@@ -15,15 +15,12 @@ pub(super) struct Messages {
 }
 
 impl Messages {
+    /// Adds a message; its number.
     #[inline(always)]
-    pub(super) fn begin(&mut self, message: SentMessage) {
+    pub(super) fn begin(&mut self, message: SentMessage) -> u64 {
+        let number = self.first + self.recent.len() as u64;
         self.recent.push_back(message);
-    }
-
-    /// The number of the message that was begun last.
-    #[inline(always)]
-    pub(super) fn last(&self) -> u64 {
-        (self.first + self.recent.len() as u64).saturating_sub(1)
+        number
     }
 
     #[inline(always)]
@@ -105,6 +102,7 @@ impl Messages {
 mod tests {
     use super::*;
     use crate::message::OutMessage;
+    use crate::send::message::Message;
     use crate::send::policy::Policy;
     use crate::serial::{Mid, Ppid, StreamId};
     use bytes::Bytes;
@@ -113,14 +111,14 @@ mod tests {
     fn messages_end_in_any_order_and_leave_nothing_behind() {
         let mut messages = Messages::default();
         for number in 0..10_u32 {
-            messages.begin(SentMessage {
-                message: OutMessage::new(StreamId(0), Ppid(number), Bytes::from_static(b"x")).into(),
+            let message = OutMessage::new(StreamId(0), Ppid(number), Bytes::from_static(b"x"));
+            let begun = messages.begin(SentMessage {
+                message: Message::new(message, None, Policy::Reliable),
                 mid: Mid(number),
                 first_chunk: 0,
-                policy: Policy::Reliable,
                 abandoned: false,
             });
-            assert_eq!(messages.last(), u64::from(number));
+            assert_eq!(begun, u64::from(number));
         }
         let mut left: Vec<u64> = (0..10).collect();
         messages.end_first(2);
