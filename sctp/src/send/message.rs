@@ -39,6 +39,20 @@ impl Message {
         }
     }
 
+    /// Takes it out, and leaves what has no bytes in its place.
+    pub(super) fn take(&mut self) -> Self {
+        let payload = std::mem::take(&mut self.payload);
+        Self {
+            payload,
+            ..self.clone()
+        }
+    }
+
+    /// Whether it was [taken](Self::take) out: every message to be sent has a byte.
+    pub(super) const fn is_nothing(&self) -> bool {
+        self.payload.is_empty()
+    }
+
     /// It was not delivered; a part of it was `sent`.
     pub(crate) fn failed(self, sent: bool) -> SendFailure {
         SendFailure {

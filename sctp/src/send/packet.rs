@@ -290,8 +290,9 @@ impl Outbound {
     /// Takes the message to be sent next, of which nothing was sent.
     #[inline(always)]
     fn begin_message(&mut self) -> Option<Cutting> {
+        let next = self.queue.front()?;
+        let (stream, wanted) = (next.stream, next.wanted);
         let (message, mid) = self.queue.pop()?;
-        let (stream, wanted) = (message.stream, message.wanted);
         let number = self.outstanding.begin_message(message, mid);
         Some(Cutting {
             message: number,

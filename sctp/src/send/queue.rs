@@ -18,8 +18,8 @@ use crate::streams::StreamSet;
 /// interleaving it has messages as well of which a part was sent.
 #[derive(Debug, Default)]
 pub(crate) struct SendQueue {
-    /// `None` where a message was given up; the first is there.
-    waiting: VecDeque<Option<Message>>,
+    /// A message that was given up leaves [nothing](Message::take) in its place; the first is there.
+    waiting: VecDeque<Message>,
     /// The number of the first place; every message gets the next one.
     first: u64,
     /// How many places are taken.
@@ -46,7 +46,7 @@ impl SendQueue {
         if let Policy::Priority(priority) = message.policy {
             self.note_priority(priority, self.first + self.waiting.len() as u64);
         }
-        self.waiting.push_back(Some(message));
+        self.waiting.push_back(message);
         self.live += 1;
     }
 
@@ -73,7 +73,7 @@ impl SendQueue {
     #[inline(always)]
     pub(crate) fn front(&self) -> Option<&Message> {
         match &self.streams {
-            None => self.waiting.front()?.as_ref(),
+            None => self.waiting.front(),
             Some(streams) => streams.front(),
         }
     }
@@ -81,12 +81,14 @@ impl SendQueue {
     /// Takes the message to be begun next, with its number in its stream.
     #[inline(always)]
     pub(crate) fn pop(&mut self) -> Option<(Message, Mid)> {
+        // Whatever is looked at after it was taken is taken apart, and no longer moves as one.
+        let next = self.front()?;
+        let (stream, unordered) = (next.stream, next.unordered);
         let queued = match &mut self.streams {
             None => self.pop_first()?,
             Some(streams) => streams.pop()?,
         };
-        let number = self.numbers.take(queued.stream, queued.unordered);
-        Some((queued, number))
+        Some((queued, self.numbers.take(stream, unordered)))
     }
 
     /// Takes the next message, which is not to be sent, and so uses up no number.
@@ -99,10 +101,10 @@ impl SendQueue {
 
     #[inline(always)]
     fn pop_first(&mut self) -> Option<Message> {
-        let queued = self.waiting.pop_front()??;
-        if let Policy::Priority(priority) = queued.policy {
+        if let Policy::Priority(priority) = self.waiting.front()?.policy {
             self.forget_priority(priority, self.first);
         }
+        let queued = self.waiting.pop_front()?;
         self.first += 1;
         self.live -= 1;
         if self.live < self.waiting.len() {
@@ -112,8 +114,7 @@ impl SendQueue {
     }
 
     fn skip_empty_places(&mut self) {
-        while let Some(None) = self.waiting.front() {
-            self.waiting.pop_front();
+        while self.waiting.pop_front_if(|queued| queued.is_nothing()).is_some() {
             self.first += 1;
         }
     }
@@ -124,7 +125,7 @@ impl SendQueue {
         self.prioritized
             .iter()
             .take_while(move |(Reverse(priority), _)| than.is_none_or(|than| *priority > than))
-            .filter_map(|&(_, number)| Some((number, self.waiting.get(self.place(number)?)?.as_ref()?)))
+            .filter_map(|&(_, number)| Some((number, self.waiting.get(self.place(number)?)?)))
     }
 
     fn place(&self, number: u64) -> Option<usize> {
@@ -156,7 +157,7 @@ impl SendQueue {
         }
         let (number, _) = self.less_important(than).next()?;
         let place = self.place(number)?;
-        let queued = self.waiting.get_mut(place)?.take()?;
+        let queued = self.waiting.get_mut(place)?.take();
         if let Policy::Priority(priority) = queued.policy {
             self.forget_priority(priority, number);
         }
@@ -172,7 +173,7 @@ impl SendQueue {
     pub(crate) fn bytes(&self) -> usize {
         let len = |queued: &Message| queued.payload.len();
         match &self.streams {
-            None => self.waiting.iter().flatten().map(len).sum(),
+            None => self.waiting.iter().map(len).sum(),
             Some(streams) => streams.messages().map(len).sum(),
         }
     }
@@ -195,7 +196,7 @@ impl SendQueue {
         if let Some(scheduled) = &self.streams {
             return scheduled.waits_for(streams);
         }
-        let waits = |queued: &Option<Message>| queued.as_ref().is_some_and(|queued| streams.contains(queued.stream));
+        let waits = |queued: &Message| !queued.is_nothing() && streams.contains(queued.stream);
         let known = last.and_then(|number| self.waiting.get(self.place(number)?));
         if known.is_some_and(waits) {
             return true;
@@ -213,12 +214,14 @@ impl SendQueue {
         self.first += self.waiting.len() as u64;
         self.live = 0;
         self.prioritized.clear();
-        std::mem::take(&mut self.waiting).into_iter().flatten().collect()
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.retain(|queued| !queued.is_nothing());
+        waiting
     }
 
     /// The path `gone` is no more: a message for it goes wherever it can.
     pub(crate) fn leave_path(&mut self, gone: PathId) {
-        let queue = self.waiting.iter_mut().flatten().map(|queued| &mut queued.wanted);
+        let queue = self.waiting.iter_mut().map(|queued| &mut queued.wanted);
         let streams = self.streams.iter_mut().flat_map(|streams| streams.wanted_mut());
         for wanted in queue.chain(streams) {
             wanted.take_if(|wanted| *wanted == gone);
@@ -227,13 +230,13 @@ impl SendQueue {
 
     /// Whether there is a message like this.
     pub(super) fn any(&self, like: impl Fn(&Message) -> bool) -> bool {
-        let queue = self.waiting.iter().flatten();
+        let queue = self.waiting.iter().filter(|queued| !queued.is_nothing());
         let streams = self.streams.iter().flat_map(|streams| streams.messages());
         queue.chain(streams).any(like)
     }
 
     pub(super) fn for_each(&mut self, change: impl Fn(&mut Message)) {
-        let queue = self.waiting.iter_mut().flatten();
+        let queue = self.waiting.iter_mut();
         let streams = self.streams.iter_mut().flat_map(|streams| streams.messages_mut());
         queue.chain(streams).for_each(change);
     }
@@ -243,11 +246,12 @@ impl SendQueue {
         if let Some(streams) = &mut self.streams {
             return streams.take_if(drop);
         }
-        let old = std::mem::take(&mut self.waiting);
+        let mut old = std::mem::take(&mut self.waiting);
+        old.retain(|queued| !queued.is_nothing());
         self.prioritized.clear();
         self.live = 0;
         let mut taken = Vec::new();
-        for queued in old.into_iter().flatten() {
+        for queued in old {
             if drop(&queued) {
                 taken.push(queued);
             } else {
@@ -286,7 +290,7 @@ impl SendQueue {
         self.prioritized.clear();
         self.live = 0;
         for queued in std::mem::take(&mut self.waiting) {
-            if let Some(queued) = queued {
+            if !queued.is_nothing() {
                 let value = self.value(queued.stream);
                 streams.push(self.first, queued, value);
             }
