@@ -1,5 +1,6 @@
 //! How sockets end: nothing that was sent is lost, and nothing that was not received turns a shutdown into an abort.
 
+use std::io;
 use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -21,12 +22,20 @@ const LONGEST_WAIT: Duration = Duration::from_millis(50);
 
 /// Lets a socket go that nobody holds any more. Its associations are shut down in the background.
 pub(crate) fn let_go(core: &Core, descriptor: Arc<AsyncFd<Socket>>) {
-    match core.style {
-        Style::Listener => abort_waiting(descriptor.get_ref()),
-        _ => discard(descriptor.get_ref()),
-    }
+    let failed = match core.style {
+        Style::Listener => {
+            abort_waiting(descriptor.get_ref());
+            false
+        }
+        Style::Stream => discard(descriptor.get_ref()).is_err(),
+        Style::Many | Style::PeeledOff => {
+            let _ = discard(descriptor.get_ref());
+            false
+        }
+    };
     let (style, reactor) = (core.style, core.reactor());
-    if !core.state().opened.is_empty() && is_set_up(style, descriptor.get_ref()) {
+    // Its error was what showed that the association failed.
+    if !failed && !core.state().opened.is_empty() && is_set_up(style, descriptor.get_ref()) {
         // The kernel forgets an association that is closed while it is set up, with all it was to deliver.
         core.reactor().spawn(async move {
             until_set_up(style, descriptor.get_ref(), &reactor).await;
@@ -59,12 +68,12 @@ pub(crate) async fn close(core: &Core, descriptor: Arc<AsyncFd<Socket>>) {
             let _ = sys::send(socket.as_fd(), &[], control.bytes(), None);
         }
     }
-    discard(socket);
+    let _ = discard(socket);
     let mut wait = FIRST_WAIT;
     while is_alive(core.style, socket) {
         pause(&reactor, wait).await;
         wait = (wait * 2).min(LONGEST_WAIT);
-        discard(socket);
+        let _ = discard(socket);
     }
 }
 
@@ -100,17 +109,20 @@ fn is_set_up(style: Style, socket: &Socket) -> bool {
     }
 }
 
-/// Throws away what was not received: the kernel would abort the association of a socket that closes with it.
-fn discard(socket: &Socket) {
+/// Throws away what was not received: the kernel would abort the association of a socket that closes with it. The error
+/// of the socket, if it has one, is taken from it.
+fn discard(socket: &Socket) -> io::Result<()> {
     // From now on it throws data away itself.
     let _ = socket.shutdown(Shutdown::Read);
     let mut scratch = [0; 16 << 10];
     for _ in 0..MAX_UNREAD {
         match sys::receive(socket.as_fd(), &mut scratch, &mut [], 0) {
             Ok(raw) if raw.len > 0 => {}
-            _ => return,
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            _ => break,
         }
     }
+    Ok(())
 }
 
 /// Aborts the associations that wait to be accepted.
@@ -159,4 +171,31 @@ async fn pause(reactor: &Handle, time: Duration) {
         tokio::time::sleep(time)
     };
     sleep.await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::time::Instant;
+
+    use super::super::core::{Phase, State};
+    use super::*;
+    use crate::Subscriptions;
+
+    #[test]
+    fn a_socket_is_not_kept_whose_association_has_failed_unnoticed() {
+        // The same to the calls that are made: it has no peer, and an error that is told once.
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        sys::set_option(socket.as_fd(), libc::IPPROTO_IP, libc::IP_RECVERR, &1i32.to_ne_bytes()).unwrap();
+        let closed = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        socket.send_to(b"x", closed).unwrap();
+
+        let mut state = State::new(Subscriptions::none(), Phase::Connecting);
+        state.opened.insert(1, Instant::now());
+        let reactor = readiness::reactor(false).unwrap();
+        let core = Core::new(socket.into(), Style::Stream, reactor, state).unwrap();
+        let descriptor = Arc::downgrade(&core.descriptor().unwrap());
+        drop(core);
+        assert_eq!(descriptor.strong_count(), 0);
+    }
 }
