@@ -3,12 +3,14 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use socket2::Socket;
+
 use super::bound::Bound;
 use super::core::{Core, Phase, State, Style};
 use super::readiness::{Interest, Operation};
 use super::stream::Stream;
 use super::{abi, close, errno};
-use crate::{Error, Result};
+use crate::Result;
 
 /// A listening socket.
 #[derive(Clone, Debug)]
@@ -20,8 +22,18 @@ impl Listener {
     }
 
     fn try_accept(&self) -> Result<(Stream, SocketAddr)> {
-        let accepted = self.0.socket_option(socket2::Socket::accept)?;
-        let (socket, peer) = accepted.map_err(|error| errno::general("accepting", &error))?;
+        loop {
+            let accepted = self.0.socket_option(Socket::accept)?;
+            let (socket, peer) = accepted.map_err(|error| errno::general("accepting", &error))?;
+            // One without a name is of no use. Others may wait behind it, of whom the descriptor says nothing anew.
+            if let Some(stream) = self.take_over(socket, peer.as_socket())? {
+                return Ok(stream);
+            }
+        }
+    }
+
+    /// An association that was accepted; `None` if it has ended and left no trace of its peer.
+    fn take_over(&self, socket: Socket, peer: Option<SocketAddr>) -> Result<Option<(Stream, SocketAddr)>> {
         let own = self.0.state();
         let mut state = State::new(own.subscriptions, Phase::Up);
         state.default_prinfo = own.default_prinfo;
@@ -30,11 +42,8 @@ impl Listener {
         // One that has ended already still has messages, but no name.
         let status = core.raw_status(abi::FUTURE_ASSOC);
         let id = status.as_ref().map_or(abi::FUTURE_ASSOC, |status| status.assoc);
-        let known = peer
-            .as_socket()
-            .or_else(|| status.ok().and_then(|status| { status.primary_address }.address()));
-        let peer = known.map(unmapped).ok_or(Error::WouldBlock)?;
-        Ok((Stream::new(core, id, peer), peer))
+        let known = peer.or_else(|| status.ok().and_then(|status| { status.primary_address }.address()));
+        Ok(known.map(unmapped).map(|peer| (Stream::new(core, id, peer), peer)))
     }
 
     pub(crate) fn close(&self) {
