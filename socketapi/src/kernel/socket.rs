@@ -111,6 +111,8 @@ impl Socket {
         let (moved, left) = inbox.into_iter().partition(|received| received.assoc() == assoc);
         (state.inbox, own.inbox) = (moved, left);
         own.own.remove(&id);
+        // Its end will not be told here: another one may have its name then.
+        state.opened.extend(own.opened.remove(&id).map(|at| (id, at)));
         drop(own);
         let reactor = self.0.reactor();
         let core = Core::new(Descriptor::from(owned), Style::PeeledOff, reactor, state)?;
