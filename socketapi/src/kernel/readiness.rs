@@ -31,6 +31,8 @@ pub(crate) struct Waiters(Mutex<List>);
 struct List {
     next: u64,
     wakers: Vec<(u64, Waker)>,
+    /// How often all have been woken.
+    wakes: u64,
 }
 
 impl Waiters {
@@ -55,9 +57,16 @@ impl Waiters {
         self.list().wakers.retain(|(known, _)| *known != ticket);
     }
 
+    fn wakes(&self) -> u64 {
+        self.list().wakes
+    }
+
     /// Wakes all, once the list is unlocked.
     pub(crate) fn wake_all(&self) {
-        let woken = std::mem::take(&mut self.list().wakers);
+        let mut list = self.list();
+        list.wakes = list.wakes.wrapping_add(1);
+        let woken = std::mem::take(&mut list.wakers);
+        drop(list);
         woken.into_iter().for_each(|(_, waker)| waker.wake());
     }
 }
@@ -117,11 +126,18 @@ where
             attempt,
             ticket,
         } = &mut *self;
+        let waiters = core.waiters(*interest);
+        let wakes = waiters.wakes();
         let mut outcome = attempt();
-        if outcome.as_ref().is_err_and(|error| *error == Error::WouldBlock) {
-            let waiters = core.waiters(*interest);
+        if must_wait(&outcome) {
             // First in the list, then a look at the descriptor: what happens in between is not missed.
             waiters.add(ticket, cx.waker());
+            // What was not the descriptor's to tell is told to those in the list only.
+            if waiters.wakes() != wakes {
+                outcome = attempt();
+            }
+        }
+        if must_wait(&outcome) {
             let fan_out = Waker::from(Arc::clone(waiters));
             let mut fanned = Context::from_waker(&fan_out);
             loop {
@@ -165,6 +181,10 @@ impl<F> Drop for Operation<'_, F> {
     }
 }
 
+fn must_wait<T>(outcome: &Result<T>) -> bool {
+    matches!(outcome, Err(Error::WouldBlock))
+}
+
 /// The runtime that looks after a new descriptor: the caller's, or one on a thread of its own.
 pub(crate) fn reactor(on_runtime: bool) -> Result<Handle> {
     static OWN: OnceLock<Handle> = OnceLock::new();
@@ -185,4 +205,64 @@ pub(crate) fn reactor(on_runtime: bool) -> Result<Handle> {
         .spawn(move || runtime.block_on(std::future::pending::<()>()))
         .map_err(failed)?;
     Ok(OWN.get_or_init(|| handle).clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::super::core::{Phase, State, Style};
+    use super::*;
+    use crate::Subscriptions;
+
+    /// A socket that nothing comes to.
+    fn quiet() -> Core {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let state = State::new(Subscriptions::none(), Phase::Up);
+        Core::new(socket.into(), Style::Many, reactor(false).unwrap(), state).unwrap()
+    }
+
+    #[derive(Debug, Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn what_is_told_between_an_attempt_and_the_wait_is_not_missed() {
+        let core = quiet();
+        let mut attempts = 0;
+        let mut operation = Operation::new(&core, Interest::Read, || {
+            attempts += 1;
+            if attempts > 1 {
+                return Ok(());
+            }
+            // As another thread would, which has just received what this one waits for.
+            core.wake_all();
+            Err(Error::WouldBlock)
+        });
+        let polled = Pin::new(&mut operation).poll(&mut Context::from_waker(Waker::noop()));
+        assert_eq!(polled, Poll::Ready(Ok(())));
+    }
+
+    #[test]
+    fn those_who_look_into_an_empty_queue_wake_nobody() {
+        let core = quiet();
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&count));
+        let mut operation = Operation::new(&core, Interest::Read, || Err::<(), _>(Error::WouldBlock));
+        assert!(
+            Pin::new(&mut operation)
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        core.take_in_until(|_| false).unwrap();
+        assert_eq!(count.0.load(Ordering::Relaxed), 0);
+        core.wake_all();
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    }
 }

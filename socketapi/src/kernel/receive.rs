@@ -61,19 +61,25 @@ impl Core {
 
     /// Takes in what the kernel has, for the user to receive later, until `done`, or until nothing more is there.
     pub(crate) fn take_in_until(&self, mut done: impl FnMut(&State) -> bool) -> Result<()> {
+        let mut found = false;
         let outcome = loop {
             if done(&self.state()) {
                 break Ok(());
             }
-            match self.take_in() {
+            let taken = self.take_in();
+            found |= matches!(taken, Ok(Incoming::Received(_) | Incoming::Known));
+            match taken {
                 Ok(Incoming::Received(received)) => self.state().inbox.push_back(received),
                 Ok(Incoming::Known) => {}
                 Ok(Incoming::End) | Err(TakeError::Kernel(_)) => break Ok(()),
                 Err(TakeError::Other(error)) => break Err(error),
             }
         };
-        // Those who wait to receive may find something now.
-        self.waiters(super::readiness::Interest::Read).wake_all();
+        // Those who wait to receive find something now. Woken for nothing, two who look for one another's news would wake
+        // each other without end.
+        if found {
+            self.waiters(super::readiness::Interest::Read).wake_all();
+        }
         outcome
     }
 
@@ -100,7 +106,10 @@ impl Core {
                 // Some wait for just that.
                 self.wake_all();
             }
-            Notification::PeerShutdown { .. } => self.state().peer_shut_down = true,
+            Notification::PeerShutdown { .. } => {
+                self.state().peer_shut_down = true;
+                self.wake_all();
+            }
             Notification::StreamChange {
                 inbound_streams,
                 outbound_streams,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::core::{Core, Phase, Style};
+use super::core::{Core, Phase, State, Style};
 use super::readiness::{Interest, Operation};
 use super::receive::{Incoming, TakeError};
 use super::target::Target;
@@ -137,7 +137,8 @@ impl Stream {
             Ok(()) if info.eof => self.shutdown(),
             Err(Error::NoSuchAssociation | Error::ShuttingDown | Error::Io { .. }) => {
                 // What has happened to it may wait to be received.
-                let taken = self.core().take_in_until(|state| state.phase != Phase::Up);
+                let goes_on = |state: &State| matches!(state.phase, Phase::Up | Phase::Connecting);
+                let taken = self.core().take_in_until(|state| !goes_on(state));
                 self.may_send().and(taken).and(outcome)
             }
             outcome => outcome,
