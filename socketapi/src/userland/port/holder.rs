@@ -18,6 +18,8 @@ use crate::userland::device::UdpDevice;
 
 /// How many guests there may be.
 const MAX_GUESTS: usize = 1024;
+/// How many connections there may be that have not said hello. Each holds a descriptor of this process.
+const MAX_SILENT: usize = 64;
 /// How many guests are let in before other work gets its turn.
 const ADMISSIONS: usize = 16;
 /// How many messages of one guest are read before other work gets its turn.
@@ -75,6 +77,8 @@ pub(super) struct Holder {
     paused: Option<Instant>,
     guests: BTreeMap<u32, Guest>,
     next_guest: u32,
+    /// Whether other processes have had the sockets. Some may keep them when they go.
+    lent: bool,
     registry: Registry,
     /// What is still to be heeded since it took over.
     took_over: Option<TakeOver>,
@@ -94,6 +98,7 @@ impl Holder {
             paused: None,
             guests: BTreeMap::new(),
             next_guest: 0,
+            lent: took_over.is_some(),
             registry: Registry::default(),
             took_over,
             waiting: VecDeque::new(),
@@ -106,6 +111,11 @@ impl Holder {
     /// Whether everything that comes is for this process.
     pub(super) fn is_alone(&self) -> bool {
         self.guests.is_empty() && self.took_over.is_none()
+    }
+
+    /// Whether another process may have made the sockets wait.
+    pub(super) const fn has_lent_sockets(&self) -> bool {
+        self.lent
     }
 
     // Guests.
@@ -142,6 +152,13 @@ impl Holder {
             // Who does not hear it sees the end.
             let _ = meeting::send_message(&connection, &Reply::Refused(reason).encode());
             return;
+        }
+        let mut silent = self.guests.iter().filter(|(_, guest)| !guest.welcome);
+        if let Some((first, _)) = silent.next()
+            && silent.count() + 1 >= MAX_SILENT
+        {
+            let first = *first;
+            self.part(first, poller);
         }
         let mut key = self.next_guest;
         while self.guests.contains_key(&key) {
@@ -182,6 +199,7 @@ impl Holder {
             match Request::decode(self.buffer.get(..len)?)? {
                 Request::Hello { version: VERSION } if !guest.welcome => {
                     let sockets = device.descriptors();
+                    self.lent = true;
                     meeting::send_sockets(&guest.connection, &Reply::Welcome.encode(), &sockets).ok()?;
                     guest.welcome = true;
                     self.announce(poller);

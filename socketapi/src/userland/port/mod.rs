@@ -10,6 +10,9 @@
 //! what waits in them is not lost, and the others tell it what ports they have. Until it has heard from everyone it
 //! gives no ports to newcomers, and lets nobody's packets go unanswered.
 //!
+//! A holder that is stopped without ending leaves its guests without packets until it goes on. So does a child of the
+//! holder that was forked and runs no other program, if it outlives the holder: it has the name, and no thread to answer.
+//!
 //! | file | what |
 //! |---|---|
 //! | `join` | how a process comes to the port: as the holder, or as a guest |

@@ -431,6 +431,58 @@ fn a_guest_that_makes_the_sockets_wait_blocks_nobody() {
 }
 
 #[test]
+fn a_guest_that_has_gone_and_makes_the_sockets_wait_blocks_nobody() {
+    let (first, udp_port) = Member::first();
+    let guest = Member::on(udp_port);
+    let claim = guest.claim(7);
+    let kept = Arc::clone(guest.port.device());
+    drop((claim, guest));
+    let end = Instant::now() + LIMIT;
+    let _claim = loop {
+        match first.port.claim(Some(7), Vec::new()) {
+            Ok(claim) => break claim,
+            Err(_) => assert!(Instant::now() < end, "the guest does not go"),
+        }
+    };
+    let closed = outsider().local_addr().unwrap();
+    for socket in kept.descriptors() {
+        rustix::io::ioctl_fionbio(socket, false).unwrap();
+        let socket = UdpSocket::from(socket.try_clone_to_owned().unwrap());
+        if socket.local_addr().unwrap().is_ipv4() {
+            // What comes back is an error, and then there is nothing more to read.
+            socket.send_to(b"x", closed).unwrap();
+        }
+    }
+    for _ in 0..20 {
+        drop(first.port.claim(None, Vec::new()).unwrap());
+    }
+    send(&outsider(), udp_port, &packet(7, "x"));
+    assert_eq!(first.next().1, packet(7, "x"));
+}
+
+#[test]
+fn connections_that_say_nothing_make_room_for_others() {
+    let (first, udp_port) = Member::first();
+    let approach = || {
+        let end = Instant::now() + LIMIT;
+        loop {
+            match meeting::approach(udp_port) {
+                Ok(connection) => return connection,
+                Err(error) => assert!(Instant::now() < end, "{error}"),
+            }
+        }
+    };
+    let silent: Vec<OwnedFd> = (0..200).map(|_| approach()).collect();
+    let guest = Member::on(udp_port);
+    let _claims = [first.claim(6), guest.claim(7)];
+    // It was the last, so all of them have been let in.
+    let has_ended = |connection: &OwnedFd| meeting::receive_request(connection, &mut [0; 8]) == Ok(0);
+    let ended = silent.iter().filter(|connection| has_ended(connection)).count();
+    assert!((100..200).contains(&ended), "{ended}");
+    assert!(has_ended(&silent[0]) && !has_ended(&silent[199]));
+}
+
+#[test]
 fn a_guest_that_talks_nonsense_is_left_and_harms_nobody() {
     let (first, udp_port) = Member::first();
     let guest = Member::on(udp_port);

@@ -231,7 +231,7 @@ impl<L: Local> Worker<L> {
         let Role::Holder(holder) = &mut self.role else {
             return true;
         };
-        if !holder.is_alone() {
+        if holder.has_lent_sockets() {
             // What one process says of a socket holds for all, and a broken one may have said something else.
             self.device.never_wait(index);
         }
