@@ -21,14 +21,18 @@ impl Capture {
     ///
     /// `None`, and a `skipped` line, where that is not possible: it takes root, `dumpcap` and `tshark`.
     pub fn start(interface: &str, udp_port: u16, file: &Path) -> Option<Self> {
+        Self::filtered(interface, udp_port, &format!("udp port {udp_port} or sctp"), file)
+    }
+
+    /// As [`start`](Self::start), of what `filter` (in the language of capture filters) lets through.
+    pub fn filtered(interface: &str, udp_port: u16, filter: &str, file: &Path) -> Option<Self> {
         let dumpcap = require::tool("dumpcap")?;
         let tshark = require::tool("tshark")?;
         if !require::root() {
             return None;
         }
-        let filter = format!("udp port {udp_port} or sctp");
         let path = file.to_string_lossy();
-        let program = Program::start(dumpcap, ["-q", "-i", interface, "-f", &filter, "-w", &path]);
+        let program = Program::start(dumpcap, ["-q", "-i", interface, "-f", filter, "-w", &path]);
         program.wait_for("File: ");
         Some(Self {
             program,

@@ -18,3 +18,4 @@ mod lines;
 pub mod namespace;
 pub mod process;
 pub mod require;
+pub mod rootless;

@@ -18,13 +18,17 @@ pub fn tool(name: &str) -> Option<PathBuf> {
 
 /// Whether this process is root; if not, a `skipped` line.
 pub fn root() -> bool {
-    // The owner of the process's own folder in /proc is its effective user.
-    let uid = std::fs::metadata("/proc/self").map(|meta| std::os::unix::fs::MetadataExt::uid(&meta));
-    let is_root = matches!(uid, Ok(0));
+    let is_root = is_root();
     if !is_root {
         skip("not root");
     }
     is_root
+}
+
+pub(crate) fn is_root() -> bool {
+    // The owner of the process's own folder in /proc is its effective user.
+    let uid = std::fs::metadata("/proc/self").map(|meta| std::os::unix::fs::MetadataExt::uid(&meta));
+    matches!(uid, Ok(0))
 }
 
 /// Says that the running test does not run, and why.
@@ -38,8 +42,13 @@ pub fn skip(reason: &str) {
     if env::var_os("TESTS_REQUIRE").is_some_and(|value| value == "all") {
         panic!("{test} must run here, as TESTS_REQUIRE=all says: {reason}");
     }
+    say(&format!("skipped: {test}: {reason}"));
+}
+
+/// Prints a line that is seen also if the test passes.
+pub fn say(line: &str) {
     // Straight to the descriptor: the test harness swallows what `eprintln!` prints in a test that passes.
-    let _ = writeln!(std::io::stderr(), "skipped: {test}: {reason}");
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 fn find(name: &str, path: &OsStr) -> Option<PathBuf> {
