@@ -2,9 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use crate::process::Program;
 use crate::require;
+
+/// dumpcap fetches what the kernel has collected every quarter of a second, tells nobody, and forgets the rest when it
+/// is interrupted.
+const COLLECTED: Duration = Duration::from_millis(500);
 
 /// A running capture of SCTP.
 #[derive(Debug)]
@@ -44,6 +50,7 @@ impl Capture {
 
     /// Ends the capture; `Decoder` reads it.
     pub fn stop(mut self) -> Decoder {
+        thread::sleep(COLLECTED);
         self.program.interrupt();
         self.program.wait();
         Decoder {

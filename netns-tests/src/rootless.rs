@@ -19,8 +19,12 @@ pub fn as_root<F: FnOnce()>(body: F) {
         body();
         return;
     }
-    let Some(unshare) = require::tool("unshare") else { return };
-    let possible = Command::new(&unshare).args(["--user", "--map-root-user", "true"]).output();
+    let Some(unshare) = require::tool("unshare") else {
+        return;
+    };
+    let possible = Command::new(&unshare)
+        .args(["--user", "--map-root-user", "true"])
+        .output();
     if !possible.is_ok_and(|output| output.status.success()) {
         require::skip("neither root, nor are there user namespaces");
         return;
@@ -32,7 +36,10 @@ pub fn as_root<F: FnOnce()>(body: F) {
         .arg(program)
         .args([test, "--exact", "--include-ignored", "--nocapture"])
         .status();
-    assert!(status.is_ok_and(|status| status.success()), "{test} fails in a user namespace");
+    assert!(
+        status.is_ok_and(|status| status.success()),
+        "{test} fails in a user namespace"
+    );
 }
 
 /// The name of the test that a closure's type names: `crate::module::test::{{closure}}`.

@@ -1,0 +1,10 @@
+//! Sockets over UDP between hosts in network namespaces: cables, switches, routers, NAT, loss.
+//!
+//! Each test leaves its captures in the build's folder, under `tmp/networks`.
+
+mod cables;
+mod common;
+mod loss;
+mod mixed;
+mod mtu;
+mod nat;
