@@ -65,6 +65,17 @@ impl Carrier {
         })
     }
 
+    /// Uses these addresses from now on.
+    pub(super) fn set_addresses(&mut self, addresses: &[IpAddr]) -> io::Result<()> {
+        self.sockets.retain(|bound| addresses.contains(&bound.address));
+        for &address in addresses {
+            if self.sockets.iter().all(|bound| bound.address != address) {
+                self.sockets.push(open(address, self.udp_port)?);
+            }
+        }
+        Ok(())
+    }
+
     /// The sockets, to wait for.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.sockets.iter().map(|bound| bound.socket.as_fd())

@@ -116,6 +116,17 @@ impl Host {
         &self.log
     }
 
+    /// Tells it that the system has these addresses now; new ones must be in this thread's network namespace.
+    ///
+    /// # Panics
+    ///
+    /// If a new one is not to be had.
+    pub fn set_addresses(&mut self, addresses: &[IpAddr]) {
+        let opened = self.carrier.set_addresses(addresses);
+        opened.unwrap_or_else(|error| panic!("{addresses:?}: {error}"));
+        self.act(|stack, now| stack.set_local_addresses(now, addresses));
+    }
+
     /// From now on throws one of each so many packets away, of those that arrive and those that are to be sent; none for
     /// zero.
     pub const fn lose(&mut self, arriving: u32, leaving: u32) {

@@ -206,7 +206,7 @@ async fn receive(host: &Host<'_>, load: Load, progress: &Progress, listens: mpsc
         let status = stream.status().ok();
         progress.note(|seen| {
             seen.arrivals.push(Instant::now());
-            seen.server = status.or(seen.server.take());
+            seen.server = status.or_else(|| seen.server.take());
         });
     }
     let _ = stream.close().await;

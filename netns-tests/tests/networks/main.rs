@@ -2,6 +2,7 @@
 //!
 //! Each test leaves its captures in the build's folder, under `tmp/networks`.
 
+mod addresses;
 mod cables;
 mod common;
 mod loss;

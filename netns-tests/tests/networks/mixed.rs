@@ -17,6 +17,16 @@ const LOAD: Load = Load {
 const V4: [&str; 2] = ["10.0.0.1", "10.0.0.2"];
 const V6: [&str; 2] = ["fd00::1", "fd00::2"];
 
+/// Which addresses hosts have.
+struct Mix<'a> {
+    name: &'a str,
+    client: &'a [&'a str],
+    /// The first one is where the client connects to.
+    server: &'a [&'a str],
+    /// Those of the server's that the client can reach.
+    paths: &'a [&'a str],
+}
+
 /// Two hosts with a cable between them, and both versions of IP.
 fn cabled() -> Option<[Namespace; 2]> {
     let hosts = [Namespace::new()?, Namespace::new()?];
@@ -35,29 +45,34 @@ fn rfc9260_5_1_2_hosts_use_the_versions_of_ip_that_both_have() {
     as_root(|| {
         let Some([one, two]) = cabled() else { return };
         let both: [[&str; 2]; 2] = [[V4[0], V6[0]], [V4[1], V6[1]]];
-        // The server's first address is where the client connects to.
-        let mixes: [(&str, &[&str], &[&str], &[&str]); 5] = [
-            ("ipv6-alone", &V6[..1], &V6[1..], &V6[1..]),
-            ("client-ipv4", &V4[..1], &both[1], &V4[1..]),
-            ("client-ipv6", &V6[..1], &[V6[1], V4[1]], &V6[1..]),
-            ("server-ipv4", &both[0], &V4[1..], &V4[1..]),
-            ("both", &both[0], &[V6[1], V4[1]], &[V6[1], V4[1]]),
+        let mix = |name, client, server, paths| Mix {
+            name,
+            client,
+            server,
+            paths,
+        };
+        let mixes = [
+            mix("ipv6-alone", &V6[..1], &V6[1..], &V6[1..]),
+            mix("client-ipv4", &V4[..1], &both[1], &V4[1..]),
+            mix("client-ipv6", &V6[..1], &[V6[1], V4[1]], &V6[1..]),
+            mix("server-ipv4", &both[0], &V4[1..], &V4[1..]),
+            mix("both", &both[0], &[V6[1], V4[1]], &[V6[1], V4[1]]),
         ];
-        for (mix, ours, theirs, paths) in mixes {
-            let Some(capture) = capture(&one, "eth0", "mixed", mix) else {
+        for mix in mixes {
+            let Some(capture) = capture(&one, "eth0", "mixed", mix.name) else {
                 return;
             };
             let client = Host {
                 namespace: &one,
-                addresses: ours,
+                addresses: mix.client,
             };
             let server = Host {
                 namespace: &two,
-                addresses: theirs,
+                addresses: mix.server,
             };
             under_load(&client, &server, LOAD, |progress| {
-                progress.wait_for_client(mix, |status| {
-                    let mut working = paths.iter().map(|address| path(status, address));
+                progress.wait_for_client(mix.name, |status| {
+                    let mut working = mix.paths.iter().map(|address| path(status, address));
                     working.all(|path| path.state == PathState::Active)
                 });
                 progress.wait_for_more(50);
@@ -67,8 +82,8 @@ fn rfc9260_5_1_2_hosts_use_the_versions_of_ip_that_both_have() {
                 let mut packets = packets.iter();
                 packets.any(|packet| packet[field] == to && !packet[2].is_empty())
             };
-            let to = theirs[0];
-            assert!(data(usize::from(to.contains(':')), to), "{mix}: no data to {to}");
+            let to = mix.server[0];
+            assert!(data(usize::from(to.contains(':')), to), "{}: no data to {to}", mix.name);
         }
     });
 }
