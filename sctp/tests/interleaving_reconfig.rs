@@ -296,6 +296,23 @@ fn number(variable: &str, default: u64) -> u64 {
 }
 
 #[test]
+fn rfc8260_4_3_1_a_message_begun_before_the_scheduler_changed_goes_on_while_numbers_are_reset() {
+    let mut pair = connected(Setup::single().config(willing));
+    pair.say(A, 2, &[1; 20_000]);
+    pair.say(A, 2, &[2; 10]);
+    pair.run(ms(1));
+    assert!(!pair.sent(A).is_empty() && pair.hear(B).is_empty());
+    let (now, assoc) = (pair.now(), pair.assoc(A));
+    let stack = pair.world.stack(pair.hosts[A]);
+    stack.set_stream_scheduler(assoc, StreamScheduler::Priority).unwrap();
+    stack.reset_association(now, assoc).unwrap();
+    pair.run(secs(10));
+    let lens: Vec<usize> = pair.hear_payloads(B).iter().map(Bytes::len).collect();
+    assert_eq!(lens, [20_000, 10]);
+    pair.assert_idle();
+}
+
+#[test]
 fn resets_under_loss_with_messages_of_every_kind_lose_none_that_is_reliable() {
     let first = number("SOAK_FIRST", 1);
     for seed in first..first + number("SOAK_SEEDS", 18) {

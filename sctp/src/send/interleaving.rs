@@ -32,8 +32,13 @@ impl Outbound {
 
     /// Changes the order in which streams are served (RFC 8260 §3).
     pub(crate) fn set_scheduler(&mut self, scheduler: StreamScheduler) {
-        self.queue
-            .set_scheduler(scheduler, self.cutting.map(|cutting| cutting.stream));
+        if scheduler == self.queue.scheduler() {
+            return;
+        }
+        // With interleaving, the message that is being cut is one of those that the scheduler chooses from.
+        let parked = self.cutting.take_if(|_| matches!(self.form, ChunkForm::IData));
+        let current = self.cutting.map(|cutting| cutting.stream);
+        self.queue.set_scheduler(scheduler, current, parked);
     }
 
     pub(crate) fn scheduler(&self) -> StreamScheduler {

@@ -275,11 +275,8 @@ impl SendQueue {
             .map_or_else(StreamScheduler::default, |streams| streams.kind())
     }
 
-    /// Changes the scheduler, while a message of `current` may be under way.
-    pub(super) fn set_scheduler(&mut self, kind: StreamScheduler, current: Option<StreamId>) {
-        if kind == self.scheduler() {
-            return;
-        }
+    /// Changes the scheduler to another one, while a message of `current` may be under way, and the one that is `parked`.
+    pub(super) fn set_scheduler(&mut self, kind: StreamScheduler, current: Option<StreamId>, parked: Option<Cutting>) {
         let mut streams = self.streams.take().unwrap_or_else(|| Box::new(Streams::new(kind)));
         if kind == StreamScheduler::FirstComeFirstServed && !streams.has_cuts() {
             for queued in streams.take_if(|_| true) {
@@ -295,6 +292,9 @@ impl SendQueue {
                 streams.push(self.first, queued, value);
             }
             self.first += 1;
+        }
+        if let Some(cut) = parked {
+            streams.park(cut);
         }
         streams.set_kind(kind, current, |stream| self.value(stream));
         self.streams = Some(streams);

@@ -73,6 +73,11 @@ impl Streams {
         }
     }
 
+    /// Adds a message that is being cut, before the scheduler is told.
+    pub(super) fn park(&mut self, cut: Cutting) {
+        self.cuts.insert(cut.stream, cut);
+    }
+
     /// Adds a message with the next number.
     pub(super) fn push(&mut self, number: u64, message: Message, value: u16) {
         let stream = message.stream;
