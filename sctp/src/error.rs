@@ -61,6 +61,24 @@ pub enum FailureReason {
     EndpointClosed,
 }
 
+impl FailureReason {
+    /// The code of the error cause in the ABORT that ended the association, whoever sent it (RFC 9260 §3.3.10); `None` if
+    /// it ended otherwise, or if the ABORT had none.
+    pub const fn cause(&self) -> Option<u16> {
+        match self {
+            Self::UserAbort | Self::EndpointClosed => Some(USER_INITIATED_ABORT),
+            Self::PeerAbort { cause, .. } => *cause,
+            Self::StaleCookie => Some(STALE_COOKIE),
+            Self::PeerMisbehaved(_) => Some(PROTOCOL_VIOLATION),
+            Self::PeerUnreachable | Self::ProtocolUnreachable | Self::SetupTimeout | Self::ShutdownTimeout => None,
+        }
+    }
+}
+
+const STALE_COOKIE: u16 = 3;
+const USER_INITIATED_ABORT: u16 = 12;
+const PROTOCOL_VIOLATION: u16 = 13;
+
 fn cause_text(cause: Option<u16>) -> String {
     cause.map_or_else(String::new, |cause| format!(" (cause {cause})"))
 }

@@ -178,6 +178,9 @@ pub struct SendFailure {
     pub context: u32,
     /// Whether any of it had been sent: the peer may have it.
     pub sent: bool,
+    /// The code of the error cause that is the reason (RFC 9260 §3.3.10); zero if there is none, as for a message that
+    /// was given up.
+    pub cause: u16,
     /// The whole message.
     pub payload: Bytes,
 }

@@ -4,8 +4,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
-#[cfg(feature = "userland")]
 use std::time::{Duration, Instant};
+
+use crate::Result;
 
 struct Unpark(Thread);
 
@@ -32,7 +33,6 @@ pub(crate) fn wait<F: Future>(operation: F) -> F::Output {
 }
 
 /// As [`wait`], for so long at most.
-#[cfg(feature = "userland")]
 pub(crate) fn wait_for<F: Future>(operation: F, timeout: Duration) -> Option<F::Output> {
     let end = Instant::now() + timeout;
     let mut operation = pin!(operation);
@@ -47,5 +47,21 @@ pub(crate) fn wait_for<F: Future>(operation: F, timeout: Duration) -> Option<F::
             return None;
         }
         thread::park_timeout(left);
+    }
+}
+
+/// Awaits the end of a socket that is closed, as long as it may linger (SO_LINGER, RFC 6458 §8.1.4).
+pub(crate) async fn linger(limit: Option<Duration>, close: impl Future<Output = Result<()>>) -> Result<()> {
+    match limit.filter(|limit| !limit.is_zero()) {
+        Some(limit) => tokio::time::timeout(limit, close).await.unwrap_or(Ok(())),
+        None => close.await,
+    }
+}
+
+/// As [`linger`], but blocks.
+pub(crate) fn linger_blocking(limit: Option<Duration>, close: impl Future<Output = Result<()>>) -> Result<()> {
+    match limit.filter(|limit| !limit.is_zero()) {
+        Some(limit) => wait_for(close, limit).unwrap_or(Ok(())),
+        None => wait(close),
     }
 }

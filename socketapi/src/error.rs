@@ -353,6 +353,149 @@ mod tests {
         assert_eq!(Error::from(SettingError::NoSuchPath), Error::AddressNotAvailable);
     }
 
+    /// What each error is for a C program. A new variant does not compile here before it has its number.
+    const fn listed(error: &Error) -> usize {
+        match error {
+            Error::WouldBlock => 0,
+            Error::UdpPortInUse { .. } => 1,
+            Error::NotPermitted(_) => 2,
+            Error::UdpPortOfUser { .. } => 3,
+            Error::PortInUse => 4,
+            Error::NoPortFree => 5,
+            Error::AddressNotAvailable => 6,
+            Error::InvalidAddress => 7,
+            Error::AlreadyConnected => 8,
+            Error::Unreachable => 9,
+            Error::TooManyAssociations => 10,
+            Error::NoSuchAssociation => 11,
+            Error::NoDestination => 12,
+            Error::InvalidStream => 13,
+            Error::NoSuchKey => 14,
+            Error::EmptyMessage => 15,
+            Error::MessageTooLarge => 16,
+            Error::ShuttingDown => 17,
+            Error::AddressUnconfirmed => 18,
+            Error::ConnectFailed(_) => 19,
+            Error::AssociationLost(_) => 20,
+            Error::Closed => 21,
+            Error::StackStopped => 22,
+            Error::TimedOut => 23,
+            Error::Unsupported(_) => 24,
+            Error::Config(_) => 25,
+            Error::Fixed => 26,
+            Error::AuthKey(_) => 27,
+            Error::Reconfig(_) => 28,
+            Error::AddressChange(_) => 29,
+            Error::Io { .. } => 30,
+        }
+    }
+
+    fn peer_abort() -> FailureReason {
+        FailureReason::PeerAbort {
+            cause: Some(12),
+            reason: bytes::Bytes::new(),
+        }
+    }
+
+    #[test]
+    fn every_error_has_the_number_that_a_kernel_gives() {
+        let udp_port = Error::UdpPortInUse {
+            address: "127.0.0.1".parse().unwrap(),
+            port: 9899,
+        };
+        let io = |errno| Error::Io {
+            doing: "sending",
+            errno,
+            kind: io::ErrorKind::Other,
+        };
+        let violation = FailureReason::PeerMisbehaved(sctp::error::Violation::NoStreams);
+        let table = [
+            (Error::WouldBlock, libc::EAGAIN),
+            (udp_port, libc::EADDRINUSE),
+            (Error::NotPermitted("a raw socket"), libc::EPERM),
+            (Error::UdpPortOfUser { port: 9899, user: 5 }, libc::EADDRINUSE),
+            (Error::PortInUse, libc::EADDRINUSE),
+            (Error::NoPortFree, libc::EADDRINUSE),
+            (Error::AddressNotAvailable, libc::EADDRNOTAVAIL),
+            (Error::InvalidAddress, libc::EINVAL),
+            (Error::AlreadyConnected, libc::EISCONN),
+            (Error::Unreachable, libc::ENETUNREACH),
+            (Error::TooManyAssociations, libc::ENOBUFS),
+            (Error::NoSuchAssociation, libc::ENOTCONN),
+            (Error::NoDestination, libc::ENOTCONN),
+            (Error::InvalidStream, libc::EINVAL),
+            (Error::NoSuchKey, libc::EINVAL),
+            (Error::EmptyMessage, libc::EINVAL),
+            (Error::MessageTooLarge, libc::EMSGSIZE),
+            (Error::ShuttingDown, libc::EPIPE),
+            (Error::AddressUnconfirmed, libc::EINVAL),
+            (Error::ConnectFailed(peer_abort()), libc::ECONNREFUSED),
+            (
+                Error::ConnectFailed(FailureReason::ProtocolUnreachable),
+                libc::ECONNREFUSED,
+            ),
+            (Error::ConnectFailed(FailureReason::SetupTimeout), libc::ETIMEDOUT),
+            (Error::ConnectFailed(FailureReason::StaleCookie), libc::ETIMEDOUT),
+            (Error::ConnectFailed(FailureReason::UserAbort), libc::ECONNABORTED),
+            (Error::ConnectFailed(violation.clone()), libc::EPROTO),
+            (Error::AssociationLost(peer_abort()), libc::ECONNRESET),
+            (Error::AssociationLost(FailureReason::PeerUnreachable), libc::ETIMEDOUT),
+            (Error::AssociationLost(FailureReason::ShutdownTimeout), libc::ETIMEDOUT),
+            (
+                Error::AssociationLost(FailureReason::EndpointClosed),
+                libc::ECONNABORTED,
+            ),
+            (Error::AssociationLost(violation), libc::EPROTO),
+            (Error::Closed, libc::EBADF),
+            (Error::StackStopped, libc::ENETDOWN),
+            (Error::TimedOut, libc::ETIMEDOUT),
+            (Error::Unsupported("it"), libc::EOPNOTSUPP),
+            (
+                Error::Config(
+                    sctp::config::AssociationConfig::default()
+                        .set_sack_frequency(0)
+                        .unwrap_err(),
+                ),
+                libc::EINVAL,
+            ),
+            (Error::Fixed, libc::EINVAL),
+            (Error::AuthKey(AuthKeyError::NoSuchAssociation), libc::ENOTCONN),
+            (Error::AuthKey(AuthKeyError::NotOffered), libc::EACCES),
+            (Error::AuthKey(AuthKeyError::InUse), libc::EBUSY),
+            (Error::AuthKey(AuthKeyError::NoSuchKey), libc::EINVAL),
+            (Error::AuthKey(AuthKeyError::Active), libc::EINVAL),
+            (Error::Reconfig(ReconfigError::NotEstablished), libc::ENOTCONN),
+            (Error::Reconfig(ReconfigError::NotSupported), libc::EOPNOTSUPP),
+            (Error::Reconfig(ReconfigError::InProgress), libc::EINPROGRESS),
+            (Error::Reconfig(ReconfigError::TooSoon), libc::EBUSY),
+            (Error::Reconfig(ReconfigError::TooManyStreams), libc::EINVAL),
+            (Error::AddressChange(AddressError::NotNegotiated), libc::EOPNOTSUPP),
+            (Error::AddressChange(AddressError::NoSuchAddress), libc::EADDRNOTAVAIL),
+            (Error::AddressChange(AddressError::LastAddress), libc::EBUSY),
+            (Error::AddressChange(AddressError::TooMany), libc::ENOBUFS),
+            (Error::AddressChange(AddressError::BoundToAll), libc::EINVAL),
+            (io(Some(libc::ENOMEM)), libc::ENOMEM),
+            (io(None), libc::EIO),
+        ];
+        for (error, errno) in &table {
+            assert_eq!(error.errno(), *errno, "{error:?}");
+        }
+        let seen: std::collections::BTreeSet<usize> = table.iter().map(|(error, _)| listed(error)).collect();
+        assert!(seen.iter().copied().eq(0..31), "{seen:?}");
+    }
+
+    #[test]
+    fn errors_of_the_engine_are_not_lost_on_the_way() {
+        assert_eq!(Error::from(SendError::TooLarge).errno(), libc::EMSGSIZE);
+        assert_eq!(Error::from(SendError::ShuttingDown).errno(), libc::EPIPE);
+        assert_eq!(Error::from(ConnectError::NoSource).errno(), libc::ENETUNREACH);
+        assert_eq!(Error::from(ConnectError::AlreadyConnected).errno(), libc::EISCONN);
+        assert_eq!(Error::from(BindError::PortInUse).errno(), libc::EADDRINUSE);
+        assert_eq!(Error::from(BindError::AddressNotAvailable).errno(), libc::EADDRNOTAVAIL);
+        assert_eq!(Error::from(PathError::Unconfirmed).errno(), libc::EINVAL);
+        assert_eq!(Error::from(AddressError::ShuttingDown).errno(), libc::EPIPE);
+    }
+
     #[test]
     fn a_taken_udp_port_tells_what_to_do() {
         let text = Error::UdpPortInUse {

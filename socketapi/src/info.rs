@@ -102,8 +102,14 @@ pub struct SndInfo {
     pub reliability: Option<Reliability>,
     /// The key to authenticate it with, even if the peer does not ask for that; `None` for the active key, if it does.
     pub auth_key: Option<SharedKeyId>,
-    /// Whether the association is shut down behind it (`SCTP_EOF`).
+    /// Whether the association is shut down behind it (`SCTP_EOF`). With an empty message, that is all that happens.
     pub eof: bool,
+    /// Whether it is no message at all: the association ends at once (`SCTP_ABORT`), and the payload, which may be empty,
+    /// goes to the peer as the reason.
+    pub abort: bool,
+    /// Whether it ends its message, where [`Options::set_explicit_eor`](crate::Options::set_explicit_eor) says that a
+    /// message may come in several sends (`SCTP_EOR`); otherwise every send is a whole message.
+    pub end_of_record: bool,
     /// Whether `stream`, `ppid`, `unordered`, `sack_immediately` and `context` are not those here, but what
     /// [`Options::set_default_sndinfo`](crate::Options::set_default_sndinfo) says.
     pub use_defaults: bool,
@@ -194,6 +200,20 @@ impl SndInfo {
         self
     }
 
+    /// No message, but the end of the association, with the payload as the reason (`SCTP_ABORT`).
+    #[must_use]
+    pub const fn abort(mut self) -> Self {
+        self.abort = true;
+        self
+    }
+
+    /// The end of a message that came in several sends (`SCTP_EOR`).
+    #[must_use]
+    pub const fn end_of_record(mut self) -> Self {
+        self.end_of_record = true;
+        self
+    }
+
     /// With the socket's or association's defaults instead of what is set here.
     #[must_use]
     pub const fn with_defaults(mut self) -> Self {
@@ -224,8 +244,12 @@ pub struct RcvInfo {
     pub cumulative_tsn: Option<Tsn>,
     /// What [`Options::set_context`](crate::Options::set_context) says.
     pub context: u32,
-    /// Whether this is the end of the message. A message that the receive buffer cannot hold comes in pieces.
+    /// Whether this is the end of the message (`MSG_EOR`). A message that the receive buffer cannot hold comes in pieces,
+    /// as does one beyond [`Options::set_partial_delivery_point`](crate::Options::set_partial_delivery_point).
     pub end_of_message: bool,
+    /// What can be received next from the association, where
+    /// [`Options::set_recv_nxtinfo`](crate::Options::set_recv_nxtinfo) asks for it (RFC 6458 §5.3.6).
+    pub next: Option<NxtInfo>,
 }
 
 impl RcvInfo {

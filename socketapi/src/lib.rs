@@ -98,8 +98,8 @@ pub use builder::SocketBuilder;
 pub use error::{Error, Result};
 pub use info::{AssocId, Destination, Message, NxtInfo, RcvInfo, Received, SndInfo};
 pub use listener::SctpListener;
-pub use notification::{AssociationChange, AssociationState, Notification, Subscriptions};
-pub use options::{AssocParams, DelayedSack, InitMsg, Options, RtoInfo};
+pub use notification::{AssociationChange, AssociationFeatures, AssociationState, Notification, Subscriptions};
+pub use options::{AssocParams, AssocScope, DelayedSack, InitMsg, Options, RtoInfo};
 pub use socket::SctpSocket;
 pub use stream::SctpStream;
 #[cfg(feature = "userland")]
@@ -107,7 +107,7 @@ pub use userland::{DeviceConfig, DeviceStats, MemoryNetwork, StackBuilder, Stack
 
 pub use sctp::config::{
     AsconfConfig, AssociationConfig, AuthConfig, CongestionControl, FragmentInterleave, OotbPolicy, PathConfig,
-    PathThresholds, ReconfigRequests, StreamScheduler,
+    PathThresholds, ReconfigRequests, SendingConfig, StreamScheduler,
 };
 pub use sctp::error::{AddressError, AuthKeyError, FailureReason, ReconfigError};
 pub use sctp::serial::{Mid, Ppid, SharedKeyId, Ssn, StreamId, Tsn};

@@ -97,6 +97,25 @@ impl SctpListener {
         dispatch!(AnyListener, self.0, s => s.bound().bindx_add(address))
     }
 
+    /// Binds the socket to several addresses of the host more, to all or to none (`sctp_bindx`, RFC 6458 §9.1). See
+    /// [`SctpSocket::bindx_add`](crate::SctpSocket::bindx_add).
+    ///
+    /// # Errors
+    ///
+    /// As [`SctpSocket::bindx_add`](crate::SctpSocket::bindx_add).
+    pub fn bindx_add_all(&self, addresses: &[IpAddr]) -> Result<()> {
+        crate::resolve::all_or_none(addresses, |ip| self.bindx_add(ip), |ip| self.bindx_remove(ip))
+    }
+
+    /// Takes several addresses from the socket, all or none, unless it would be left without one.
+    ///
+    /// # Errors
+    ///
+    /// As [`SctpSocket::bindx_remove`](crate::SctpSocket::bindx_remove).
+    pub fn bindx_remove_all(&self, addresses: &[IpAddr]) -> Result<()> {
+        crate::resolve::all_or_none(addresses, |ip| self.bindx_remove(ip), |ip| self.bindx_add(ip))
+    }
+
     /// Takes an address from the socket. See [`SctpSocket::bindx_remove`](crate::SctpSocket::bindx_remove).
     ///
     /// # Errors

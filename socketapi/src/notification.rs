@@ -42,6 +42,9 @@ pub enum Notification {
         info: SndInfo,
         /// Whether any of it had been sent: the peer may have it.
         sent: bool,
+        /// Why (`ssfe_error`): the code of an error cause (RFC 9260 §3.3.10), or zero if there is none, as for a message
+        /// that was given up.
+        error: u16,
         /// The whole message.
         payload: Bytes,
     },
@@ -187,6 +190,8 @@ pub enum AssociationState {
         outbound_streams: u16,
         /// Streams that the peer may send on.
         inbound_streams: u16,
+        /// What both sides support (`sac_info`).
+        features: AssociationFeatures,
     },
     /// It ended otherwise than by shutdown (`SCTP_COMM_LOST`).
     Lost(FailureReason),
@@ -196,11 +201,32 @@ pub enum AssociationState {
         outbound_streams: u16,
         /// Streams that the peer may send on.
         inbound_streams: u16,
+        /// What both sides support (`sac_info`).
+        features: AssociationFeatures,
     },
     /// It ended gracefully (`SCTP_SHUTDOWN_COMP`).
     ShutdownComplete,
     /// It could not be set up (`SCTP_CANT_STR_ASSOC`).
     CannotStart(FailureReason),
+}
+
+/// What both sides of an association support (`sac_info` of a `struct sctp_assoc_change`, RFC 6458 §6.1.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AssociationFeatures {
+    /// Messages can be given up (`SCTP_ASSOC_SUPPORTS_PR`, RFC 3758).
+    pub partial_reliability: bool,
+    /// Chunks can be authenticated (`SCTP_ASSOC_SUPPORTS_AUTH`, RFC 4895).
+    pub authentication: bool,
+    /// Addresses can change (`SCTP_ASSOC_SUPPORTS_ASCONF`, RFC 5061).
+    pub address_changes: bool,
+    /// A piece of one message need not wait for the end of another one of the association when it is received
+    /// (`SCTP_ASSOC_SUPPORTS_MULTIBUF`): fragment interleave is at level 2.
+    pub multiple_buffers: bool,
+    /// Streams can be reset and added (`SCTP_ASSOC_SUPPORTS_RE_CONFIG`, RFC 6525).
+    pub reconfiguration: bool,
+    /// Messages are interleaved on their way (`SCTP_ASSOC_SUPPORTS_INTERLEAVING`, RFC 8260).
+    pub interleaving: bool,
 }
 
 /// Which notifications a socket receives (RFC 6458 §6.2).

@@ -103,6 +103,24 @@ pub(crate) fn peers(status: &AssociationStatus) -> Vec<SocketAddr> {
         .collect()
 }
 
+/// Does something with all addresses, or if one is refused, with none.
+pub(crate) fn all_or_none(
+    addresses: &[IpAddr],
+    change: impl Fn(IpAddr) -> Result<()>,
+    undo: impl Fn(IpAddr) -> Result<()>,
+) -> Result<()> {
+    for (done, address) in addresses.iter().enumerate() {
+        if let Err(error) = change(*address) {
+            for changed in addresses.iter().take(done).rev() {
+                // It was so a moment ago.
+                let _ = undo(*changed);
+            }
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -239,11 +239,15 @@ impl SctpSocket {
     /// Closes the socket for all its handles, and waits until its associations have ended gracefully. Operations
     /// that wait meanwhile, and later ones, fail with [`Error::Closed`](crate::Error::Closed).
     ///
+    /// With [`Options::set_linger`](crate::Options::set_linger) it waits for so long at most, which takes a runtime with
+    /// time, or with zero aborts at once.
+    ///
     /// # Errors
     ///
     /// [`Error::StackStopped`](crate::Error::StackStopped).
     pub async fn close(&self) -> Result<()> {
-        dispatch!(AnySocket, self.0, s => s.close().await)
+        let limit = self.options().linger().unwrap_or_default();
+        dispatch!(AnySocket, self.0, s => blocking::linger(limit, s.close()).await)
     }
 
     /// As [`close`](Self::close), but blocks.
@@ -252,7 +256,8 @@ impl SctpSocket {
     ///
     /// As [`close`](Self::close).
     pub fn close_blocking(&self) -> Result<()> {
-        dispatch!(AnySocket, self.0, s => blocking::wait(s.close()))
+        let limit = self.options().linger().unwrap_or_default();
+        dispatch!(AnySocket, self.0, s => blocking::linger_blocking(limit, s.close()))
     }
 
     /// The socket's port and first address.
@@ -350,6 +355,25 @@ impl SctpSocket {
     /// that is bound to all addresses.
     pub fn bindx_add(&self, address: IpAddr) -> Result<()> {
         dispatch!(AnySocket, self.0, s => s.bound().bindx_add(address))
+    }
+
+    /// Binds the socket to several addresses of the host more, to all or to none (`sctp_bindx`, RFC 6458 §9.1). See
+    /// [`SctpSocket::bindx_add`](crate::SctpSocket::bindx_add).
+    ///
+    /// # Errors
+    ///
+    /// As [`SctpSocket::bindx_add`](crate::SctpSocket::bindx_add).
+    pub fn bindx_add_all(&self, addresses: &[IpAddr]) -> Result<()> {
+        crate::resolve::all_or_none(addresses, |ip| self.bindx_add(ip), |ip| self.bindx_remove(ip))
+    }
+
+    /// Takes several addresses from the socket, all or none, unless it would be left without one.
+    ///
+    /// # Errors
+    ///
+    /// As [`SctpSocket::bindx_remove`](crate::SctpSocket::bindx_remove).
+    pub fn bindx_remove_all(&self, addresses: &[IpAddr]) -> Result<()> {
+        crate::resolve::all_or_none(addresses, |ip| self.bindx_remove(ip), |ip| self.bindx_add(ip))
     }
 
     /// Takes an address from the socket, unless it is the last one (`sctp_bindx` with `SCTP_BINDX_REM_ADDR`, RFC 6458

@@ -198,11 +198,15 @@ impl SctpStream {
     /// received is discarded. Operations that wait meanwhile, and later ones, fail with
     /// [`Error::Closed`](crate::Error::Closed).
     ///
+    /// With [`Options::set_linger`](crate::Options::set_linger) it waits for so long at most, which takes a runtime with
+    /// time, or with zero aborts at once.
+    ///
     /// # Errors
     ///
     /// [`Error::StackStopped`](crate::Error::StackStopped).
     pub async fn close(&self) -> Result<()> {
-        dispatch!(AnyStream, self.0, s => s.close().await)
+        let limit = self.association().options().linger().unwrap_or_default();
+        dispatch!(AnyStream, self.0, s => blocking::linger(limit, s.close()).await)
     }
 
     /// As [`close`](Self::close), but blocks.
@@ -211,7 +215,8 @@ impl SctpStream {
     ///
     /// As [`close`](Self::close).
     pub fn close_blocking(&self) -> Result<()> {
-        dispatch!(AnyStream, self.0, s => blocking::wait(s.close()))
+        let limit = self.association().options().linger().unwrap_or_default();
+        dispatch!(AnyStream, self.0, s => blocking::linger_blocking(limit, s.close()))
     }
 
     /// The association.

@@ -87,6 +87,7 @@ async fn rfc6458_8_1_options_of_a_socket_are_what_its_associations_start_with() 
         num_ostreams: 3,
         max_instreams: 4,
         max_attempts: 2,
+        max_init_timeo: None,
     };
     options.set_init_msg(init).unwrap();
     assert_eq!(options.init_msg(), Ok(init));

@@ -28,7 +28,8 @@ impl Association {
         let outbound_streams = self.config.outbound_streams().min(peer.inbound_streams);
         let forward_tsn = self.extensions.contains(Extensions::FORWARD_TSN);
         self.set_interleaving();
-        let failures = self.outbound.set_peer(peer.a_rwnd, outbound_streams, forward_tsn);
+        let mut failures = self.outbound.set_peer(peer.a_rwnd, outbound_streams, forward_tsn);
+        failures.iter_mut().for_each(|failure| failure.cause = INVALID_STREAM);
         self.events.extend(failures.into_iter().map(Event::SendFailed));
         self.tell_room();
         self.add_peer_addresses(now, &peer.addresses);
@@ -149,6 +150,9 @@ pub(super) fn set_route(path: &mut Path, local: &LocalSide, config: &Association
     path.reset_cc(config);
 }
 
+/// Invalid Stream Identifier (RFC 9260 §3.3.10.1): the peer has no such stream.
+const INVALID_STREAM: u16 = 1;
+
 pub(super) fn inbound_config(config: &AssociationConfig, extensions: Extensions, streams: u16) -> InboundConfig {
     InboundConfig {
         receive_buffer: config.receive_buffer(),
@@ -158,5 +162,6 @@ pub(super) fn inbound_config(config: &AssociationConfig, extensions: Extensions,
         fragment_interleave: config.interleaving().fragment_interleave(),
         sack_delay: config.sack_delay(),
         sack_frequency: config.sack_frequency(),
+        partial_delivery_point: config.partial_delivery_point(),
     }
 }

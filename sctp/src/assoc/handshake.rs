@@ -28,6 +28,16 @@ use crate::wire::{self, Cause, ChunkType, Init, InitFixed, Param, ParamType};
 /// How often a cookie may be stale before the set-up is given up (§5.2.6 leaves it open).
 const MAX_STALE_COOKIES: u16 = 3;
 
+/// The longest time-out of T1-init and T1-cookie.
+fn max_t1(config: &AssociationConfig) -> Duration {
+    config.max_init_timeout().unwrap_or_else(|| config.rto_max())
+}
+
+/// The first time-out of T1-init and T1-cookie.
+fn first_t1(config: &AssociationConfig) -> Duration {
+    config.rto_initial().min(max_t1(config))
+}
+
 impl Association {
     /// Opens an association: INIT is the first thing to be sent (§5.1 A).
     pub(crate) fn connect(
@@ -41,7 +51,7 @@ impl Association {
     ) -> Option<Self> {
         let (&first, others) = peers.split_first()?;
         let t1 = Repeat {
-            at: now + config.rto_initial(),
+            at: now + first_t1(&config),
             attempts: 0,
         };
         let state = State::CookieWait {
@@ -138,8 +148,11 @@ impl Association {
             return;
         }
         // §6.3.3 E2: the time-out doubles, up to RTO.Max.
-        let backed_off = self.config.rto_initial() * 2u32.saturating_pow(t1.attempts.into());
-        t1.at = now + backed_off.min(self.config.rto_max());
+        let backed_off = self
+            .config
+            .rto_initial()
+            .saturating_mul(2u32.saturating_pow(t1.attempts.into()));
+        t1.at = now + backed_off.min(max_t1(&self.config));
         self.call_next_address();
         self.repeat_setup();
     }
@@ -199,7 +212,7 @@ impl Association {
         self.keep_paths(&keep, answered);
         self.report_unrecognized(&parsed);
         let t1 = Repeat {
-            at: now + self.config.rto_initial(),
+            at: now + first_t1(&self.config),
             attempts: 0,
         };
         self.transition(State::CookieEchoed {
@@ -283,7 +296,7 @@ impl Association {
         let longer = now.saturating_since(sent_at) + Duration::from_secs(1);
         let preservative = u32::try_from(longer.as_millis()).unwrap_or(u32::MAX);
         let t1 = Repeat {
-            at: now + self.config.rto_initial(),
+            at: now + first_t1(&self.config),
             attempts: 0,
         };
         self.transition(State::CookieWait {

@@ -185,6 +185,7 @@ impl Association {
             config.congestion_control(),
         );
         outbound.set_scheduler(config.stream_scheduler());
+        outbound.set_sending(*config.sending());
         let mut first = Path::new(peer.0, &config, now);
         set_route(&mut first, &local, &config);
         Self {
@@ -359,7 +360,9 @@ impl Association {
         }
         self.fail_requests();
         self.fail_deferred();
-        let failures = self.outbound.drain();
+        let mut failures = self.outbound.drain();
+        let cause = result.as_ref().err().and_then(FailureReason::cause).unwrap_or_default();
+        failures.iter_mut().for_each(|failure| failure.cause = cause);
         self.events.extend(failures.into_iter().map(Event::SendFailed));
         // Nothing is told any more from here on.
         self.transition(State::Closed {

@@ -184,6 +184,14 @@ impl Association {
         Some(to)
     }
 
+    /// What a packet with DATA has for chunks, on every path.
+    #[inline(always)]
+    pub(super) fn room_for_data(&self) -> usize {
+        self.paths
+            .smallest_max_packet()
+            .saturating_sub(CommonHeader::LEN + self.data_auth_len())
+    }
+
     /// Control chunks, a SACK, and DATA; then as many more packets with DATA to the same path as may follow.
     fn write_main_packets(
         &mut self,
@@ -195,7 +203,7 @@ impl Association {
         // Chunks are cut for the narrowest path, so that they can be sent again on any (§6.9).
         let max_packet = self.paths.smallest_max_packet();
         let data_auth = self.data_auth_len();
-        let max_chunks = max_packet.saturating_sub(CommonHeader::LEN + data_auth);
+        let max_chunks = self.room_for_data();
         let plan = self.plan_data(now, max_chunks);
         // §3.2.2, §5.1 C: what is to be reported of the INIT ACK goes along with the COOKIE ECHO, or waits for the
         // COOKIE ACK.

@@ -30,9 +30,9 @@ impl Association {
         for (_, path) in self.paths.iter_mut() {
             path.follow(&next);
         }
-        self.inbound
-            .configure(next.receive_buffer(), next.sack_delay(), next.sack_frequency());
+        self.inbound.configure(&next);
         self.outbound.set_send_buffer(next.send_buffer());
+        self.outbound.set_sending(*next.sending());
         if next.stream_scheduler() != self.stream_scheduler() {
             self.set_stream_scheduler(next.stream_scheduler());
         }

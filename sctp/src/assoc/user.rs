@@ -22,6 +22,9 @@ impl Association {
         if message.auth_key.is_some_and(|key| !self.may_send_with(key)) {
             return Err(SendError::NoSuchKey);
         }
+        if self.config.sending().fragmentation_disabled() && message.payload.len() > self.max_unfragmented() {
+            return Err(SendError::TooLarge);
+        }
         let wanted = message.destination.and_then(|address| self.paths.find(address));
         let result = self.outbound.push(now, message, wanted);
         match result {
@@ -37,6 +40,12 @@ impl Association {
         }
         self.after_abandonment(now);
         result
+    }
+
+    /// The largest message that goes in one chunk, on whatever path.
+    #[cold]
+    fn max_unfragmented(&self) -> usize {
+        self.outbound.max_payload(self.room_for_data())
     }
 
     /// Takes the next received message (§11.1.6).
@@ -55,6 +64,11 @@ impl Association {
 
     pub(crate) fn readable(&self) -> bool {
         self.inbound.readable()
+    }
+
+    /// Whether a message is received in pieces and its end has not come.
+    pub(crate) fn is_partial(&self) -> bool {
+        self.inbound.is_partial()
     }
 
     /// The message that would be taken next, if it is known.

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{AsconfConfig, AuthConfig, InterleavingConfig, PathConfig, ReconfigConfig, StreamScheduler, check};
+use super::{
+    AsconfConfig, AuthConfig, InterleavingConfig, PathConfig, ReconfigConfig, SendingConfig, StreamScheduler, check,
+};
 use crate::error::ConfigError;
 use crate::wire::ErrorDetectionMethod;
 
@@ -28,12 +30,16 @@ pub struct AssociationConfig {
     congestion_control: CongestionControl,
     association_max_retrans: u16,
     max_init_retransmits: u16,
+    max_init_timeout: Option<Duration>,
+    cookie_life: Option<Duration>,
     sack_delay: Duration,
     sack_frequency: u8,
     outbound_streams: u16,
     max_inbound_streams: u16,
     receive_buffer: u32,
     send_buffer: u32,
+    sending: SendingConfig,
+    partial_delivery_point: Option<u32>,
     partial_reliability: bool,
     asconf: AsconfConfig,
     adaptation_indication: Option<u32>,
@@ -59,12 +65,16 @@ impl Default for AssociationConfig {
             congestion_control: CongestionControl::Rfc9260,
             association_max_retrans: 10,
             max_init_retransmits: 8,
+            max_init_timeout: None,
+            cookie_life: None,
             sack_delay: Duration::from_millis(200),
             sack_frequency: 2,
             outbound_streams: 10,
             max_inbound_streams: 2048,
             receive_buffer: 1 << 20,
             send_buffer: 1 << 20,
+            sending: SendingConfig::default(),
+            partial_delivery_point: None,
             partial_reliability: true,
             asconf: AsconfConfig::default(),
             adaptation_indication: None,
@@ -147,6 +157,43 @@ impl AssociationConfig {
         self.max_init_retransmits = limit;
     }
 
+    /// How long an INIT or COOKIE ECHO waits for its answer at most; `None` for RTO.Max.
+    pub const fn max_init_timeout(&self) -> Option<Duration> {
+        self.max_init_timeout
+    }
+
+    /// Sets how long an INIT or COOKIE ECHO waits for its answer at most, in place of RTO.Max (sinit_max_init_timeo,
+    /// RFC 6458 §8.1.3): 1 ms to 600 s. Short ones give a slow peer up early.
+    pub fn set_max_init_timeout(&mut self, limit: Option<Duration>) -> Result<(), ConfigError> {
+        let bounds = Duration::from_millis(1)..=Duration::from_secs(600);
+        check(
+            limit.is_none_or(|limit| bounds.contains(&limit)),
+            "largest INIT time-out",
+            "1 ms to 600 s",
+        )?;
+        self.max_init_timeout = limit;
+        Ok(())
+    }
+
+    /// How long the State Cookies of a listening end point may be used; `None` for what the stack says
+    /// ([`StackConfig::valid_cookie_life`](super::StackConfig::valid_cookie_life)).
+    pub const fn cookie_life(&self) -> Option<Duration> {
+        self.cookie_life
+    }
+
+    /// Sets how long the State Cookies of a listening end point may be used, those made from now on
+    /// (sasoc_cookie_life, RFC 6458 §8.1.2): 100 ms to 1 hour. It has no meaning for an association that exists.
+    pub fn set_cookie_life(&mut self, life: Option<Duration>) -> Result<(), ConfigError> {
+        let bounds = Duration::from_millis(100)..=Duration::from_secs(3600);
+        check(
+            life.is_none_or(|life| bounds.contains(&life)),
+            "Valid.Cookie.Life",
+            "100 ms to 1 hour",
+        )?;
+        self.cookie_life = life;
+        Ok(())
+    }
+
     /// How long an acknowledgement may wait.
     pub const fn sack_delay(&self) -> Duration {
         self.sack_delay
@@ -221,6 +268,28 @@ impl AssociationConfig {
         check((1500..=1 << 30).contains(&bytes), "send buffer", "1500 bytes to 1 GiB")?;
         self.send_buffer = bytes;
         Ok(())
+    }
+
+    /// How messages are cut and bundled.
+    pub const fn sending(&self) -> &SendingConfig {
+        &self.sending
+    }
+
+    /// How messages are cut and bundled, to be changed.
+    pub const fn sending_mut(&mut self) -> &mut SendingConfig {
+        &mut self.sending
+    }
+
+    /// From how many bytes on an incomplete message is delivered in pieces; `None` for half of the receive buffer.
+    pub const fn partial_delivery_point(&self) -> Option<u32> {
+        self.partial_delivery_point
+    }
+
+    /// Sets from how many bytes on an incomplete message is delivered in pieces (RFC 6458 §8.1.21); half of the receive
+    /// buffer is the most that has an effect. What a fragment costs the receive buffer counts, a little more than its
+    /// bytes. Small values make pieces of messages that would soon be whole.
+    pub const fn set_partial_delivery_point(&mut self, bytes: Option<u32>) {
+        self.partial_delivery_point = bytes;
     }
 
     /// Whether partial reliability (RFC 3758) is offered to the peer.
@@ -348,10 +417,14 @@ impl AssociationConfig {
             max_burst: next.max_burst,
             association_max_retrans: next.association_max_retrans,
             max_init_retransmits: next.max_init_retransmits,
+            max_init_timeout: next.max_init_timeout,
+            cookie_life: next.cookie_life,
             sack_delay: next.sack_delay,
             sack_frequency: next.sack_frequency,
             receive_buffer: next.receive_buffer,
             send_buffer: next.send_buffer,
+            sending: next.sending,
+            partial_delivery_point: next.partial_delivery_point,
             expose_potentially_failed: next.expose_potentially_failed,
             stream_scheduler: next.stream_scheduler,
             autoclose: next.autoclose,

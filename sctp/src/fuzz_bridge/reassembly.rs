@@ -28,6 +28,7 @@ pub fn reassembly(data: &[u8]) {
         fragment_interleave: FragmentInterleave::Associations,
         sack_delay: Duration::from_millis(200),
         sack_frequency: 2,
+        partial_delivery_point: None,
     };
     if setup & 2 == 0 {
         Honest::new(config, &mut choices).run(&mut choices);

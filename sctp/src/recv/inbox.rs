@@ -127,7 +127,6 @@ impl Inbox {
     }
 
     /// Whether a message is delivered in pieces and its end has not come.
-    #[cfg(any(test, fuzzing))]
     pub(super) fn is_partial(&self) -> bool {
         !self.partial.is_empty()
     }

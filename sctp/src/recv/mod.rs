@@ -41,7 +41,7 @@ use self::reassembly::{Message, Progress, Reassembly, whole};
 use self::sack_out::SackOut;
 use self::tsn_map::{Lookup, Position, TsnMap};
 use self::window::Window;
-use crate::config::FragmentInterleave;
+use crate::config::{AssociationConfig, FragmentInterleave};
 use crate::error::Violation;
 use crate::message::Received;
 use crate::serial::{Ppid, Ssn, StreamId, Tsn};
@@ -64,6 +64,19 @@ pub(crate) struct InboundConfig {
     pub(crate) sack_delay: Duration,
     /// After how many packets with data a SACK is sent at once.
     pub(crate) sack_frequency: u8,
+    /// From how many bytes on a message is delivered in pieces.
+    pub(crate) partial_delivery_point: Option<u32>,
+}
+
+impl InboundConfig {
+    /// What an incomplete message may cost in the window before it is delivered in pieces.
+    fn large(&self, window: &Window) -> usize {
+        let half = window.buffer() / 2;
+        let point = self
+            .partial_delivery_point
+            .and_then(|bytes| usize::try_from(bytes).ok());
+        point.map_or(half, |point| point.clamp(1, half))
+    }
 }
 
 /// A DATA chunk (RFC 9260 §3.3.1).
@@ -149,7 +162,7 @@ impl Inbound {
             ordering: Ordering::default(),
             interleaved: config
                 .interleaving
-                .then(|| Box::new(Interleaved::new(config.forward_tsn, window.buffer()))),
+                .then(|| Box::new(Interleaved::new(config.forward_tsn, config.large(&window)))),
             inbox: Inbox::new(config.fragment_interleave),
             sack: SackOut::new(config.sack_delay, config.sack_frequency),
             hold: None,
@@ -170,19 +183,22 @@ impl Inbound {
         self.inbox.cut_all()
     }
 
-    /// Changes the receive buffer, and when SACKs are sent.
-    pub(crate) fn configure(&mut self, receive_buffer: u32, sack_delay: Duration, sack_frequency: u8) {
+    /// Goes over to another configuration: the receive buffer, when SACKs are sent, and when messages come in pieces. The
+    /// rest stays.
+    pub(crate) fn configure(&mut self, next: &AssociationConfig) {
         self.config = InboundConfig {
-            receive_buffer,
-            sack_delay,
-            sack_frequency,
+            receive_buffer: next.receive_buffer(),
+            sack_delay: next.sack_delay(),
+            sack_frequency: next.sack_frequency(),
+            partial_delivery_point: next.partial_delivery_point(),
             ..self.config
         };
-        self.window.set_buffer(receive_buffer);
+        self.window.set_buffer(next.receive_buffer());
+        let large = self.large();
         if let Some(interleaved) = &mut self.interleaved {
-            interleaved.set_buffer(self.window.buffer());
+            interleaved.set_large(large);
         }
-        self.sack.set(sack_delay, sack_frequency);
+        self.sack.set(next.sack_delay(), next.sack_frequency());
         if self.window.update_is_due() {
             self.sack.want();
         }
@@ -354,7 +370,6 @@ impl Inbound {
     }
 
     /// Whether a message is delivered in pieces and its end has not come.
-    #[cfg(any(test, fuzzing))]
     pub(crate) fn is_partial(&self) -> bool {
         self.inbox.is_partial()
     }
@@ -502,12 +517,16 @@ impl Inbound {
         }
     }
 
+    fn large(&self) -> usize {
+        self.config.large(&self.window)
+    }
+
     fn start_partial(&mut self) {
         let cumulative = self.map.cumulative();
         let Some(head) = self.reassembly.head(cumulative) else {
             return;
         };
-        let large = head.charged >= self.window.buffer() / 2;
+        let large = head.charged >= self.large();
         let stuck = self.inbox.is_empty() && self.window.is_exhausted();
         if !(large || stuck) || !(head.unordered || self.ordering.is_next(head.stream, head.ssn)) {
             return;

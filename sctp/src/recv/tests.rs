@@ -21,6 +21,7 @@ const CONFIG: InboundConfig = InboundConfig {
     fragment_interleave: FragmentInterleave::Associations,
     sack_delay: Duration::from_millis(200),
     sack_frequency: 2,
+    partial_delivery_point: None,
 };
 
 fn inbound() -> Inbound {

@@ -60,6 +60,7 @@ impl Message {
             ppid: self.ppid,
             context: self.context,
             sent,
+            cause: 0,
             payload: self.payload,
         }
     }

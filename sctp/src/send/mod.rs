@@ -22,7 +22,7 @@ mod streams;
 mod tests;
 
 use crate::Instant;
-use crate::config::CongestionControl;
+use crate::config::{CongestionControl, SendingConfig};
 use crate::error::SendError;
 use crate::event::SendFailure;
 use crate::message::OutMessage;
@@ -63,6 +63,7 @@ pub(crate) struct Outbound {
     pause: Option<Box<Pause>>,
     buffered: usize,
     send_buffer: usize,
+    sending: SendingConfig,
     streams: u16,
 }
 
@@ -81,6 +82,7 @@ impl Outbound {
             pause: None,
             buffered: 0,
             send_buffer: send_buffer as usize,
+            sending: SendingConfig::default(),
             streams,
         }
     }
@@ -329,6 +331,18 @@ impl Outbound {
     /// Changes the send buffer. What is in it stays.
     pub(crate) const fn set_send_buffer(&mut self, bytes: u32) {
         self.send_buffer = bytes as usize;
+    }
+
+    /// Changes how messages are cut and bundled, those that wait too.
+    pub(crate) const fn set_sending(&mut self, sending: SendingConfig) {
+        self.sending = sending;
+    }
+
+    /// The most user data that a chunk may carry in a packet with so many bytes for chunks.
+    #[inline(always)]
+    pub(crate) fn max_payload(&self, room: usize) -> usize {
+        let most = self.form.max_payload(room);
+        self.sending.max_fragment().map_or(most, |limit| most.min(limit.into()))
     }
 
     pub(crate) const fn has_room(&self) -> bool {

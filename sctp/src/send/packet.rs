@@ -126,13 +126,36 @@ impl Outbound {
         if !path.cc.may_send(self.outstanding.flight(id)) {
             return None;
         }
-        let len = remaining.min(self.form.max_payload(max_chunks));
+        let limit = self.max_payload(max_chunks);
+        if remaining < limit && self.waits_for_company(max_chunks) {
+            return None;
+        }
+        let len = remaining.min(limit);
         let kind = self.admit(len, now, path.rto())?;
         Some(DataPlan {
             path: id,
             first_chunk: self.form.chunk_len(len),
             kind,
         })
+    }
+
+    /// Whether what waits does not fill a packet and should not go yet: other data is not acknowledged (SCTP_NODELAY
+    /// switched off, RFC 6458 §8.1.5).
+    #[inline(always)]
+    fn waits_for_company(&self, max_chunks: usize) -> bool {
+        !self.sending.nodelay() && !self.outstanding.is_empty() && !self.fills_packet(max_chunks)
+    }
+
+    #[cold]
+    fn fills_packet(&self, max_chunks: usize) -> bool {
+        let mut left = max_chunks;
+        let mut takes = |len: usize| {
+            left = left.saturating_sub(self.form.chunk_len(len));
+            left > 0
+        };
+        let cut = self.next_piece().map_or(0, |piece| piece.remaining);
+        let begun = self.cutting.is_some() || self.queue.next_cut().is_some();
+        !((!begun || takes(cut)) && self.queue.waiting_lens().all(takes))
     }
 
     /// §6.1 A: whether the peer has room.
@@ -279,11 +302,11 @@ impl Outbound {
     /// is at least half free.
     #[inline(always)]
     fn fragment_len(&self, remaining: usize, room: usize, max_chunks: usize) -> Option<usize> {
-        let room = self.form.max_payload(room);
+        let room = self.max_payload(room);
         if remaining <= room {
             return Some(remaining);
         }
-        let limit = self.form.max_payload(max_chunks);
+        let limit = self.max_payload(max_chunks);
         (remaining > limit && room >= limit / 2 && room > 0).then_some(room)
     }
 

@@ -178,6 +178,13 @@ impl SendQueue {
         }
     }
 
+    /// The lengths of the messages of which nothing was sent, in some order.
+    pub(super) fn waiting_lens(&self) -> impl Iterator<Item = usize> {
+        let streams = self.streams.iter().flat_map(|streams| streams.messages());
+        let lens = self.waiting.iter().chain(streams).map(|message| message.payload.len());
+        lens.filter(|len| *len > 0)
+    }
+
     /// How many messages wait of which nothing was sent.
     pub(crate) fn len(&self) -> usize {
         self.streams.as_ref().map_or(self.live, |streams| streams.len())

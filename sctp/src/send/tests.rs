@@ -1,5 +1,7 @@
 //! The sender against a naive model of what may be where.
 
+mod sending;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

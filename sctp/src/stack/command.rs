@@ -188,6 +188,12 @@ impl Stack {
         self.table.get(assoc)?.assoc.peek()
     }
 
+    /// Whether a message is received in pieces and its end has not come: the next thing to be received may be long in
+    /// coming.
+    pub fn is_partial(&self, assoc: AssocId) -> bool {
+        self.table.get(assoc).is_some_and(|slot| slot.assoc.is_partial())
+    }
+
     /// Up to which TSN everything has arrived from the peer (rcv_cumtsn, RFC 6458 §5.3.5).
     pub fn cumulative_tsn(&self, assoc: AssocId) -> Option<Tsn> {
         self.table.get(assoc).map(|slot| slot.assoc.cumulative_tsn())

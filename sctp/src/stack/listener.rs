@@ -174,7 +174,7 @@ impl Stack {
             return self.refuse_init(now, meta, packet, &parsed.peer, &refusal_causes(&violation.into()));
         }
         // §5.2.6: a longer life is granted, up to the double.
-        let life = self.config.valid_cookie_life();
+        let life = config.cookie_life().unwrap_or_else(|| self.config.valid_cookie_life());
         let wanted = std::time::Duration::from_millis(parsed.cookie_preservative.into());
         let cookie = StateCookie {
             created_at: now,

@@ -13,6 +13,9 @@ use crate::{
     AssociationConfig, Error, FragmentInterleave, HmacId, ReconfigRequests, Result, SharedKeyId, StreamScheduler,
 };
 
+/// Valid.Cookie.Life as it is at first, in milliseconds.
+const COOKIE_LIFE: u32 = 60_000;
+
 const NO_INTERLEAVING: &str = "this kernel does not interleave messages: net.sctp.intl_enable is 0";
 
 /// The options of an association, or of the new ones of a socket. What the kernel has no option for is at its default.
@@ -35,10 +38,14 @@ pub(crate) fn read(core: &Core, id: Option<i32>) -> Result<AssociationConfig> {
     };
     let params = core.get(abi::SCTP_ASSOCINFO, request)?.map_err(failed)?;
     config.set_association_max_retrans(params.max_rxt);
+    let _ = config.set_cookie_life((params.cookie_life != COOKIE_LIFE).then(|| milli(params.cookie_life)));
     let init = core.get(abi::SCTP_INITMSG, InitMsg::default())?.map_err(failed)?;
     let _ = config.set_outbound_streams(init.num_ostreams);
     let _ = config.set_max_inbound_streams(init.max_instreams);
     config.set_max_init_retransmits(init.max_attempts);
+    let longest = milli(init.max_init_timeo.into());
+    let _ =
+        config.set_max_init_timeout(Some(longest).filter(|longest| !longest.is_zero() && *longest != config.rto_max()));
     let half = |size: usize| u32::try_from(size / 2).unwrap_or(u32::MAX);
     let receive = core.socket_option(Socket::recv_buffer_size)?.map_err(failed)?;
     let _ = config.set_receive_buffer(half(receive));
@@ -95,8 +102,49 @@ pub(crate) fn read(core: &Core, id: Option<i32>) -> Result<AssociationConfig> {
     if value(abi::SCTP_AUTH_SUPPORTED)? > 0 {
         read_auth(core, assoc, &mut config)?;
     }
+    read_sending(core, assoc, &mut config)?;
     *config.path_mut() = paths::read(core, id, None)?;
     Ok(config)
+}
+
+fn read_sending(core: &Core, assoc: i32, config: &mut AssociationConfig) -> Result<()> {
+    let failed = |error: io::Error| errno::of_association("reading options", &error);
+    let number = |name| -> Result<u32> { Ok(core.get(name, Number::default())?.map_err(failed)?.value) };
+    let sending = config.sending_mut();
+    sending.set_nodelay(number(abi::SCTP_NODELAY)? > 0);
+    sending.set_fragmentation_disabled(number(abi::SCTP_DISABLE_FRAGMENTS)? > 0);
+    let limit = core.value(abi::SCTP_MAXSEG, assoc)?.map_err(failed)?;
+    let limit = u16::try_from(limit)
+        .ok()
+        .filter(|limit| *limit > 0 && assoc == abi::FUTURE_ASSOC);
+    // What an association has is what its path takes, too.
+    let _ = sending.set_max_fragment(limit);
+    let point = number(abi::SCTP_PARTIAL_DELIVERY_POINT)?;
+    config.set_partial_delivery_point((point > 0).then_some(point));
+    Ok(())
+}
+
+fn apply_sending(core: &Core, assoc: i32, have: &AssociationConfig, want: &AssociationConfig) -> Result<()> {
+    let failed = |error: io::Error| errno::general("setting an option", &error);
+    let set = |name, value| -> Result<()> { core.set(name, Number { value })?.map_err(failed) };
+    let (before, after) = (have.sending(), want.sending());
+    if before.nodelay() != after.nodelay() {
+        set(abi::SCTP_NODELAY, after.nodelay().into())?;
+    }
+    if before.fragmentation_disabled() != after.fragmentation_disabled() {
+        set(abi::SCTP_DISABLE_FRAGMENTS, after.fragmentation_disabled().into())?;
+    }
+    if before.max_fragment() != after.max_fragment() {
+        let value = after.max_fragment().map_or(0, u32::from);
+        core.set_value(abi::SCTP_MAXSEG, assoc, value)?.map_err(failed)?;
+    }
+    if have.partial_delivery_point() != want.partial_delivery_point() {
+        set(
+            abi::SCTP_PARTIAL_DELIVERY_POINT,
+            want.partial_delivery_point().unwrap_or(0),
+        )?;
+    }
+    Ok(())
 }
 
 fn read_auth(core: &Core, assoc: i32, config: &mut AssociationConfig) -> Result<()> {
@@ -165,6 +213,15 @@ pub(crate) fn apply(core: &Core, id: Option<i32>, have: &AssociationConfig, want
         };
         core.set(abi::SCTP_ASSOCINFO, params)?.map_err(failed)?;
     }
+    if have.cookie_life() != want.cookie_life() {
+        let params = AssocParams {
+            assoc,
+            cookie_life: want.cookie_life().map_or(COOKIE_LIFE, milliseconds),
+            ..AssocParams::default()
+        };
+        core.set(abi::SCTP_ASSOCINFO, params)?.map_err(failed)?;
+    }
+    apply_sending(core, assoc, have, want)?;
     apply_set_up(core, have, want)?;
     if have.receive_buffer() != want.receive_buffer() {
         set_buffer(core, libc::SO_RCVBUF, libc::SO_RCVBUFFORCE, want.receive_buffer())?;
@@ -246,6 +303,10 @@ fn refuse(id: Option<i32>, have: &AssociationConfig, want: &AssociationConfig) -
         return Ok(());
     }
     unsupported(
+        have.sending() != want.sending() || have.partial_delivery_point() != want.partial_delivery_point(),
+        "the kernel has this of whole sockets",
+    )?;
+    unsupported(
         have.autoclose() != want.autoclose(),
         "the kernel closes idle associations as their socket said at their beginning",
     )?;
@@ -265,15 +326,16 @@ fn apply_set_up(core: &Core, have: &AssociationConfig, want: &AssociationConfig)
     let failed = |error: io::Error| errno::general("setting an option", &error);
     let of = |config: &AssociationConfig| {
         let streams = (config.outbound_streams(), config.max_inbound_streams());
-        (streams, config.max_init_retransmits())
+        (streams, config.max_init_retransmits(), config.max_init_timeout())
     };
     if of(have) != of(want) {
         let init = InitMsg {
             num_ostreams: want.outbound_streams(),
             max_instreams: want.max_inbound_streams(),
             max_attempts: want.max_init_retransmits(),
-            // As it is.
-            max_init_timeo: 0,
+            // Zero is as it is, and at first RTO.Max.
+            max_init_timeo: u16::try_from(milliseconds(want.max_init_timeout().unwrap_or_else(|| want.rto_max())))
+                .unwrap_or(u16::MAX),
         };
         core.set(abi::SCTP_INITMSG, init)?.map_err(failed)?;
     }

@@ -12,8 +12,8 @@ use super::send;
 use crate::FailureReason;
 use crate::info::AssocRepr;
 use crate::{
-    AssocId, AssociationChange, AssociationState, AuthEvent, Notification, PathChange, ReconfigOutcome, SharedKeyId,
-    Ssn, StreamDirection, StreamId, Tsn,
+    AssocId, AssociationChange, AssociationFeatures, AssociationState, AuthEvent, Notification, PathChange,
+    ReconfigOutcome, SharedKeyId, Ssn, StreamDirection, StreamId, Tsn,
 };
 
 /// The cause code of an ABORT that the user asked for (RFC 9260 §3.3.10.12).
@@ -63,6 +63,7 @@ pub(crate) fn decode(bytes: &[u8], peer: Option<SocketAddr>) -> Option<Notificat
                 assoc: name(event.assoc),
                 info: send::info_of(&event),
                 sent: event.flags & abi::SCTP_DATA_SENT != 0,
+                error: u16::try_from(event.error & 0xffff).unwrap_or_default(),
                 payload: Bytes::copy_from_slice(bytes.get(SendFailed::LEN..)?),
             }
         }
@@ -146,10 +147,14 @@ fn state(event: &AssocChange, causes: &[u8]) -> Option<AssociationState> {
             initiated_here: false,
             outbound_streams,
             inbound_streams,
+            // The caller looks them up.
+            features: AssociationFeatures::default(),
         },
         abi::SCTP_RESTART => AssociationState::Restarted {
             outbound_streams,
             inbound_streams,
+            // The caller looks them up.
+            features: AssociationFeatures::default(),
         },
         abi::SCTP_SHUTDOWN_COMP => AssociationState::ShutdownComplete,
         abi::SCTP_COMM_LOST => AssociationState::Lost(reason(event.error, causes, FailureReason::PeerUnreachable)),
@@ -264,7 +269,8 @@ mod tests {
             AssociationState::Up {
                 initiated_here: false,
                 outbound_streams: 3,
-                inbound_streams: 4
+                inbound_streams: 4,
+                features: AssociationFeatures::default(),
             }
         );
     }

@@ -294,6 +294,7 @@ fn received_info(raw: &Raw, end_of_message: bool) -> RcvInfo {
         cumulative_tsn: unordered.then_some(Tsn(raw.cumtsn)),
         context: raw.context,
         end_of_message,
+        next: None,
     }
 }
 

@@ -41,6 +41,9 @@ impl Socket {
         let id = match info.destination {
             Destination::Association(assoc) => assoc.kernel()?,
             Destination::Address(peer) => {
+                if info.abort || payload.is_empty() && info.eof {
+                    return Err(Error::NoSuchAssociation);
+                }
                 if payload.is_empty() {
                     // It would leave an association that nobody asked for.
                     return Err(Error::EmptyMessage);
@@ -52,7 +55,12 @@ impl Socket {
             }
             Destination::Peer => return Err(Error::NoDestination),
         };
-        self.0.send(id, None, payload, info)?;
+        if info.abort {
+            return self.0.end(id, abi::SCTP_ABORT, payload);
+        }
+        if !(info.eof && payload.is_empty()) {
+            self.0.send(id, None, payload, info)?;
+        }
         if info.eof {
             self.0.end(id, abi::SCTP_EOF, &[])
         } else {

@@ -128,7 +128,13 @@ impl Stream {
             Destination::Association(assoc) if assoc.kernel() == Ok(self.0.id) => {}
             _ => return Err(Error::NoDestination),
         }
+        if info.abort {
+            return self.abort(payload.clone());
+        }
         self.may_send()?;
+        if info.eof && payload.is_empty() {
+            return self.shutdown();
+        }
         let connecting = self.core().state().phase == Phase::Connecting;
         let outcome = self
             .core()

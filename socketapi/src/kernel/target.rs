@@ -3,8 +3,10 @@
 use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use sctp::error::ConfigError;
+use socket2::Socket;
 
 use super::abi::{
     self, Abi, AddStreams, AuthChunks, AuthKey, AuthKeyId, DefaultPrInfo, Field, PaddrParams, PrStatus, Prim,
@@ -130,6 +132,42 @@ impl Target {
             let value = DefaultPrInfo { assoc, value, policy };
             core.set(abi::SCTP_DEFAULT_PRINFO, value)?.map_err(failed)?;
             core.state().default_prinfo = true;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn linger(&self) -> Result<Option<Duration>> {
+        let (core, _) = self.enter()?;
+        core.socket_option(Socket::linger)?
+            .map_err(|error| errno::general("reading how long closing waits", &error))
+    }
+
+    pub(crate) fn set_linger(&self, linger: Option<Duration>) -> Result<()> {
+        let (core, _) = self.enter()?;
+        core.socket_option(|socket| socket.set_linger(linger))?
+            .map_err(|error| errno::general("setting how long closing waits", &error))
+    }
+
+    pub(crate) fn explicit_eor(&self) -> Result<bool> {
+        self.enter().map(|_| false)
+    }
+
+    pub(crate) fn set_explicit_eor(&self, explicit: bool) -> Result<()> {
+        self.enter()?;
+        if explicit {
+            return Err(Error::Unsupported("every send is a whole message for the kernel"));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn recv_nxtinfo(&self) -> Result<bool> {
+        self.enter().map(|_| false)
+    }
+
+    pub(crate) fn set_recv_nxtinfo(&self, told: bool) -> Result<()> {
+        self.enter()?;
+        if told {
+            return Err(Error::Unsupported("next_info tells what comes next on kernel sockets"));
         }
         Ok(())
     }

@@ -1,7 +1,9 @@
 //! Socket options (RFC 6458 §8.1, §8.3, and the chapters about sockets of the extensions' RFCs).
 
 mod auth;
+mod delivery;
 mod extensions;
+mod scope;
 mod values;
 
 use std::net::IpAddr;
@@ -9,6 +11,7 @@ use std::time::Duration;
 
 use sctp::error::ConfigError;
 
+pub use self::scope::AssocScope;
 pub use self::values::{AssocParams, DelayedSack, InitMsg, RtoInfo};
 use crate::backend::{AnyTarget, dispatch};
 use crate::{
@@ -92,6 +95,7 @@ impl Options {
             peer_destinations: status.as_ref().map_or(0, |status| status.paths.len()),
             peer_rwnd: status.as_ref().map_or(0, |status| status.peer_rwnd),
             local_rwnd: config.receive_buffer(),
+            cookie_life: config.cookie_life(),
         })
     }
 
@@ -104,12 +108,19 @@ impl Options {
         })
     }
 
+    /// Sets how long State Cookies may be used that a listening socket makes from now on (`sasoc_cookie_life` of
+    /// `SCTP_ASSOCINFO`); `None` for what the stack says. It has no meaning for an association.
+    pub fn set_cookie_life(&self, life: Option<Duration>) -> Result<()> {
+        self.set(|config| config.set_cookie_life(life))
+    }
+
     /// What set-up asks for (`SCTP_INITMSG`, RFC 6458 §8.1.3).
     pub fn init_msg(&self) -> Result<InitMsg> {
         self.get(|config| InitMsg {
             num_ostreams: config.outbound_streams(),
             max_instreams: config.max_inbound_streams(),
             max_attempts: config.max_init_retransmits(),
+            max_init_timeo: config.max_init_timeout(),
         })
     }
 
@@ -119,6 +130,7 @@ impl Options {
             config.set_outbound_streams(init.num_ostreams)?;
             config.set_max_inbound_streams(init.max_instreams)?;
             config.set_max_init_retransmits(init.max_attempts);
+            config.set_max_init_timeout(init.max_init_timeo)?;
             Ok(())
         })
     }

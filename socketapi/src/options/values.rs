@@ -25,6 +25,8 @@ pub struct AssocParams {
     pub peer_rwnd: usize,
     /// The largest own receive window, in bytes.
     pub local_rwnd: u32,
+    /// Valid.Cookie.Life of a listening socket; `None` for what its stack says.
+    pub cookie_life: Option<Duration>,
 }
 
 /// What set-up asks for (`struct sctp_initmsg`, RFC 6458 §8.1.3).
@@ -36,6 +38,8 @@ pub struct InitMsg {
     pub max_instreams: u16,
     /// Max.Init.Retransmits: how often an INIT or COOKIE ECHO is repeated.
     pub max_attempts: u16,
+    /// The longest wait before it is repeated, in place of RTO.Max; `None` for RTO.Max.
+    pub max_init_timeo: Option<Duration>,
 }
 
 /// How acknowledgements are delayed (`struct sctp_sack_info`, RFC 6458 §8.1.19).

@@ -1,6 +1,7 @@
 //! What options are read and set of, and what can be asked of an association.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use sctp::error::ConfigError;
 use sctp::{
@@ -113,6 +114,30 @@ impl Target {
 
     pub(crate) fn change_defaults(&self, change: impl FnOnce(&mut Defaults)) -> Result<()> {
         self.enter(|sockets, _, endpoint, id| sockets.change_defaults(endpoint, id, change))
+    }
+
+    pub(crate) fn linger(&self) -> Result<Option<Duration>> {
+        Ok(self.defaults()?.linger)
+    }
+
+    pub(crate) fn set_linger(&self, linger: Option<Duration>) -> Result<()> {
+        self.change_defaults(|defaults| defaults.linger = linger)
+    }
+
+    pub(crate) fn explicit_eor(&self) -> Result<bool> {
+        Ok(self.defaults()?.explicit_eor)
+    }
+
+    pub(crate) fn set_explicit_eor(&self, explicit: bool) -> Result<()> {
+        self.change_defaults(|defaults| defaults.explicit_eor = explicit)
+    }
+
+    pub(crate) fn recv_nxtinfo(&self) -> Result<bool> {
+        Ok(self.defaults()?.nxtinfo)
+    }
+
+    pub(crate) fn set_recv_nxtinfo(&self, told: bool) -> Result<()> {
+        self.change_defaults(|defaults| defaults.nxtinfo = told)
     }
 
     pub(crate) fn subscriptions(&self) -> Result<Subscriptions> {

@@ -108,17 +108,17 @@ pub(super) struct Interleaved {
 
 impl Interleaved {
     /// Nothing has arrived. `gives_up` tells whether the peer may give messages up.
-    pub(super) fn new(gives_up: bool, receive_buffer: usize) -> Self {
+    pub(super) fn new(gives_up: bool, large: usize) -> Self {
         Self {
             gives_up,
-            partial_point: receive_buffer / 2,
+            partial_point: large,
             ..Self::default()
         }
     }
 
-    /// The receive buffer has another size.
-    pub(super) const fn set_buffer(&mut self, receive_buffer: usize) {
-        self.partial_point = receive_buffer / 2;
+    /// Another size counts as large from now on.
+    pub(super) const fn set_large(&mut self, large: usize) {
+        self.partial_point = large;
     }
 
     /// Whether the peer has shown that it numbers the fragments after the first 0, 1, ...

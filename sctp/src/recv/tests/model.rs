@@ -298,6 +298,7 @@ fn run(scenario: &Scenario) {
         forward_tsn: scenario.abandoning > 0.0,
         sack_delay: Duration::from_millis(200),
         sack_frequency: 2,
+        partial_delivery_point: None,
         interleaving: false,
         fragment_interleave: FragmentInterleave::Associations,
     };

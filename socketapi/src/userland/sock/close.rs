@@ -1,9 +1,11 @@
 //! Shutting down, aborting, closing. A socket that goes away leaves its associations to end in the background.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use sctp::{AssocId, EndpointId, Instant};
 
-use super::{Owner, Phase, Sockets};
+use super::{Defaults, Owner, Phase, Sockets};
 use crate::userland::wait::{Attempt, Interest, Refused};
 use crate::{Error, Result};
 
@@ -39,6 +41,8 @@ impl Sockets {
             return;
         };
         entry.open = false;
+        entry.begun = None;
+        let aborts = aborts(entry.defaults.as_deref());
         entry.ready.clear();
         entry.backlog.clear();
         entry.receivers.wake(&mut self.woken);
@@ -46,6 +50,7 @@ impl Sockets {
         let all: Vec<(AssocId, Owner)> = entry.assocs.iter().map(|(id, assoc)| (*id, assoc.owner)).collect();
         for (id, owner) in all {
             match owner {
+                Owner::Socket if aborts => self.discard(now, endpoint, id, Bytes::new()),
                 Owner::Socket => self.leave(now, endpoint, id),
                 Owner::Backlog => self.discard(now, endpoint, id, Bytes::from_static(b"not accepted")),
                 Owner::Stream | Owner::Nobody => {}
@@ -56,8 +61,10 @@ impl Sockets {
 
     /// Closes a one-to-one socket.
     pub(crate) fn close_stream(&mut self, now: Instant, endpoint: EndpointId, id: AssocId) {
-        if self.owned(endpoint, id, Owner::Stream).is_ok() {
-            self.leave(now, endpoint, id);
+        match self.owned(endpoint, id, Owner::Stream) {
+            Ok(assoc) if aborts(assoc.defaults.as_deref()) => self.discard(now, endpoint, id, Bytes::new()),
+            Ok(_) => self.leave(now, endpoint, id),
+            Err(_) => {}
         }
     }
 
@@ -199,4 +206,9 @@ impl Sockets {
             }
         }
     }
+}
+
+/// Whether closing ends associations at once (SO_LINGER of zero, RFC 6458 §8.1.4).
+fn aborts(defaults: Option<&Defaults>) -> bool {
+    defaults.is_some_and(|defaults| defaults.linger == Some(Duration::ZERO))
 }

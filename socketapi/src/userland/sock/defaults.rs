@@ -1,5 +1,7 @@
 //! What holds for messages and notifications where nothing else is said (RFC 6458 §6.2, §8.1.25, §8.1.31, §8.1.32).
 
+use std::time::Duration;
+
 use sctp::{AssocId, EndpointId, OutMessage, Reliability};
 
 use super::{Owner, Sockets};
@@ -13,6 +15,12 @@ pub(crate) struct Defaults {
     pub(crate) prinfo: Reliability,
     /// What goes with received messages.
     pub(crate) context: u32,
+    /// How long closing waits for the end of the associations; zero aborts them.
+    pub(crate) linger: Option<Duration>,
+    /// Whether a message may come in several sends.
+    pub(crate) explicit_eor: bool,
+    /// Whether a received message tells what comes next.
+    pub(crate) nxtinfo: bool,
 }
 
 /// All that new associations of an end point start with.

@@ -7,7 +7,7 @@ use sctp::{AssocId, EndpointId, Event, Instant, SendFailure};
 
 use super::{Assoc, Endpoint, Item, Owner, Phase, Sockets, Style};
 use crate::info::AssocRepr;
-use crate::{AssociationChange, AssociationState, Notification, SndInfo};
+use crate::{AssociationChange, AssociationFeatures, AssociationState, FragmentInterleave, Notification, SndInfo};
 
 /// How many notifications that a peer can cause at will wait for an association; more are dropped.
 const MAX_NOTIFICATIONS: usize = 128;
@@ -42,6 +42,10 @@ impl Sockets {
             }
             Event::Writable => assoc.senders.wake(&mut self.woken),
             Event::Readable => self.on_readable(now, endpoint, id),
+            // Others may have waited for the end of the message.
+            Event::PartialDeliveryAborted { .. } | Event::CommunicationLost { .. } | Event::ShutdownComplete => {
+                entry.receivers.wake(&mut self.woken);
+            }
             _ => {}
         }
         if let Some(notification) = self.notification(endpoint, id, event) {
@@ -162,6 +166,22 @@ impl Sockets {
         }
     }
 
+    /// What both sides of an association support.
+    fn features(&self, id: AssocId) -> AssociationFeatures {
+        let level = self.stack.association_config(id);
+        let level = level.map(|config| config.interleaving().fragment_interleave());
+        self.stack
+            .status(id)
+            .map_or_else(AssociationFeatures::default, |status| AssociationFeatures {
+                partial_reliability: status.partial_reliability,
+                authentication: status.authentication,
+                address_changes: status.address_changes,
+                multiple_buffers: level == Some(FragmentInterleave::Streams),
+                reconfiguration: status.reconfiguration,
+                interleaving: status.interleaving,
+            })
+    }
+
     fn notification(&self, endpoint: EndpointId, id: AssocId, event: Event) -> Option<Notification> {
         let peer = self.endpoints.get(&endpoint)?.assocs.get(&id)?.peer;
         let assoc = crate::AssocId(AssocRepr::Userland(id));
@@ -181,6 +201,7 @@ impl Sockets {
                 initiated_here,
                 outbound_streams,
                 inbound_streams,
+                features: self.features(id),
             }),
             Event::ConnectFailed { reason } => change(AssociationState::CannotStart(reason)),
             Event::CommunicationLost { reason } => change(AssociationState::Lost(reason)),
@@ -190,6 +211,7 @@ impl Sockets {
             } => change(AssociationState::Restarted {
                 outbound_streams,
                 inbound_streams,
+                features: self.features(id),
             }),
             Event::ShutdownComplete => change(AssociationState::ShutdownComplete),
             Event::PeerShutdown => Some(Notification::PeerShutdown { assoc }),
@@ -211,6 +233,7 @@ impl Sockets {
                 ppid,
                 context,
                 sent,
+                cause,
                 payload,
             }) => {
                 let info = SndInfo {
@@ -223,6 +246,7 @@ impl Sockets {
                     assoc,
                     info,
                     sent,
+                    error: cause,
                     payload,
                 })
             }

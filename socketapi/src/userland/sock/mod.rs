@@ -9,6 +9,7 @@ mod close;
 mod connect;
 mod defaults;
 mod events;
+mod record;
 mod recv;
 mod send;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use sctp::error::FailureReason;
 use sctp::{AssocId, EndpointId, Instant, Stack};
 
 pub(crate) use self::defaults::Defaults;
+use self::record::Record;
 use super::wait::{Interest, Ticket, Waiters};
 use crate::{Error, Notification, Result, Subscriptions};
 
@@ -62,6 +64,9 @@ struct Endpoint {
     assocs: BTreeMap<AssocId, Assoc>,
     /// Associations of a one-to-many socket with something to receive, each once, in turn.
     ready: VecDeque<AssocId>,
+    /// The association of which a piece of a message was received, while nothing else may come before its end (fragment
+    /// interleave level 0).
+    begun: Option<AssocId>,
     /// Associations that wait to be accepted, each once.
     backlog: VecDeque<AssocId>,
     /// Those who wait for `ready`, or for `backlog`.
@@ -133,6 +138,8 @@ struct Assoc {
     /// Whether notifications were dropped, and the one that tells of it has not been received.
     notifications_stopped: bool,
     defaults: Option<Box<Defaults>>,
+    /// The beginning of a message that comes in several sends.
+    record: Option<Box<Record>>,
     /// What waits to be received, oldest first.
     inbox: VecDeque<Item>,
     /// Whether it is among the `ready` ones.
@@ -269,6 +276,7 @@ impl Endpoint {
             defaults: None,
             assocs: BTreeMap::new(),
             ready: VecDeque::new(),
+            begun: None,
             backlog: VecDeque::new(),
             receivers: Waiters::default(),
             enders: Waiters::default(),
@@ -288,6 +296,7 @@ impl Assoc {
             subscriptions: endpoint.subscriptions,
             notifications_stopped: false,
             defaults: endpoint.defaults.clone(),
+            record: None,
             inbox: VecDeque::new(),
             in_turn: false,
             watchers: 0,

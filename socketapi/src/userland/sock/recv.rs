@@ -3,10 +3,10 @@
 use sctp::serial::Tsn;
 use sctp::{AssocId, EndpointId, Instant, Stack};
 
-use super::{Assoc, Item, Owner, Phase, Sockets};
+use super::{Assoc, Endpoint, Item, Owner, Phase, Sockets};
 use crate::info::AssocRepr;
 use crate::userland::wait::{Attempt, Interest, Refused};
-use crate::{Error, Message, Notification, NxtInfo, RcvInfo, Received, Result};
+use crate::{Error, FragmentInterleave, Message, Notification, NxtInfo, RcvInfo, Received, Result};
 
 impl Sockets {
     /// The next thing that a one-to-many socket receives.
@@ -15,7 +15,7 @@ impl Sockets {
             self.open_endpoint(endpoint)?;
             let Self { stack, endpoints, .. } = self;
             let entry = endpoints.get_mut(&endpoint).ok_or(Error::Closed)?;
-            let Some(id) = entry.ready.pop_front() else {
+            let Some(id) = entry.next_in_turn(stack) else {
                 return Err(Refused::Wait(Interest::Receive(endpoint)));
             };
             let Some(assoc) = entry.assocs.get_mut(&id) else {
@@ -29,9 +29,25 @@ impl Sockets {
                 self.sweep(now, endpoint, id);
             }
             if let Some(received) = received {
+                self.note_piece(endpoint, id, &received);
                 return Ok(received);
             }
         }
+    }
+
+    /// Keeps in mind that a message was begun, or ended, where nothing may come between its pieces.
+    fn note_piece(&mut self, endpoint: EndpointId, id: AssocId, received: &Received) {
+        let Received::Data { info, .. } = received else { return };
+        let Some(entry) = self.endpoints.get_mut(&endpoint) else {
+            return;
+        };
+        if info.end_of_message {
+            entry.begun = None;
+            return;
+        }
+        let config = self.stack.association_config(id);
+        let level = config.map(|config| config.interleaving().fragment_interleave());
+        entry.begun = (level == Some(FragmentInterleave::Nothing)).then_some(id);
     }
 
     /// The next thing that a one-to-one socket receives; `None` at the end.
@@ -57,18 +73,7 @@ impl Sockets {
         self.live(endpoint, id)?;
         let Self { stack, endpoints, .. } = self;
         let assoc = endpoints.get(&endpoint).and_then(|entry| entry.assocs.get(&id));
-        let mut inbox = assoc.ok_or(Error::NoSuchAssociation)?.inbox.iter();
-        Ok(inbox.find_map(|item| match item {
-            Item::Data(Some(0)) => None,
-            Item::Data(_) => stack.peek(id).map(|message| NxtInfo::Message {
-                stream: message.stream,
-                ppid: message.ppid,
-                unordered: message.unordered,
-                length: message.payload.len(),
-                complete: message.end_of_message,
-            }),
-            Item::Notification(_) => Some(NxtInfo::Notification),
-        }))
+        Ok(assoc.ok_or(Error::NoSuchAssociation)?.peek(stack, id))
     }
 
     /// The next message of a one-to-one socket, notifications left out; `None` at the end.
@@ -83,7 +88,41 @@ impl Sockets {
     }
 }
 
+impl Endpoint {
+    /// Takes the association whose turn it is to be received from.
+    fn next_in_turn(&mut self, stack: &Stack) -> Option<AssocId> {
+        let Some(begun) = self.begun else {
+            return self.ready.pop_front();
+        };
+        if let Some(place) = self.ready.iter().position(|id| *id == begun) {
+            return self.ready.remove(place);
+        }
+        let owned = self.assocs.get(&begun).filter(|assoc| assoc.owner == Owner::Socket);
+        if owned.is_some_and(|assoc| !assoc.phase.has_ended()) && stack.is_partial(begun) {
+            return None;
+        }
+        // The end will not come.
+        self.begun = None;
+        self.ready.pop_front()
+    }
+}
+
 impl Assoc {
+    /// What would be taken out of the inbox next.
+    fn peek(&self, stack: &Stack, id: AssocId) -> Option<NxtInfo> {
+        self.inbox.iter().find_map(|item| match item {
+            Item::Data(Some(0)) => None,
+            Item::Data(_) => stack.peek(id).map(|message| NxtInfo::Message {
+                stream: message.stream,
+                ppid: message.ppid,
+                unordered: message.unordered,
+                length: message.payload.len(),
+                complete: message.end_of_message,
+            }),
+            Item::Notification(_) => Some(NxtInfo::Notification),
+        })
+    }
+
     /// Takes the oldest thing out of the inbox.
     fn next(&mut self, stack: &mut Stack, now: Instant, id: AssocId) -> Option<Received> {
         loop {
@@ -96,7 +135,9 @@ impl Assoc {
                         }
                         let cumulative = message.unordered.then(|| stack.cumulative_tsn(id)).flatten();
                         let context = self.defaults.as_ref().map_or(0, |defaults| defaults.context);
-                        return Some(data(id, message, cumulative, context));
+                        let told = self.defaults.as_ref().is_some_and(|defaults| defaults.nxtinfo);
+                        let next = told.then(|| self.peek(stack, id)).flatten();
+                        return Some(data(id, message, cumulative, context, next));
                     }
                 }
                 Item::Notification(_) => {
@@ -114,7 +155,13 @@ impl Assoc {
     }
 }
 
-fn data(id: AssocId, message: sctp::Received, cumulative_tsn: Option<Tsn>, context: u32) -> Received {
+fn data(
+    id: AssocId,
+    message: sctp::Received,
+    cumulative_tsn: Option<Tsn>,
+    context: u32,
+    next: Option<NxtInfo>,
+) -> Received {
     Received::Data {
         payload: message.payload,
         info: RcvInfo {
@@ -128,6 +175,7 @@ fn data(id: AssocId, message: sctp::Received, cumulative_tsn: Option<Tsn>, conte
             cumulative_tsn,
             context,
             end_of_message: message.end_of_message,
+            next,
         },
     }
 }

@@ -19,6 +19,9 @@ impl Sockets {
                 Some(id) if self.is_alive(endpoint, id) => id,
                 _ => {
                     // What the set-up cannot take would leave an association that nobody asked for.
+                    if info.abort || payload.is_empty() && info.eof {
+                        return Err(Error::NoSuchAssociation.into());
+                    }
                     check(payload)?;
                     self.open(now, endpoint, &[peer], ConnectOptions::default())?
                 }
@@ -86,14 +89,55 @@ impl Sockets {
         payload: &Bytes,
         info: &SndInfo,
     ) -> Attempt<()> {
+        if info.abort {
+            return Ok(self.abort(now, endpoint, id, payload.clone())?);
+        }
         let assoc = self.assoc_mut(endpoint, id).ok_or(Error::NoSuchAssociation)?;
         if assoc.shut_down_here {
             return Err(Error::ShuttingDown.into());
         }
-        let message = message(info, assoc.defaults.as_deref(), payload.clone());
+        if assoc.record.is_none() && payload.is_empty() && info.eof {
+            return Ok(self.shutdown(now, endpoint, id)?);
+        }
+        if assoc.defaults.is_none() {
+            return self.hand_over(now, endpoint, id, payload.clone(), info);
+        }
+        match self.whole(endpoint, id, payload, info)? {
+            Some((whole, how)) => {
+                let outcome = self.hand_over(now, endpoint, id, whole, &how);
+                if matches!(outcome, Err(Refused::Failed(_)))
+                    && let Some(assoc) = self.assoc_mut(endpoint, id)
+                {
+                    // Another attempt would fail as well.
+                    assoc.record = None;
+                }
+                outcome
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Gives a whole message to the engine.
+    fn hand_over(
+        &mut self,
+        now: Instant,
+        endpoint: EndpointId,
+        id: AssocId,
+        payload: Bytes,
+        info: &SndInfo,
+    ) -> Attempt<()> {
+        let assoc = self.assoc_mut(endpoint, id).ok_or(Error::NoSuchAssociation)?;
+        let message = message(info, assoc.defaults.as_deref(), payload);
         match self.stack.send(now, id, message) {
-            Ok(()) if info.eof => Ok(self.shutdown(now, endpoint, id)?),
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                if let Some(assoc) = self.assoc_mut(endpoint, id) {
+                    assoc.record = None;
+                }
+                if info.eof {
+                    self.shutdown(now, endpoint, id)?;
+                }
+                Ok(())
+            }
             Err(SendError::WouldBlock) => Err(Refused::Wait(Interest::Send(endpoint, id))),
             Err(error) => Err(Error::from(error).into()),
         }

@@ -1,0 +1,481 @@
+//! What RFC 6458 says of sending, receiving and closing beyond the usual, over real sockets.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{
+    Host, at, builder, ip, next_change, next_data, on_kernel, stack, stack_towards, stack_towards_silence, up,
+};
+use common::{pattern, within};
+use socketapi::{
+    AssocId, AssocScope, AssociationConfig, AssociationFeatures, AssociationState, Error, FailureReason,
+    FragmentInterleave, InitMsg, Notification, NxtInfo, Received, SctpSocket, SctpStream, SndInfo, Subscriptions,
+};
+
+/// A client with an association to a listening server, on hosts of their own.
+struct Pair {
+    client: SctpSocket,
+    server: SctpSocket,
+    /// The client's name of the association, and the server's.
+    names: [AssocId; 2],
+    hosts: [Host; 2],
+}
+
+impl Pair {
+    async fn new(client: AssociationConfig, server: AssociationConfig) -> Self {
+        let own = stack(&["127.0.0.1"]).await;
+        let other = stack_towards(&["127.0.0.1"], &own).await;
+        let server = builder(&own).association(server).bind("127.0.0.1:7").await.unwrap();
+        server.listen(5).unwrap();
+        let client = builder(&other).association(client).bind("127.0.0.1:0").await.unwrap();
+        let there = within(client.connect(at("127.0.0.1", 7))).await.unwrap();
+        let here = up(&server).await;
+        Self {
+            client,
+            server,
+            names: [there, here],
+            hosts: [other, own],
+        }
+    }
+
+    async fn usual() -> Self {
+        Self::new(AssociationConfig::default(), AssociationConfig::default()).await
+    }
+
+    fn to(&self) -> SndInfo {
+        SndInfo::to(self.names[0])
+    }
+
+    async fn send(&self, payload: impl Into<bytes::Bytes>, info: SndInfo) {
+        within(self.client.send(payload, &info)).await.unwrap();
+    }
+}
+
+fn aborted_with(state: &AssociationState) -> Option<(Option<u16>, &[u8])> {
+    match state {
+        AssociationState::Lost(FailureReason::PeerAbort { cause, reason }) => Some((*cause, reason)),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn rfc6458_5_3_4_a_message_with_the_abort_flag_is_the_reason_of_an_abort() {
+    let pair = Pair::usual().await;
+    pair.send("enough", pair.to().abort()).await;
+    let change = next_change(&pair.server).await;
+    assert_eq!(aborted_with(&change.state), Some((Some(12), &b"enough"[..])));
+    let again = pair.client.try_send("more", &pair.to().abort());
+    assert_eq!(again, Err(Error::NoSuchAssociation));
+    let nobody = SndInfo::to_address(at("127.0.0.1", 8)).abort();
+    assert_eq!(pair.client.try_send("nobody", &nobody), Err(Error::NoSuchAssociation));
+}
+
+#[tokio::test]
+async fn rfc6458_5_3_4_an_empty_message_with_eof_only_shuts_down() {
+    let pair = Pair::usual().await;
+    pair.send("last", pair.to()).await;
+    pair.send("", pair.to().eof()).await;
+    assert_eq!(next_data(&pair.server).await.payload, "last");
+    assert_eq!(
+        next_change(&pair.server).await.state,
+        AssociationState::ShutdownComplete
+    );
+}
+
+#[tokio::test]
+async fn rfc6458_8_1_4_a_socket_that_lingers_no_time_aborts_at_its_close() {
+    let pair = Pair::usual().await;
+    assert_eq!(pair.client.options().linger(), Ok(None));
+    pair.client.options().set_linger(Some(Duration::ZERO)).unwrap();
+    assert_eq!(pair.client.options().linger(), Ok(Some(Duration::ZERO)));
+    within(pair.client.close()).await.unwrap();
+    let change = next_change(&pair.server).await;
+    assert!(aborted_with(&change.state).is_some(), "{change:?}");
+}
+
+#[tokio::test]
+async fn rfc6458_8_1_4_a_dropped_stream_that_lingers_no_time_aborts() {
+    let own = stack(&["127.0.0.1"]).await;
+    let other = stack_towards(&["127.0.0.1"], &own).await;
+    let server = own.socket(7).unwrap();
+    server.listen(5).unwrap();
+    let stream: SctpStream = within(builder(&other).connect("127.0.0.1:7")).await.unwrap();
+    up(&server).await;
+    stream.association().options().set_linger(Some(Duration::ZERO)).unwrap();
+    drop(stream);
+    let change = next_change(&server).await;
+    assert!(aborted_with(&change.state).is_some(), "{change:?}");
+}
+
+#[tokio::test]
+async fn rfc6458_8_1_4_a_close_waits_no_longer_than_it_may_linger() {
+    let mut narrow = AssociationConfig::default();
+    narrow.set_receive_buffer(1_500).unwrap();
+    let pair = Pair::new(AssociationConfig::default(), narrow).await;
+    // More than the server takes before it receives, which it does not yet.
+    pair.send(pattern(100_000), pair.to()).await;
+    pair.client
+        .options()
+        .set_linger(Some(Duration::from_millis(50)))
+        .unwrap();
+    within(pair.client.close()).await.unwrap();
+    // It ends in the background all the same.
+    let mut bytes = 0;
+    loop {
+        match within(pair.server.recv()).await.unwrap() {
+            Received::Data { payload, .. } => bytes += payload.len(),
+            Received::Notification(Notification::AssociationChange(change)) => {
+                assert_eq!(change.state, AssociationState::ShutdownComplete);
+                break;
+            }
+            Received::Notification(_) => {}
+        }
+    }
+    assert_eq!(bytes, 100_000);
+}
+
+#[tokio::test]
+async fn rfc6458_8_1_26_a_message_may_come_in_several_sends() {
+    if on_kernel("it has no SCTP_EXPLICIT_EOR") {
+        return;
+    }
+    let pair = Pair::usual().await;
+    let options = pair.client.association(pair.names[0]).options();
+    options.set_explicit_eor(true).unwrap();
+    assert_eq!(options.explicit_eor(), Ok(true));
+    let info = pair.to().on_stream(2).with_ppid(9);
+    pair.send("one ", info).await;
+    pair.send("two ", info).await;
+    let elsewhere = pair.client.try_send("?", &info.on_stream(3));
+    assert_eq!(elsewhere, Err(Error::InvalidStream));
+    pair.send("three", info.end_of_record()).await;
+    pair.send("alone", info.end_of_record()).await;
+    let whole = next_data(&pair.server).await;
+    assert_eq!(whole.payload, "one two three");
+    assert_eq!(
+        (whole.info.stream.0, whole.info.ppid.0, whole.info.end_of_message),
+        (2, 9, true)
+    );
+    assert_eq!(next_data(&pair.server).await.payload, "alone");
+    // The end of the association ends a message too.
+    pair.send("bye ", info).await;
+    pair.send("bye", info.eof()).await;
+    assert_eq!(next_data(&pair.server).await.payload, "bye bye");
+    assert_eq!(
+        next_change(&pair.server).await.state,
+        AssociationState::ShutdownComplete
+    );
+}
+
+#[tokio::test]
+async fn rfc6458_8_1_26_what_is_given_in_pieces_fits_the_send_buffer() {
+    if on_kernel("it has no SCTP_EXPLICIT_EOR") {
+        return;
+    }
+    let mut small = AssociationConfig::default();
+    small.set_send_buffer(5_000).unwrap();
+    let pair = Pair::new(small, AssociationConfig::default()).await;
+    let options = pair.client.association(pair.names[0]).options();
+    options.set_explicit_eor(true).unwrap();
+    pair.send(pattern(3_000), pair.to()).await;
+    let more = pair.client.try_send(pattern(3_000), &pair.to().end_of_record());
+    assert_eq!(more, Err(Error::MessageTooLarge));
+    pair.send(pattern(2_000), pair.to().end_of_record()).await;
+    assert_eq!(next_data(&pair.server).await.payload.len(), 5_000);
+}
+
+#[tokio::test]
+async fn rfc6458_8_1_21_a_message_beyond_the_partial_delivery_point_comes_in_pieces() {
+    let mut early = AssociationConfig::default();
+    early.set_partial_delivery_point(Some(2_000));
+    let pair = Pair::new(AssociationConfig::default(), early).await;
+    assert_eq!(pair.server.options().partial_delivery_point(), Ok(Some(2_000)));
+    let sent = pattern(100_000);
+    pair.send(sent.clone(), pair.to()).await;
+    let mut pieces = Vec::new();
+    loop {
+        let piece = next_data(&pair.server).await;
+        pieces.push(piece.payload);
+        if piece.info.end_of_message {
+            break;
+        }
+    }
+    assert!(pieces.len() > 1, "it came whole");
+    assert_eq!(pieces.concat(), sent);
+}
+
+/// A server at an interleave level with two clients, the first of which sends a message that comes in pieces.
+async fn half_received(level: FragmentInterleave) -> (Pair, SctpSocket, Vec<u8>) {
+    let mut config = AssociationConfig::default();
+    config.set_receive_buffer(8_000).unwrap();
+    config.interleaving_mut().set_fragment_interleave(level).unwrap();
+    let pair = Pair::new(AssociationConfig::default(), config).await;
+    let second = pair.hosts[0].socket(0).unwrap();
+    within(second.connect(at("127.0.0.1", 7))).await.unwrap();
+    let name = up(&pair.server).await;
+    let sent = pattern(60_000);
+    pair.send(sent.clone(), pair.to()).await;
+    let first = next_data(&pair.server).await;
+    assert!(!first.info.end_of_message);
+    let to = SndInfo::to(second.associations().unwrap()[0]);
+    within(second.send("between", &to)).await.unwrap();
+    while pair.server.status(name).unwrap().pending_messages == 0 {
+        tokio::task::yield_now().await;
+    }
+    let rest = sent[first.payload.len()..].to_vec();
+    (pair, second, rest)
+}
+
+#[tokio::test]
+async fn rfc6458_8_1_20_at_level_0_nothing_of_another_association_comes_between_pieces() {
+    if on_kernel("how much it holds of a message is its own affair") {
+        return;
+    }
+    let (pair, _second, rest) = half_received(FragmentInterleave::Nothing).await;
+    let mut received = Vec::new();
+    loop {
+        let piece = next_data(&pair.server).await;
+        assert_eq!(piece.info.assoc, pair.names[1], "something came between");
+        received.extend_from_slice(&piece.payload);
+        if piece.info.end_of_message {
+            break;
+        }
+    }
+    assert_eq!(received, rest);
+    assert_eq!(next_data(&pair.server).await.payload, "between");
+}
+
+#[tokio::test]
+async fn rfc6458_8_1_20_at_level_1_other_associations_do_not_wait() {
+    if on_kernel("how much it holds of a message is its own affair") {
+        return;
+    }
+    let (pair, _second, _rest) = half_received(FragmentInterleave::Associations).await;
+    let mut between = false;
+    loop {
+        let piece = next_data(&pair.server).await;
+        between |= piece.payload == "between";
+        if piece.info.assoc == pair.names[1] && piece.info.end_of_message {
+            break;
+        }
+    }
+    assert!(between);
+}
+
+#[tokio::test]
+async fn rfc6458_8_1_20_at_level_0_a_message_that_is_cut_off_holds_up_nobody() {
+    if on_kernel("how much it holds of a message is its own affair") {
+        return;
+    }
+    let (pair, _second, _rest) = half_received(FragmentInterleave::Nothing).await;
+    // Nobody is told, so that only what is received shows it.
+    pair.server.set_subscriptions(Subscriptions::none()).unwrap();
+    pair.client.abort(pair.names[0], "").unwrap();
+    while next_data(&pair.server).await.payload != "between" {}
+}
+
+#[tokio::test]
+async fn rfc6458_8_1_11_what_would_be_fragmented_can_be_refused() {
+    let pair = Pair::usual().await;
+    if on_kernel("it has this of whole sockets") {
+        return;
+    }
+    let options = pair.client.association(pair.names[0]).options();
+    assert_eq!(options.disable_fragments(), Ok(false));
+    options.set_disable_fragments(true).unwrap();
+    let refused = pair.client.try_send(pattern(100_000), &pair.to());
+    assert_eq!(refused, Err(Error::MessageTooLarge));
+    assert_eq!(refused.unwrap_err().errno(), libc::EMSGSIZE);
+    pair.send(pattern(500), pair.to()).await;
+    assert_eq!(next_data(&pair.server).await.payload.len(), 500);
+}
+
+#[tokio::test]
+async fn rfc6458_8_1_16_no_chunk_has_more_user_data_than_maxseg_says() {
+    let pair = Pair::usual().await;
+    if on_kernel("it has this of whole sockets") {
+        return;
+    }
+    let options = pair.client.association(pair.names[0]).options();
+    assert_eq!(options.maxseg(), Ok(None));
+    options.set_maxseg(Some(100)).unwrap();
+    assert_eq!(options.maxseg(), Ok(Some(100)));
+    let sent = pattern(1_000);
+    pair.send(sent.clone(), pair.to()).await;
+    assert_eq!(next_data(&pair.server).await.payload, sent);
+    assert_eq!(pair.client.status(pair.names[0]).unwrap().stats.data_chunks_sent, 10);
+}
+
+#[tokio::test]
+async fn rfc6458_8_1_5_small_messages_arrive_with_and_without_nodelay() {
+    let pair = Pair::usual().await;
+    let options = pair.client.association(pair.names[0]).options();
+    assert_eq!(options.nodelay(), Ok(true));
+    if on_kernel("it has this of whole sockets") {
+        return;
+    }
+    options.set_nodelay(false).unwrap();
+    for _ in 0..20 {
+        pair.send("small", pair.to()).await;
+    }
+    for _ in 0..20 {
+        assert_eq!(next_data(&pair.server).await.payload, "small");
+    }
+}
+
+#[tokio::test]
+async fn rfc6458_6_1_1_an_association_that_is_up_says_what_both_sides_support() {
+    if on_kernel("it does not tell") {
+        return;
+    }
+    let own = stack(&["127.0.0.1"]).await;
+    let other = stack_towards(&["127.0.0.1"], &own).await;
+    let mut config = AssociationConfig::default();
+    config.interleaving_mut().set_offered(true);
+    config.auth_mut().set_enabled(true);
+    let server = builder(&own)
+        .association(config.clone())
+        .bind("127.0.0.1:7")
+        .await
+        .unwrap();
+    server.listen(5).unwrap();
+    config.auth_mut().set_enabled(false);
+    let client = builder(&other).association(config).bind("127.0.0.1:0").await.unwrap();
+    within(client.connect(at("127.0.0.1", 7))).await.unwrap();
+    let AssociationState::Up { features, .. } = next_change(&server).await.state else {
+        panic!("not up");
+    };
+    let AssociationFeatures {
+        partial_reliability,
+        authentication,
+        address_changes,
+        reconfiguration,
+        interleaving,
+        ..
+    } = features;
+    assert!(partial_reliability && reconfiguration && interleaving, "{features:?}");
+    assert!(!authentication && !address_changes, "{features:?}");
+}
+
+#[tokio::test]
+async fn rfc6458_6_1_11_a_message_that_failed_tells_the_error_cause() {
+    let mut narrow = AssociationConfig::default();
+    narrow.set_receive_buffer(1_500).unwrap();
+    let pair = Pair::new(AssociationConfig::default(), narrow).await;
+    pair.send(pattern(50_000), pair.to().with_context(8)).await;
+    pair.server.abort(pair.names[1], "no").unwrap();
+    loop {
+        if let Received::Notification(Notification::SendFailed { info, error, .. }) =
+            within(pair.client.recv()).await.unwrap()
+        {
+            assert_eq!(info.context, 8);
+            if !on_kernel("its number may be another") {
+                assert_eq!(error, 12, "User-Initiated Abort");
+            }
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn rfc6458_8_1_3_the_largest_init_time_out_ends_a_set_up_early() {
+    let (host, peer, _silence) = stack_towards_silence().await;
+    let socket = host.socket(0).unwrap();
+    let init = InitMsg {
+        // More than eight minutes otherwise.
+        max_attempts: 8,
+        max_init_timeo: Some(Duration::from_millis(20)),
+        ..socket.options().init_msg().unwrap()
+    };
+    socket.options().set_init_msg(init).unwrap();
+    assert_eq!(socket.options().init_msg(), Ok(init));
+    let failed = within(socket.connect(peer)).await;
+    assert_eq!(failed, Err(Error::ConnectFailed(FailureReason::SetupTimeout)));
+}
+
+#[tokio::test]
+async fn rfc6458_8_1_2_each_listening_socket_has_a_cookie_life() {
+    let host = stack(&["127.0.0.1"]).await;
+    let socket = host.socket(0).unwrap();
+    let life = Some(Duration::from_secs(5));
+    socket.options().set_cookie_life(life).unwrap();
+    assert_eq!(socket.options().assoc_info().unwrap().cookie_life, life);
+    let refused = socket.options().set_cookie_life(Some(Duration::from_secs(9_999)));
+    assert!(matches!(refused, Err(Error::Config(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn rfc6458_5_3_6_a_message_tells_what_comes_next_if_asked() {
+    if on_kernel("next_info tells it there") {
+        return;
+    }
+    let pair = Pair::usual().await;
+    let options = pair.server.association(pair.names[1]).options();
+    options.set_recv_nxtinfo(true).unwrap();
+    assert_eq!(options.recv_nxtinfo(), Ok(true));
+    pair.send("one", pair.to()).await;
+    pair.send("second", pair.to().on_stream(3).with_ppid(6)).await;
+    while pair.server.status(pair.names[1]).unwrap().pending_messages < 2 {
+        tokio::task::yield_now().await;
+    }
+    let first = next_data(&pair.server).await;
+    let Some(NxtInfo::Message {
+        stream,
+        ppid,
+        length,
+        complete,
+        ..
+    }) = first.info.next
+    else {
+        panic!("{first:?}");
+    };
+    assert_eq!((stream.0, ppid.0, length, complete), (3, 6, 6, true));
+    assert_eq!(next_data(&pair.server).await.info.next, None);
+}
+
+#[tokio::test]
+async fn rfc6458_7_2_options_are_set_of_future_current_or_all_associations() {
+    let pair = Pair::usual().await;
+    let bursts = || {
+        let of_one = pair.client.association(pair.names[0]).options().max_burst().unwrap();
+        (pair.client.options().max_burst().unwrap(), of_one)
+    };
+    let before = bursts().0;
+    let set = |scope, value| {
+        pair.client
+            .set_options(scope, |options| options.set_max_burst(value))
+            .unwrap()
+    };
+    set(AssocScope::Future, 11);
+    assert_eq!(bursts(), (11, before));
+    set(AssocScope::Current, 12);
+    assert_eq!(bursts(), (11, 12));
+    set(AssocScope::All, 13);
+    assert_eq!(bursts(), (13, 13));
+    let refused = pair
+        .client
+        .set_options(AssocScope::All, |options| options.set_receive_buffer(1));
+    assert!(matches!(refused, Err(Error::Config(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn rfc6458_9_1_several_addresses_are_bound_together_or_not_at_all() {
+    let host = stack(&["127.0.0.1", "127.0.0.2", "127.0.0.3"]).await;
+    let socket = builder(&host).bind("127.0.0.1:0").await.unwrap();
+    let own = || -> Vec<_> {
+        let mut own: Vec<_> = socket.local_addresses().unwrap().iter().map(|own| own.ip()).collect();
+        own.sort();
+        own
+    };
+    let unknown = socket.bindx_add_all(&[ip("127.0.0.2"), ip("192.0.2.9")]);
+    assert_eq!(unknown, Err(Error::AddressNotAvailable));
+    assert_eq!(own(), [ip("127.0.0.1")]);
+    socket.bindx_add_all(&[ip("127.0.0.2"), ip("127.0.0.3")]).unwrap();
+    assert_eq!(own(), [ip("127.0.0.1"), ip("127.0.0.2"), ip("127.0.0.3")]);
+    let all = socket.bindx_remove_all(&own());
+    assert!(matches!(all, Err(Error::AddressChange(_))), "{all:?}");
+    assert_eq!(own().len(), 3);
+    socket.bindx_remove_all(&[ip("127.0.0.1"), ip("127.0.0.3")]).unwrap();
+    assert_eq!(own(), [ip("127.0.0.2")]);
+}
