@@ -1,0 +1,21 @@
+//! Processor time, that of the kernel on behalf of a process included.
+
+use std::time::Duration;
+
+use nix::sys::resource::{UsageWho, getrusage};
+use rustix::time::{ClockId, clock_gettime};
+
+/// What this process has used so far.
+pub(crate) fn own() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// What all processes have used that this one started and waited for.
+pub(crate) fn children() -> Duration {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("the system counts");
+    [usage.user_time(), usage.system_time()]
+        .into_iter()
+        .map(|time| Duration::from_micros(u64::try_from(time.tv_sec() * 1_000_000 + time.tv_usec()).unwrap_or(0)))
+        .sum()
+}

@@ -1,0 +1,249 @@
+//! What associations cost over the loopback interface, beside what others take for the same work in the same minute.
+//!
+//! Ours run in this process, both ends and the stacks under them on one tokio runtime, with default parameters. The
+//! others are usrsctp's `tsctp` (Debian's libusrsctp-examples) and `iperf3` (TCP), a process for each end, and TCP and
+//! bare UDP datagrams in this process. Processor time is that of both ends, kernel included. All take turns, and
+//! medians are told, since the machine may have other things to do as well. What is not installed is left out.
+//!
+//! ```text
+//! cargo bench -p socketapi --bench udp_pair [-- --rounds N] [--only ROW]
+//! ```
+
+#![allow(
+    clippy::disallowed_macros,
+    clippy::disallowed_types,
+    reason = "a benchmark prints and reads the clock"
+)]
+
+mod bulk;
+mod cpu;
+mod figures;
+mod idle;
+mod iperf3;
+mod lifecycle;
+mod pair;
+mod pingpong;
+mod program;
+mod tsctp;
+
+use std::env;
+use std::process::ExitCode;
+
+use tokio::runtime::Runtime;
+
+use bulk::Outcome;
+use figures::{Figures, median};
+use tsctp::Tsctp;
+
+const KIB: usize = 1 << 10;
+/// The path MTU of Ethernet, although the loopback interface carries more.
+const ETHERNET: Option<u16> = Some(1500);
+
+/// Our rows of bulk data: name, size of a message, size of a packet.
+const BULK: [(&str, usize, Option<u16>); 5] = [
+    ("udp_mtu1500_64KiB", 64 * KIB, ETHERNET),
+    ("udp_mtu1500_8KiB", 8 * KIB, ETHERNET),
+    ("udp_mtu1500_64B", 64, ETHERNET),
+    ("udp_lo_64KiB", 64 * KIB, None),
+    ("udp_64B", 64, None),
+];
+/// Rows of `tsctp`: name, size of a message.
+const TSCTP: [(&str, usize); 2] = [("tsctp_64KiB", 64 * KIB), ("tsctp_64B", 64)];
+const TCP: &str = "tcp_64KiB";
+const IPERF3: &str = "iperf3_64KiB";
+const IDLE: &str = "idle_5000";
+
+struct Options {
+    rounds: usize,
+    only: Option<String>,
+}
+
+impl Options {
+    fn from_args() -> Result<Self, String> {
+        let mut options = Self { rounds: 3, only: None };
+        let mut args = env::args().skip(1);
+        while let Some(arg) = args.next() {
+            match arg.as_str() {
+                // Cargo's own.
+                "--bench" => {}
+                "--rounds" => {
+                    let rounds = args.next().and_then(|value| value.parse().ok()).filter(|n| *n > 0);
+                    options.rounds = rounds.ok_or("--rounds wants a number above zero")?;
+                }
+                "--only" => options.only = Some(args.next().ok_or("--only wants the name of a row")?),
+                other => return Err(format!("unknown option {other}; known: --rounds N, --only ROW")),
+            }
+        }
+        Ok(options)
+    }
+
+    fn wants(&self, row: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| only == row)
+    }
+}
+
+/// What all rounds gave.
+#[derive(Default)]
+struct Rounds {
+    bulk: [Vec<Outcome>; BULK.len()],
+    tsctp: [Vec<Outcome>; TSCTP.len()],
+    tcp: Vec<Outcome>,
+    iperf3: Vec<Outcome>,
+    pingpong: Vec<pingpong::Outcome>,
+    udp_pingpong: Vec<pingpong::Outcome>,
+    pingpong_tasks: Vec<pingpong::Outcome>,
+    udp_pingpong_tasks: Vec<pingpong::Outcome>,
+    setup_close: Vec<f64>,
+    tsctp_setup_close: Vec<f64>,
+}
+
+fn main() -> ExitCode {
+    if env::args().any(|arg| arg == idle::CHILD_FLAG) {
+        idle::child();
+        return ExitCode::SUCCESS;
+    }
+    let options = match Options::from_args() {
+        Ok(options) => options,
+        Err(problem) => {
+            eprintln!("{problem}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let runtime = runtime.expect("a runtime");
+    let tsctp = Tsctp::find();
+    let iperf3 = iperf3::is_there();
+    let idle = if options.wants(IDLE) { idle::start() } else { None };
+    let mut rounds = Rounds::default();
+    for _ in 0..options.rounds {
+        round(&mut rounds, &options, &runtime, tsctp.as_ref(), iperf3);
+    }
+    let mut figures = Figures::default();
+    report_bulk(&mut figures, &rounds, &options, tsctp.as_ref(), iperf3);
+    report_others(&mut figures, &rounds, &options, tsctp.is_some());
+    if let Some(percent) = idle.and_then(idle::core_percent) {
+        figures.text(format!("5000 idle associations, both ends: {percent:.2} % of a core"));
+        figures.add("idle_5000_core_percent", percent, "%");
+    } else if options.wants(IDLE) {
+        figures.missing("idle_5000_core_percent: the associations did not all stay up");
+    }
+    figures.print();
+    ExitCode::SUCCESS
+}
+
+/// Runs a task on the workers of the runtime, rather than beside them.
+fn run<T: Send + 'static>(runtime: &Runtime, task: impl Future<Output = T> + Send + 'static) -> T {
+    runtime.block_on(async { tokio::spawn(task).await.expect("the task ends") })
+}
+
+fn round(rounds: &mut Rounds, options: &Options, runtime: &Runtime, tsctp: Option<&Tsctp>, iperf3: bool) {
+    for ((name, message, mtu), outcomes) in BULK.into_iter().zip(&mut rounds.bulk) {
+        if options.wants(name) {
+            outcomes.push(run(runtime, bulk::sctp(message, mtu)));
+        }
+    }
+    if options.wants(TCP) {
+        rounds.tcp.push(run(runtime, bulk::tcp(64 * KIB)));
+    }
+    if iperf3 && options.wants(IPERF3) {
+        rounds.iperf3.extend(iperf3::bulk(64 * KIB));
+    }
+    if options.wants("pingpong") {
+        rounds.pingpong.push(pingpong::sctp());
+        rounds.udp_pingpong.push(pingpong::udp());
+        rounds.pingpong_tasks.push(run(runtime, pingpong::sctp_tasks()));
+        rounds.udp_pingpong_tasks.push(run(runtime, pingpong::udp_tasks()));
+    }
+    if options.wants("setup_close") {
+        rounds.setup_close.push(run(runtime, lifecycle::sctp()));
+    }
+    let Some(tsctp) = tsctp else { return };
+    for ((name, message), outcomes) in TSCTP.into_iter().zip(&mut rounds.tsctp) {
+        if options.wants(name) {
+            outcomes.extend(tsctp.bulk(message));
+        }
+    }
+    if options.wants("tsctp_setup_close") {
+        rounds.tsctp_setup_close.extend(tsctp.setup_close(runtime));
+    }
+}
+
+fn report_bulk(figures: &mut Figures, rounds: &Rounds, options: &Options, tsctp: Option<&Tsctp>, iperf3: bool) {
+    figures.text(format!(
+        "{:<20} {:>8} {:>10} {:>12}",
+        "bulk data", "MTU", "MB/s", "CPU s/GB"
+    ));
+    let rates = BULK.iter().zip(&rounds.bulk).map(|((name, _, _), outcomes)| {
+        let rate = options.wants(name).then(|| figures.bulk(name, outcomes));
+        (*name, rate.flatten())
+    });
+    let rates: Vec<_> = rates.collect();
+    let rate_of = |wanted: &str| {
+        rates
+            .iter()
+            .find(|(name, _)| *name == wanted)
+            .and_then(|(_, rate)| *rate)
+    };
+    if options.wants(TCP) {
+        figures.bulk(TCP, &rounds.tcp);
+    }
+    let over = |figures: &mut Figures, name: &str, ours: Option<f64>, theirs: Option<f64>| {
+        if let (Some(ours), Some(theirs)) = (ours, theirs) {
+            figures.text(format!("{name}: {:.2}", ours / theirs));
+            figures.add(name, ours / theirs, "");
+        }
+    };
+    if !iperf3 {
+        figures.missing("iperf3 (Debian package iperf3); without it there is no goodput_over_tcp");
+    } else if options.wants(IPERF3) {
+        let theirs = figures.bulk(IPERF3, &rounds.iperf3);
+        over(figures, "goodput_over_tcp", rate_of("udp_lo_64KiB"), theirs);
+    }
+    let Some(tsctp) = tsctp else {
+        figures.missing("tsctp (Debian package libusrsctp-examples); without it there is no goodput_over_tsctp");
+        return;
+    };
+    for ((name, message), outcomes) in TSCTP.into_iter().zip(&rounds.tsctp) {
+        if options.wants(name) {
+            let theirs = figures.bulk(name, outcomes);
+            if message == 64 * KIB {
+                over(figures, "goodput_over_tsctp", rate_of("udp_mtu1500_64KiB"), theirs);
+            }
+        }
+    }
+    if !tsctp.is_silent() {
+        figures.missing("tsctp without its report of every packet (no C compiler); as it is, it is slower");
+    }
+}
+
+fn report_others(figures: &mut Figures, rounds: &Rounds, options: &Options, tsctp: bool) {
+    if options.wants("pingpong") {
+        figures.text("\nrequest and response, 100 bytes each, a thread for each end");
+        figures.pingpong("pingpong", &rounds.pingpong, "udp_pingpong", &rounds.udp_pingpong);
+        figures.text("the same, both ends tasks of one runtime");
+        let (ours, udp) = (&rounds.pingpong_tasks, &rounds.udp_pingpong_tasks);
+        figures.pingpong("pingpong_tasks", ours, "udp_pingpong_tasks", udp);
+        figures.text("");
+    }
+    let ours = (!rounds.setup_close.is_empty()).then(|| median(rounds.setup_close.iter().copied()));
+    let theirs = (!rounds.tsctp_setup_close.is_empty()).then(|| median(rounds.tsctp_setup_close.iter().copied()));
+    if let Some(ours) = ours {
+        figures.text(format!("set up and closed: {ours:.0} per CPU second"));
+        figures.add("setup_close_per_cpu_s", ours, "1/s");
+    }
+    if let Some(theirs) = theirs {
+        figures.text(format!(
+            "set up and closed, tsctp's server, its time doubled: {theirs:.0} per CPU second"
+        ));
+        figures.add("tsctp_setup_close_per_cpu_s", theirs, "1/s");
+    } else if tsctp && options.wants("tsctp_setup_close") {
+        figures.missing("tsctp_setup_close_per_cpu_s: associations with it failed");
+    }
+    if let (Some(ours), Some(theirs)) = (ours, theirs) {
+        figures.text(format!("setup_close_over_tsctp: {:.2}", ours / theirs));
+        figures.add("setup_close_over_tsctp", ours / theirs, "");
+    }
+}
