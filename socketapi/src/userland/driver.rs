@@ -12,7 +12,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::runtime::{Builder, Handle};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::device::{Receiver, Trouble, watch};
+use super::device::{Receiver, Trouble, Watched, watch};
 use super::shard::{Flushed, NextTurn, Shard};
 use crate::{Error, Result};
 
@@ -85,6 +85,8 @@ struct Driver<'a> {
     deadline: Option<Instant>,
     /// Which socket does not take what is to be sent.
     blocked: Option<usize>,
+    /// Which socket is watched for room to send as well.
+    awaited: Option<usize>,
 }
 
 impl<'a> Driver<'a> {
@@ -94,13 +96,14 @@ impl<'a> Driver<'a> {
                 .device
                 .descriptors()
                 .into_iter()
-                .map(|socket| watch(socket, shard.device.is_received_elsewhere()))
+                .map(|socket| watch(socket, usual(shard)))
                 .collect::<io::Result<_>>()?,
             receiver: Receiver::new(),
             troubles: Vec::new(),
             sleep: Box::pin(sleep_until(Instant::now())),
             deadline: None,
             blocked: None,
+            awaited: None,
         })
     }
 
@@ -155,13 +158,27 @@ impl<'a> Driver<'a> {
     /// Sends what there is; true if there may be more.
     fn send(&mut self, shard: &Shard, cx: &mut Context<'_>) -> io::Result<bool> {
         loop {
+            if self.awaited != self.blocked && usual(shard) == Watched::Datagrams {
+                if let Some(index) = self.awaited.take() {
+                    self.watch_anew(index, Watched::Datagrams)?;
+                }
+                if let Some(index) = self.blocked {
+                    self.watch_anew(index, Watched::Both)?;
+                    self.awaited = self.blocked;
+                }
+                return Ok(true);
+            }
             if let Some((index, socket)) = self.blocked.and_then(|index| Some((index, self.sockets.get(index)?))) {
                 match socket.poll_write_ready(cx) {
                     Poll::Pending | Poll::Ready(Err(_)) => return Ok(false),
                     Poll::Ready(Ok(mut ready)) => match shard.flush(SEND_BUDGET) {
                         Flushed::Blocked(blocked) if blocked == index => {
                             if ready.ready().is_write_closed() {
-                                self.watch_anew(index, shard)?;
+                                let watched = match usual(shard) {
+                                    Watched::Room => Watched::Room,
+                                    _ => Watched::Both,
+                                };
+                                self.watch_anew(index, watched)?;
                                 return Ok(true);
                             }
                             ready.clear_ready();
@@ -181,13 +198,23 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// The runtime takes a socket that had an error for closed, and so for ready to send for ever: waiting for it would
-    /// end at once each time. It is told about the socket as about a new one. Who waits for it has to ask again.
-    fn watch_anew(&mut self, index: usize, shard: &Shard) -> io::Result<()> {
+    /// Has a socket watched for something else; or for the same: the runtime takes a socket that had an error for
+    /// closed, and so for ready to send for ever, and waiting for it would end at once each time. It is told about the
+    /// socket as about a new one. Who waits for it has to ask again.
+    fn watch_anew(&mut self, index: usize, watched: Watched) -> io::Result<()> {
         let socket = self.sockets.remove(index).into_inner();
-        let watched = watch(socket, shard.device.is_received_elsewhere())?;
+        let watched = watch(socket, watched)?;
         self.sockets.insert(index, watched);
         Ok(())
+    }
+}
+
+/// What sockets are watched for as long as they take what is to be sent.
+fn usual(shard: &Shard) -> Watched {
+    if shard.device.is_received_elsewhere() {
+        Watched::Room
+    } else {
+        Watched::Datagrams
     }
 }
 

@@ -45,7 +45,7 @@ pub use stats::DeviceStats;
 pub(crate) use trouble::Trouble;
 pub(crate) use tun::TunDevice;
 pub(crate) use udp::UdpDevice;
-pub(crate) use watch::watch;
+pub(crate) use watch::{Watched, watch};
 
 /// The UDP port of SCTP in UDP (RFC 6951 §5.1).
 pub(crate) const DEFAULT_UDP_PORT: u16 = 9899;
