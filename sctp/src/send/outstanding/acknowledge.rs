@@ -45,17 +45,13 @@ impl Outstanding {
         };
         let (mut bytes, mut payload) = (0, 0);
         let mut last = (now, 0);
-        let mut measured = None;
-        let probe = self.flights.get(path.index()).and_then(|flight| flight.rtt_probe);
         let mut chunks = 0;
         // The usual ends of messages, in their order, are noted first and booked together.
         let (mut first_message, mut messages) = (self.messages.first(), 0);
-        for (index, chunk) in (self.first..end).zip(&self.chunks) {
+        let covered = usize::try_from(end.saturating_sub(self.first)).unwrap_or(usize::MAX);
+        for chunk in self.chunks.iter().take(covered) {
             if !usual(chunk) || chunk.path != path {
                 break;
-            }
-            if probe == Some(index) {
-                measured = Some(now.saturating_since(chunk.sent_at));
             }
             chunks += 1;
             if chunk.ends_message {
@@ -71,6 +67,9 @@ impl Outstanding {
             payload += chunk.payload_len();
             last = (chunk.sent_at, chunk.packet);
         }
+        let probe = self.flights.get(path.index()).and_then(|flight| flight.rtt_probe);
+        let probe = probe.filter(|probe| *probe < self.first + chunks as u64);
+        let measured = probe.and_then(|probe| Some(now.saturating_since(self.chunk(probe)?.sent_at)));
         self.chunks.drain(..chunks);
         self.first += chunks as u64;
         self.messages.end_first(messages);
