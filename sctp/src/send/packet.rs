@@ -221,6 +221,7 @@ impl Outbound {
         self.next_new_chunk(fill, now, room, max_chunks, paths)
     }
 
+    #[cold]
     #[inline(never)]
     fn next_marked_chunk(
         &mut self,
@@ -327,6 +328,7 @@ impl Outbound {
     }
 
     /// Takes the message that is to be cut further.
+    #[cold]
     #[inline(never)]
     fn take_cut(&mut self) -> Option<Cutting> {
         self.cutting.take().or_else(|| self.queue.resume())
