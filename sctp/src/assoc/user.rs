@@ -10,6 +10,8 @@ use crate::time::Instant;
 
 impl Association {
     /// Queues a message (§11.1.5).
+    // Inlined, the message would be taken apart before it is known whether it is taken.
+    #[inline(never)]
     pub(crate) fn send(&mut self, now: Instant, message: OutMessage) -> Result<(), SendError> {
         match self.phase() {
             AssociationPhase::Closed => return Err(SendError::NoSuchAssociation),
@@ -49,6 +51,8 @@ impl Association {
     }
 
     /// Takes the next received message (§11.1.6).
+    // Inlined, the message would be taken apart on its way out.
+    #[inline(never)]
     pub(crate) fn recv(&mut self) -> Option<Received> {
         let received = self.inbound.recv();
         if received.as_ref().is_some_and(|piece| piece.end_of_message) {
