@@ -174,8 +174,13 @@ impl Outbound {
     /// What is to be sent next of the messages that wait.
     #[inline(always)]
     fn next_piece(&self) -> Option<Piece> {
-        if !self.begins_next() {
-            return self.next_of_cut();
+        if let Some(cutting) = &self.cutting {
+            return self.rest_of(cutting);
+        }
+        if self.queue.is_scheduled()
+            && let Some(cutting) = self.queue.next_cut()
+        {
+            return self.rest_of(&cutting);
         }
         let queued = self.queue.front()?;
         Some(Piece {
@@ -192,8 +197,7 @@ impl Outbound {
     }
 
     #[inline(never)]
-    fn next_of_cut(&self) -> Option<Piece> {
-        let cutting = self.cutting.or_else(|| self.queue.next_cut())?;
+    fn rest_of(&self, cutting: &Cutting) -> Option<Piece> {
         let message = &self.outstanding.message(cutting.message)?.message;
         Some(Piece {
             remaining: message.payload.len().saturating_sub(cutting.offset),
@@ -328,14 +332,16 @@ impl Outbound {
     }
 
     /// Takes the message that is to be cut further.
-    #[cold]
-    #[inline(never)]
+    #[inline(always)]
     fn take_cut(&mut self) -> Option<Cutting> {
-        self.cutting.take().or_else(|| self.queue.resume())
+        match self.cutting.take() {
+            Some(cutting) => Some(cutting),
+            None => self.queue.resume(),
+        }
     }
 
     /// Of a message of which `remaining` bytes were not sent, `len` bytes are sent now.
-    #[inline(never)]
+    #[inline(always)]
     fn note_cut(&mut self, piece: Cutting, len: usize, remaining: usize) {
         let rest = (len < remaining).then_some(Cutting {
             offset: piece.offset + len,
