@@ -62,7 +62,7 @@ impl Association {
             if packet.from_elsewhere && !belongs_to_move(chunk.kind) {
                 continue;
             }
-            had_data |= carries_data(chunk.kind);
+            had_data = had_data || carries_data(chunk.kind);
             if !self.handle_chunk(now, &mut packet, &chunk, random) || self.phase() == AssociationPhase::Closed {
                 break;
             }

@@ -39,7 +39,9 @@ pub(crate) struct Acked {
 pub(crate) struct Controller {
     algorithm: Algorithm,
     /// Max.Burst in packets; zero for no limit (§6.1 D).
-    max_burst: usize,
+    max_burst: u16,
+    /// The same in bytes.
+    burst: usize,
     /// How many bytes may still go out before the next SACK.
     burst_allowance: usize,
     /// T3-rtx expired, and nothing was acknowledged since: one packet may be in flight (§7.2.3).
@@ -65,7 +67,7 @@ macro_rules! each {
 impl Controller {
     /// A controller for packets with at most `mtu` bytes of chunks, to an IPv4 or IPv6 address.
     pub(crate) fn new(kind: CongestionControl, mtu: usize, ipv4: bool, max_burst: u16) -> Self {
-        let max_burst = usize::from(max_burst);
+        let burst = usize::from(max_burst) * mtu;
         let reno = Reno::new(mtu, ipv4);
         Self {
             algorithm: match kind {
@@ -73,19 +75,21 @@ impl Controller {
                 CongestionControl::Cubic => Algorithm::Cubic(Cubic::new(mtu, reno.cwnd())),
             },
             max_burst,
-            burst_allowance: max_burst * mtu,
+            burst,
+            burst_allowance: burst,
             one_packet: false,
         }
     }
 
     /// Changes Max.Burst.
     pub(crate) fn set_max_burst(&mut self, packets: u16) {
-        let before = std::mem::replace(&mut self.max_burst, usize::from(packets));
+        let before = std::mem::replace(&mut self.max_burst, packets);
+        self.burst = usize::from(packets) * self.mtu();
         if before == 0 {
             // Nothing was counted, and with nothing in flight no SACK would allow anything.
             return self.on_occasion();
         }
-        self.burst_allowance = self.burst_allowance.min(self.max_burst * self.mtu());
+        self.burst_allowance = self.burst_allowance.min(self.burst);
     }
 
     pub(crate) const fn cwnd(&self) -> usize {
@@ -109,6 +113,7 @@ impl Controller {
         let initial = Reno::new(mtu, ipv4).cwnd();
         let one_packet = self.one_packet;
         each!(&mut self.algorithm, algorithm => algorithm.set_mtu(mtu, initial, one_packet));
+        self.burst = usize::from(self.max_burst) * self.mtu();
         self.on_occasion();
     }
 
@@ -126,7 +131,7 @@ impl Controller {
 
     /// There is an occasion to send other than a SACK (new data, a timer): Max.Burst packets may go (§6.1 D).
     pub(crate) fn on_occasion(&mut self) {
-        self.burst_allowance = self.burst_allowance.max(self.max_burst * self.mtu());
+        self.burst_allowance = self.burst_allowance.max(self.burst);
     }
 
     /// A SACK came. It allows a burst, on top of what earlier ones allowed: several that are handled together allow as
@@ -135,7 +140,7 @@ impl Controller {
     pub(crate) fn on_acked(&mut self, acked: &Acked) {
         each!(&mut self.algorithm, algorithm => algorithm.on_acked(acked));
         self.one_packet = false;
-        let burst = self.max_burst * self.mtu();
+        let burst = self.burst;
         let allowed = burst.max(acked.bytes.saturating_add(self.mtu()));
         self.burst_allowance = self.burst_allowance.saturating_add(allowed).min(self.cwnd().max(burst));
     }
