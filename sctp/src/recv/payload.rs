@@ -41,17 +41,17 @@ impl<'a> Payloads<'a> {
     #[inline(always)]
     pub(crate) fn take(&mut self, range: Range<usize>) -> Bytes {
         let len = range.len();
-        if range.start > range.end || range.end > self.datagram.len() {
-            return Bytes::new();
-        }
-        if len >= SMALL_PAYLOAD && len >= self.backing / 4 {
-            return self.datagram.slice(range);
-        }
         // Within what is copied already?
         if let Some(from) = range.start.checked_sub(self.start)
             && from + len <= self.copied.len()
         {
             return self.copied.slice(from..from + len);
+        }
+        if range.start > range.end || range.end > self.datagram.len() {
+            return Bytes::new();
+        }
+        if len >= SMALL_PAYLOAD && len >= self.backing / 4 {
+            return self.datagram.slice(range);
         }
         self.copy(range.start, len)
     }
