@@ -11,7 +11,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 
 use super::abi::{self, Abi, Number, Status};
-use super::core::{Core, Style};
+use super::core::{Core, Phase, Style};
 use super::{readiness, sys};
 
 /// How many messages are thrown away at most when a socket goes: with more, its association is aborted.
@@ -35,7 +35,7 @@ pub(crate) fn let_go(core: &Core, descriptor: Arc<AsyncFd<Socket>>) {
     };
     let (style, reactor) = (core.style, core.reactor());
     // Its error was what showed that the association failed.
-    if !failed && !core.state().opened.is_empty() && is_set_up(style, descriptor.get_ref()) {
+    if !failed && has_opened(core) && is_set_up(style, descriptor.get_ref()) {
         // The kernel forgets an association that is closed while it is set up, with all it was to deliver.
         core.reactor().spawn(async move {
             until_set_up(style, descriptor.get_ref(), &reactor).await;
@@ -49,7 +49,7 @@ pub(crate) async fn close(core: &Core, descriptor: Arc<AsyncFd<Socket>>) {
     // The one that polls this, or one that never ends: the one that looks after the descriptor may be gone.
     let Ok(reactor) = readiness::reactor(true) else { return };
     let socket = descriptor.get_ref();
-    if !core.state().opened.is_empty() {
+    if has_opened(core) {
         until_set_up(core.style, socket, &reactor).await;
     }
     if core.style == Style::Stream {
@@ -75,6 +75,13 @@ pub(crate) async fn close(core: &Core, descriptor: Arc<AsyncFd<Socket>>) {
         wait = (wait * 2).min(LONGEST_WAIT);
         let _ = discard(socket);
     }
+}
+
+/// Whether this side has begun to set up an association of which it does not know that this is over.
+fn has_opened(core: &Core) -> bool {
+    let state = core.state();
+    let known = core.style == Style::Stream && state.phase != Phase::Connecting;
+    !known && !state.opened.is_empty()
 }
 
 /// Waits until no association is being set up any more.
@@ -178,24 +185,37 @@ mod tests {
     use std::net::UdpSocket;
     use std::time::Instant;
 
-    use super::super::core::{Phase, State};
+    use super::super::core::State;
     use super::*;
     use crate::Subscriptions;
 
-    #[test]
-    fn a_socket_is_not_kept_whose_association_has_failed_unnoticed() {
-        // The same to the calls that are made: it has no peer, and an error that is told once.
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        sys::set_option(socket.as_fd(), libc::IPPROTO_IP, libc::IP_RECVERR, &1i32.to_ne_bytes()).unwrap();
-        let closed = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        socket.send_to(b"x", closed).unwrap();
-
-        let mut state = State::new(Subscriptions::none(), Phase::Connecting);
+    /// Whether the descriptor of a connecting socket outlives it.
+    fn is_kept(socket: UdpSocket, phase: Phase) -> bool {
+        let mut state = State::new(Subscriptions::none(), phase);
         state.opened.insert(1, Instant::now());
         let reactor = readiness::reactor(false).unwrap();
         let core = Core::new(socket.into(), Style::Stream, reactor, state).unwrap();
         let descriptor = Arc::downgrade(&core.descriptor().unwrap());
         drop(core);
-        assert_eq!(descriptor.strong_count(), 0);
+        descriptor.strong_count() > 0
+    }
+
+    // UDP sockets without a peer look the same to the calls that are made.
+
+    #[test]
+    fn a_socket_is_kept_as_long_as_its_association_is_being_set_up() {
+        let socket = || UdpSocket::bind("127.0.0.1:0").unwrap();
+        assert!(is_kept(socket(), Phase::Connecting));
+        assert!(!is_kept(socket(), Phase::Failed(crate::FailureReason::SetupTimeout)));
+        assert!(!is_kept(socket(), Phase::ShutDown));
+    }
+
+    #[test]
+    fn a_socket_is_not_kept_whose_association_has_failed_unnoticed() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        sys::set_option(socket.as_fd(), libc::IPPROTO_IP, libc::IP_RECVERR, &1i32.to_ne_bytes()).unwrap();
+        let closed = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        socket.send_to(b"x", closed).unwrap();
+        assert!(!is_kept(socket, Phase::Connecting));
     }
 }
