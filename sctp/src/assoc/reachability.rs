@@ -37,11 +37,7 @@ impl Association {
                 // path in use is where that is. While no address is confirmed no path is in use, and every heartbeat
                 // counts.
                 let in_use = id == self.paths.for_new_data(None);
-                let counts = if self.knows_no_way() {
-                    true
-                } else {
-                    in_use && (busy || !self.has_data_in_flight())
-                };
+                let counts = self.knows_no_way() || (in_use && (busy || !self.has_data_in_flight()));
                 self.on_missing_answer(now, id, counts, false);
             }
             if self.phase() == AssociationPhase::Closed {
