@@ -10,8 +10,8 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use common::{A, B, Family, Mixture, Pair, Setup, ms, secs};
-use sctp::config::{AssociationConfig, CongestionControl, PathThresholds, ReconfigRequests, StreamScheduler};
+use common::{A, B, Family, Mixture, Pair, SCHEDULERS, Setup, ms, number, secs};
+use sctp::config::{AssociationConfig, CongestionControl, PathThresholds, ReconfigRequests};
 use sctp::random::Random;
 use sctp::serial::{SharedKeyId, StreamId};
 use sctp::sim::{LinkConfig, LinkId};
@@ -34,15 +34,6 @@ impl Dice {
         list[self.below(list.len() as u64) as usize]
     }
 }
-
-const SCHEDULERS: [StreamScheduler; 6] = [
-    StreamScheduler::FirstComeFirstServed,
-    StreamScheduler::RoundRobin,
-    StreamScheduler::RoundRobinPerPacket,
-    StreamScheduler::Priority,
-    StreamScheduler::FairCapacity,
-    StreamScheduler::WeightedFairQueueing,
-];
 
 /// What both sides have in common.
 struct Common {
@@ -253,10 +244,6 @@ fn run(seed: u64) {
             pair.fail(&format!("side {side} ended otherwise: {told}"));
         }
     }
-}
-
-fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).map_or(default, |text| text.parse().expect(variable))
 }
 
 /// Says something that the test harness does not swallow.

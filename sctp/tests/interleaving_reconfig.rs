@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use bytes::Bytes;
-use common::{A, Answer, B, Pair, Peer, PeerSetup, Setup, connected, ms, sack_of, secs, wire};
+use common::{A, Answer, B, Pair, Peer, PeerSetup, SCHEDULERS, Setup, connected, ms, number, sack_of, secs, wire};
 use sctp::config::{AssociationConfig, ReconfigRequests, StreamScheduler};
 use sctp::error::SendError;
 use sctp::serial::{Fsn, Mid, Ppid, RequestSeq, StreamId, Tsn};
@@ -282,19 +282,6 @@ impl Mixture {
     }
 }
 
-const KINDS: [StreamScheduler; 6] = [
-    StreamScheduler::FirstComeFirstServed,
-    StreamScheduler::RoundRobin,
-    StreamScheduler::RoundRobinPerPacket,
-    StreamScheduler::Priority,
-    StreamScheduler::FairCapacity,
-    StreamScheduler::WeightedFairQueueing,
-];
-
-fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).map_or(default, |text| text.parse().expect(variable))
-}
-
 #[test]
 fn rfc8260_4_3_1_a_message_begun_before_the_scheduler_changed_goes_on_while_numbers_are_reset() {
     let mut pair = connected(Setup::single().config(willing));
@@ -318,7 +305,7 @@ fn resets_under_loss_with_messages_of_every_kind_lose_none_that_is_reliable() {
     for seed in first..first + number("SOAK_SEEDS", 18) {
         let link = wire(ms(15)).loss(0.1).duplication(0.02).reordering(0.1, ms(20));
         let setup = if seed % 2 == 0 { Setup::single() } else { Setup::dual() };
-        let kind = KINDS[seed as usize % KINDS.len()];
+        let kind = SCHEDULERS[seed as usize % SCHEDULERS.len()];
         let mut pair = connected(setup.link(&link).seed(seed).config(|config| {
             willing(config);
             config.interleaving_mut().set_offered(seed % 3 != 0);

@@ -2,22 +2,12 @@
 
 mod common;
 
-use common::{A, B, Flow, Setup, bad, exchange_mixtures, secs, transfer};
-use sctp::config::StreamScheduler;
+use common::{A, B, Flow, SCHEDULERS, Setup, bad, exchange_mixtures, secs, transfer};
 use sctp::serial::StreamId;
-
-const KINDS: [StreamScheduler; 6] = [
-    StreamScheduler::FirstComeFirstServed,
-    StreamScheduler::RoundRobin,
-    StreamScheduler::RoundRobinPerPacket,
-    StreamScheduler::Priority,
-    StreamScheduler::FairCapacity,
-    StreamScheduler::WeightedFairQueueing,
-];
 
 #[test]
 fn every_scheduler_delivers_everything_in_order_on_a_bad_link() {
-    for (seed, kind) in (1..).zip(KINDS) {
+    for (seed, kind) in (1..).zip(SCHEDULERS) {
         for on in [false, true] {
             let setup = Setup::single().link(&bad(0.05)).seed(seed).config(move |config| {
                 config.set_stream_scheduler(kind);
@@ -42,7 +32,7 @@ fn every_scheduler_delivers_everything_in_order_on_a_bad_link() {
 }
 
 fn soak(setup: Setup, seed: u64, count: u32, longest: u64) {
-    let kind = KINDS[seed as usize % KINDS.len()];
+    let kind = SCHEDULERS[seed as usize % SCHEDULERS.len()];
     let setup = setup
         .seed(seed)
         .config(|config| config.interleaving_mut().set_offered(true))

@@ -5,17 +5,12 @@
 
 mod common;
 
-use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use common::{A, B, Family, Flow, Pair, Setup, ms, secs, transfer};
+use common::{A, B, Family, Flow, Pair, Setup, ms, number, secs, transfer};
 use sctp::Event;
 use sctp::config::CongestionControl;
 use sctp::sim::{LinkConfig, Script};
-
-fn number(variable: &str, default: u64) -> u64 {
-    env::var(variable).map_or(default, |text| text.parse().expect(variable))
-}
 
 /// Runs a test for each seed.
 #[expect(

@@ -31,6 +31,19 @@ fn dual_homed() -> Option<(Namespace, Namespace, Namespace)> {
     Some((one, two, switches))
 }
 
+/// The client on host 1 and the server on host 2.
+fn hosts<'n>(one: &'n Namespace, two: &'n Namespace) -> (Host<'n>, Host<'n>) {
+    let client = Host {
+        namespace: one,
+        addresses: &["10.0.0.1", "10.0.1.1"],
+    };
+    let server = Host {
+        namespace: two,
+        addresses: &["10.0.0.2", "10.0.1.2"],
+    };
+    (client, server)
+}
+
 #[test]
 fn rfc9260_6_4_1_a_cable_pulled_and_put_back_under_load_costs_no_message() {
     as_root(|| {
@@ -44,14 +57,7 @@ fn rfc9260_6_4_1_a_cable_pulled_and_put_back_under_load_costs_no_message() {
         ) else {
             return;
         };
-        let client = Host {
-            namespace: &one,
-            addresses: &["10.0.0.1", "10.0.1.1"],
-        };
-        let server = Host {
-            namespace: &two,
-            addresses: &["10.0.0.2", "10.0.1.2"],
-        };
+        let (client, server) = hosts(&one, &two);
         let mut failover = Duration::ZERO;
         under_load(&client, &server, LOAD, |progress| {
             progress.wait_for_client("both paths work", |status| {
@@ -98,14 +104,7 @@ fn rfc9260_8_2_both_cables_pulled_for_a_while_cost_no_message() {
         let Some(capture) = capture(&one, "eth0", TEST, "first") else {
             return;
         };
-        let client = Host {
-            namespace: &one,
-            addresses: &["10.0.0.1", "10.0.1.1"],
-        };
-        let server = Host {
-            namespace: &two,
-            addresses: &["10.0.0.2", "10.0.1.2"],
-        };
+        let (client, server) = hosts(&one, &two);
         under_load(&client, &server, LOAD, |progress| {
             progress.wait_for_more(100);
             let retransmitted = std::sync::Mutex::new(None);

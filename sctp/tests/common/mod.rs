@@ -15,7 +15,7 @@ use std::env;
 use std::io::Write;
 use std::time::Duration;
 
-use sctp::config::AssociationConfig;
+use sctp::config::{AssociationConfig, StreamScheduler};
 use sctp::sim::{LinkConfig, Packet, Verdict};
 use sctp::wire::ChunkType;
 
@@ -32,6 +32,21 @@ pub(crate) const fn ms(ms: u64) -> Duration {
 /// So many seconds.
 pub(crate) const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
+}
+
+/// All stream schedulers (RFC 8260 §3).
+pub(crate) const SCHEDULERS: [StreamScheduler; 6] = [
+    StreamScheduler::FirstComeFirstServed,
+    StreamScheduler::RoundRobin,
+    StreamScheduler::RoundRobinPerPacket,
+    StreamScheduler::Priority,
+    StreamScheduler::FairCapacity,
+    StreamScheduler::WeightedFairQueueing,
+];
+
+/// A number from the environment, such as how many seeds a soak takes.
+pub(crate) fn number(variable: &str, default: u64) -> u64 {
+    env::var(variable).map_or(default, |text| text.parse().expect(variable))
 }
 
 /// A link with a latency and no other property.
