@@ -117,7 +117,11 @@ impl LocalEndpoint {
     /// On all addresses of a stack; port 0 draws a free one.
     #[cfg(feature = "userland")]
     pub fn on(stack: &socketapi::StackHandle, port: u16) -> Self {
-        let local = stack.addresses().iter().map(|ip| SocketAddr::new(*ip, port)).collect();
+        let local = stack
+            .addresses()
+            .into_iter()
+            .map(|ip| SocketAddr::new(ip, port))
+            .collect();
         Self {
             sockets: SocketBuilder::new().stack(stack),
             local,

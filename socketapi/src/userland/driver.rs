@@ -10,8 +10,10 @@ use std::thread;
 
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::{Builder, Handle};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::addresses::Addresses;
 use super::device::{Receiver, Trouble, Watched, watch};
 use super::shard::{Flushed, NextTurn, Shard};
 use crate::{Error, Result};
@@ -22,18 +24,19 @@ const RECEIVE_BUDGET: usize = 4;
 const SEND_BUDGET: usize = 20;
 
 /// Starts the driver of a shard: as a task of the runtime that this is called from, if asked for and there is one,
-/// else on a thread of its own.
-pub(crate) fn start(shard: &Arc<Shard>, on_runtime: bool) -> Result<()> {
+/// else on a thread of its own. It also has these addresses follow the host's.
+pub(crate) fn start(shard: &Arc<Shard>, addresses: Option<Arc<Addresses>>, on_runtime: bool) -> Result<()> {
+    let shard = Arc::clone(shard);
     match Handle::try_current() {
         Ok(runtime) if on_runtime => {
-            runtime.spawn(run(Running(Arc::clone(shard))));
+            runtime.spawn(run(Running { shard, addresses }));
             Ok(())
         }
-        _ => start_thread(Arc::clone(shard)),
+        _ => start_thread(shard, addresses),
     }
 }
 
-fn start_thread(shard: Arc<Shard>) -> Result<()> {
+fn start_thread(shard: Arc<Shard>, addresses: Option<Arc<Addresses>>) -> Result<()> {
     let runtime = Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -41,7 +44,7 @@ fn start_thread(shard: Arc<Shard>) -> Result<()> {
         .map_err(|e| Error::io("starting the stack's runtime", &e))?;
     let name = format!("sctp-io-{}", shard.worker().map_or(0, |worker| worker.index));
     let body = move || {
-        runtime.block_on(run(Running(shard)));
+        runtime.block_on(run(Running { shard, addresses }));
     };
     let started = thread::Builder::new().name(name).spawn(body);
     started
@@ -50,21 +53,26 @@ fn start_thread(shard: Arc<Shard>) -> Result<()> {
 }
 
 /// A driver that is running. Dropped before its time it leaves the shard to another one.
-struct Running(Arc<Shard>);
+struct Running {
+    shard: Arc<Shard>,
+    addresses: Option<Arc<Addresses>>,
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
         // A driver that panicked would do so again. One whose runtime shuts down moves to a thread, since the
         // program may go on to use its sockets from elsewhere.
-        let moved = !thread::panicking() && self.0.is_needed() && start_thread(Arc::clone(&self.0)).is_ok();
+        let moved = !thread::panicking()
+            && self.shard.is_needed()
+            && start_thread(Arc::clone(&self.shard), self.addresses.take()).is_ok();
         if !moved {
-            self.0.stop();
+            self.shard.stop();
         }
     }
 }
 
 async fn run(running: Running) {
-    let shard = &running.0;
+    let shard = &running.shard;
     let mut driver = match Driver::new(shard) {
         Ok(driver) => driver,
         Err(error) => {
@@ -73,6 +81,11 @@ async fn run(running: Running) {
             return;
         }
     };
+    // It ends with this task.
+    let mut following = JoinSet::new();
+    if let Some(addresses) = running.addresses.clone() {
+        following.spawn(addresses.follow());
+    }
     poll_fn(|cx| driver.poll(shard, cx)).await;
 }
 

@@ -109,7 +109,7 @@ impl Opening {
         }
         let addresses = match &local.addresses {
             LocalAddresses::Any => Vec::new(),
-            LocalAddresses::AnyV4 => stack.addresses().iter().copied().filter(IpAddr::is_ipv4).collect(),
+            LocalAddresses::AnyV4 => stack.addresses().into_iter().filter(IpAddr::is_ipv4).collect(),
             LocalAddresses::These(addresses) => addresses.iter().copied().collect(),
         };
         Ok((

@@ -6,6 +6,7 @@
 //! | `sharing` | whether a stack shares its UDP port with other processes |
 //! | `shared` | the stacks that sockets of the process share by default |
 //! | `handle` | what the public socket types hold: a socket of a stack |
+//! | `addresses` | the addresses of a stack, which follow the host's |
 //! | `target` | whose options are read and set: new associations, or one |
 //! | `operation` | attempts made once, awaited, or waited for by a thread |
 //! | `wait` | what they wait for, and who waits |
@@ -19,10 +20,11 @@
 //!
 //! # Locks
 //!
-//! In this order: the list of shared stacks, a shard's outbox, a shard's core, the places of SCTP ports. The outbox is the buffer between engine
-//! and network; whoever holds it sends, so packets keep their order. No system call is made, and no waker called,
+//! In this order: the list of shared stacks, the addresses of a stack, a shard's outbox, a shard's core, the places of
+//! SCTP ports. The outbox is the buffer between engine and network; whoever holds it sends, so packets keep their order. No system call is made, and no waker called,
 //! under the core's lock.
 
+mod addresses;
 mod clock;
 mod device;
 mod driver;

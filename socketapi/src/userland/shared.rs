@@ -103,23 +103,24 @@ const fn is_taken(outcome: &Result<StackHandle>) -> bool {
 
 /// Whether a stack has all the addresses that are wanted; none stands for all of the host's.
 fn covers(about: &About, wanted: &BTreeSet<IpAddr>) -> bool {
-    let all = about.explicit.is_empty();
-    if wanted.is_empty() || !all {
-        return all || (!wanted.is_empty() && wanted.is_subset(&about.explicit));
+    let all = about.addresses.are_all();
+    if wanted.is_empty() {
+        return all;
     }
     // An address that no interface is known by may be the host's all the same, for a stack that names it. Where the UDP
     // port is not shared there can be no such stack.
-    !about.shared_port || wanted.iter().all(|address| about.addresses.contains(address))
+    let covered = || wanted.is_subset(&about.addresses.now().into_iter().collect());
+    (all && !about.shared_port) || covered()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::addresses::Addresses;
     use super::*;
 
     fn about(addresses: &[&str]) -> About {
         About {
-            explicit: set(addresses),
-            addresses: Vec::new(),
+            addresses: Arc::new(Addresses::fixed(addresses, addresses.is_empty())),
             device: DeviceConfig::Udp,
             asked_udp_port: None,
             udp_port: Some(1),
@@ -141,7 +142,7 @@ mod tests {
         let all = about(&[]);
         assert!(covers(&all, &set(&["127.0.0.2"])) && covers(&all, &set(&[])));
         let sharing = About {
-            addresses: vec!["127.0.0.1".parse().unwrap()],
+            addresses: Arc::new(Addresses::fixed(&["127.0.0.1"], true)),
             shared_port: true,
             ..all
         };

@@ -10,6 +10,7 @@ use std::time::Duration;
 use sctp::config::{EndpointConfig, OotbPolicy, StackConfig};
 use sctp::{Instant, Stack, StackStats};
 
+use super::addresses::Addresses;
 use super::device::{Capture, DeviceConfig, DeviceStats};
 use super::driver;
 use super::operation::Operation;
@@ -49,9 +50,7 @@ pub(super) struct Taken {
 /// What does not change while a stack runs.
 #[derive(Debug)]
 pub(super) struct About {
-    /// The addresses it was started on, empty for all of the host's.
-    pub(super) explicit: BTreeSet<IpAddr>,
-    pub(super) addresses: Vec<IpAddr>,
+    pub(super) addresses: Arc<Addresses>,
     /// What it was started with.
     pub(super) device: DeviceConfig,
     /// The UDP port that was asked for; 0 for any, `None` for what is usual.
@@ -86,9 +85,10 @@ impl StackHandle {
         &self.0.about.device
     }
 
-    /// The addresses that sockets of the stack may use.
-    pub fn addresses(&self) -> &[IpAddr] {
-        &self.0.about.addresses
+    /// The addresses that sockets of the stack may use: those it was [started on](StackBuilder::addresses), or those
+    /// that the host has now.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        self.0.about.addresses.now()
     }
 
     /// The counters of the engine.
@@ -214,8 +214,8 @@ impl StackHandle {
         let Some(port) = self.shard().shared_port() else {
             return Ok((self.clone(), Taken::default()));
         };
-        let addresses = if endpoint.addresses.is_empty() && !self.about().explicit.is_empty() {
-            self.addresses().to_vec()
+        let addresses = if endpoint.addresses.is_empty() && !self.about().addresses.are_all() {
+            self.addresses()
         } else {
             endpoint.addresses.clone()
         };
@@ -271,8 +271,10 @@ impl StackBuilder {
         self
     }
 
-    /// Uses these addresses of the host; none (the default) stands for all it has. IPv6 link-local addresses cannot
-    /// be used.
+    /// Uses these addresses of the host; none (the default) stands for all it has at the time: sockets that are bound
+    /// to all addresses follow the host's as they come and go, and tell the peers of their associations if
+    /// [`AsconfConfig::set_automatic`](sctp::config::AsconfConfig::set_automatic) says so. IPv6 link-local addresses
+    /// cannot be used.
     #[must_use]
     pub fn addresses(mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
         self.addresses = addresses.into_iter().collect();
@@ -413,14 +415,10 @@ impl StackBuilder {
             }
         };
         let first = devices.first().ok_or(Error::AddressNotAvailable)?;
-        let addresses = if explicit.is_empty() {
-            first.addresses()?
-        } else {
-            explicit
-        };
+        let addresses = Addresses::new(explicit, first)?;
         let udp_port = first.udp_port();
 
-        let mut config = StackConfig::new(addresses.clone(), udp_port);
+        let mut config = StackConfig::new(addresses.now(), udp_port);
         config.set_ootb_policy(self.ootb_policy.unwrap_or_else(|| first.ootb_policy()));
         if let Some(limit) = self.max_associations {
             config.set_max_associations(limit);
@@ -445,8 +443,10 @@ impl StackBuilder {
         if let Some(port) = shard.shared_port() {
             port.run(Arc::downgrade(&shard))?;
         }
+        addresses.introduce(&shards);
+        let addresses = Arc::new(addresses);
+        let mut followed = addresses.follow_the_host().then(|| Arc::clone(&addresses));
         let about = About {
-            explicit: self.addresses,
             addresses,
             device: chosen,
             asked_udp_port: self.udp_port,
@@ -458,7 +458,7 @@ impl StackBuilder {
         // A new shard has its first user already.
         let handle = StackHandle(Arc::new(User { shards, shard, about }));
         for shard in &handle.0.shards {
-            driver::start(shard, on_runtime)?;
+            driver::start(shard, followed.take(), on_runtime)?;
         }
         tracing::debug!(device = %handle.device(), udp_port, addresses = ?handle.addresses(), "stack started");
         Ok(handle)

@@ -35,6 +35,7 @@ use crate::Result;
 
 pub(crate) use capture::Capture;
 pub use config::{DeviceConfig, TunConfig};
+pub(crate) use ifaddrs::HostAddresses;
 pub(crate) use memory::MemoryDevice;
 pub use memory::MemoryNetwork;
 #[cfg(target_os = "linux")]
@@ -104,17 +105,22 @@ impl Device {
         }
     }
 
-    /// The addresses that a stack without a list of its own may use, in a fixed order.
-    pub(crate) fn addresses(&self) -> Result<Vec<IpAddr>> {
-        let sockets = match self {
-            Self::Udp(udp) => &udp.sockets,
-            Self::Raw(raw) => &raw.sockets,
-            Self::Tun(tun) => return Ok(tun.addresses().to_vec()),
-            Self::Memory(memory) => return Ok(memory.addresses().to_vec()),
-        };
-        let mut addresses = ifaddrs::host_addresses()?;
-        addresses.retain(|address| sockets.has_family_of(*address));
-        Ok(addresses)
+    /// The addresses that it has by itself, in a fixed order; `None` if they are the host's.
+    pub(crate) fn own_addresses(&self) -> Option<&[IpAddr]> {
+        match self {
+            Self::Udp(_) | Self::Raw(_) => None,
+            Self::Tun(tun) => Some(tun.addresses()),
+            Self::Memory(memory) => Some(memory.addresses()),
+        }
+    }
+
+    /// Whether it can carry packets of this version of IP.
+    pub(crate) fn has_family_of(&self, address: IpAddr) -> bool {
+        match self {
+            Self::Udp(udp) => udp.sockets.has_family_of(address),
+            Self::Raw(raw) => raw.sockets.has_family_of(address),
+            Self::Tun(_) | Self::Memory(_) => true,
+        }
     }
 
     /// What to do with packets of no association, where nothing else is asked for: others may use the port space too.
