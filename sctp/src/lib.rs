@@ -20,7 +20,7 @@
 //! | 3 | `assoc` | one association: state, input, output |
 //! | 2 | `path` `cc` `send` `recv` `auth` `reconfig` `asconf` | mechanisms that know no chunk bytes |
 //! | 1 | [`wire`] [`config`] [`error`] `event` `message` `transmit` `stats` [`pcap`] | vocabulary |
-//! | 0 | [`time`] [`random`] [`serial`] [`addr`] [`tlv`] [`timer`] `map` `streams` | no protocol knowledge |
+//! | 0 | [`time`] [`random`] [`serial`] [`addr`] [`tlv`] [`timer`] `map` `serialize` `streams` | no protocol knowledge |
 //!
 //! A module imports from lower layers only; `tests/layering.rs` checks it.
 
@@ -48,6 +48,8 @@ pub mod addr;
 mod map;
 pub mod random;
 pub mod serial;
+#[cfg(feature = "serde")]
+mod serialize;
 mod streams;
 pub mod time;
 pub mod timer;
@@ -84,7 +86,10 @@ pub use assoc::{AssociationPhase, AssociationStatus, PathStatus};
 pub use event::{AuthEvent, Event, PathChange, ReconfigOutcome, SendFailure, StreamDirection};
 pub use message::{OutMessage, Received, Reliability};
 pub use path::{MtuDiscovery, PathState};
-pub use stack::{AssocId, ConnectOptions, EndpointId, LocalAddressChange, Stack, StreamDirections};
-pub use stats::{AbandonedMessages, AssociationStats, PartialReliabilityPolicy, StackStats};
+pub use stack::{
+    AssocId, AssociationSnapshot, ConnectOptions, EndpointId, LocalAddressChange, Parameters, RtoAlgorithm,
+    SnapshotCursor, SnapshotPage, Stack, StackSnapshot, StreamDirections,
+};
+pub use stats::{AbandonedMessages, AssociationStats, PartialReliabilityPolicy, PathStats, StackStats};
 pub use time::Instant;
 pub use transmit::{ChecksumState, IcmpKind, IcmpReport, RxMeta, Transmit, UdpPorts};

@@ -142,7 +142,21 @@ impl VerificationTag {
 
 impl fmt::Debug for VerificationTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "VerificationTag({:#010x})", self.0)
+        write!(f, "VerificationTag({self})")
+    }
+}
+
+/// In hexadecimal, as captures show it.
+impl fmt::Display for VerificationTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#010x}", self.0)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for VerificationTag {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
     }
 }
 

@@ -37,6 +37,14 @@ impl Instant {
     }
 }
 
+/// In seconds since zero.
+#[cfg(feature = "serde")]
+impl serde::Serialize for Instant {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_f64(self.saturating_since(Self::ZERO).as_secs_f64())
+    }
+}
+
 impl Add<Duration> for Instant {
     type Output = Self;
 

@@ -110,10 +110,10 @@ pub use sctp::config::{
     PathThresholds, ReconfigRequests, SendingConfig, StreamScheduler,
 };
 pub use sctp::error::{AddressError, AuthKeyError, FailureReason, ReconfigError};
-pub use sctp::serial::{Mid, Ppid, SharedKeyId, Ssn, StreamId, Tsn};
+pub use sctp::serial::{Mid, Ppid, SharedKeyId, Ssn, StreamId, Tsn, VerificationTag};
 pub use sctp::wire::{AddressChange, ChunkType, ErrorDetectionMethod, HmacId};
 pub use sctp::{
-    AbandonedMessages, AssociationPhase, AssociationStats, AssociationStatus, AuthEvent, ConnectOptions, MtuDiscovery,
-    PartialReliabilityPolicy, PathChange, PathState, PathStatus, ReconfigOutcome, Reliability, StackStats,
-    StreamDirection, StreamDirections,
+    AbandonedMessages, AssociationPhase, AssociationStats, AssociationStatus, AuthEvent, ConnectOptions, Instant,
+    MtuDiscovery, PartialReliabilityPolicy, PathChange, PathState, PathStats, PathStatus, ReconfigOutcome, Reliability,
+    StackSnapshot, StackStats, StreamDirection, StreamDirections,
 };

@@ -124,6 +124,7 @@ impl Association {
         let shutdown_wanted = self.shutdown_wanted();
         self.transition(State::Established);
         self.error_count = 0;
+        self.established_at = Some(now);
         self.last_activity = now;
         self.confirm_paths(now, confirmed, random);
         self.events.push_back(Event::CommunicationUp {

@@ -392,6 +392,7 @@ impl Association {
             }
         });
         self.stats.asconfs_sent += 1;
+        self.stats.control_chunks_sent += 1;
     }
 
     // What the peer says to it.

@@ -201,6 +201,7 @@ impl Association {
             AssociationPhase::ShutdownPending | AssociationPhase::ShutdownSent
         );
         self.transition(State::Established);
+        self.stats.restarts += 1;
         self.local_tag = cookie.local_tag;
         self.peer_tag = cookie.peer.initiate_tag;
         self.local_initial_tsn = cookie.local_initial_tsn;

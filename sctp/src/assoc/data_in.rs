@@ -120,6 +120,7 @@ impl Association {
             return;
         }
         self.stats.sacks_received += 1;
+        self.stats.gap_ack_blocks_received += sack.gaps.clone().count() as u64;
         let input = SackIn {
             cumulative_tsn_ack: sack.cumulative_tsn_ack,
             a_rwnd: sack.a_rwnd,

@@ -143,6 +143,7 @@ impl Association {
             return;
         };
         t1.attempts = t1.attempts.saturating_add(1);
+        self.stats.t1_expiries += 1;
         if t1.attempts > self.config.max_init_retransmits() {
             self.terminate(Err(FailureReason::SetupTimeout));
             return;

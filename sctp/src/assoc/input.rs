@@ -41,6 +41,7 @@ impl Association {
     /// Processes the chunks of a packet in their order.
     pub(crate) fn handle_packet(&mut self, now: Instant, mut packet: PacketIn<'_>, random: &mut Random) {
         self.stats.packets_received += 1;
+        self.stats.bytes_received += packet.packet.len() as u64;
         self.control.begin_answers();
         self.begin_asconf_packet();
         self.learn_route(&packet);
@@ -92,6 +93,8 @@ impl Association {
         let Some(path) = self.paths.get_mut(packet.path).filter(|_| !packet.from_elsewhere) else {
             return;
         };
+        path.stats.packets_received += 1;
+        path.stats.bytes_received += packet.packet.len() as u64;
         let encap = packet.meta.encap.map(UdpPorts::reversed);
         if path.encap != encap {
             tracing::debug!(address = %path.address, ?encap, "the peer's UDP port changed");
@@ -125,8 +128,24 @@ impl Association {
     ) -> bool {
         match chunk.kind {
             ChunkType::DATA => self.on_data(packet, chunk),
-            ChunkType::FORWARD_TSN if self.takes_forward_tsn() => self.on_forward_tsn(packet, chunk),
             ChunkType::I_DATA => self.on_i_data(packet, chunk),
+            _ => return self.handle_control_chunk(now, packet, chunk, random),
+        }
+        true
+    }
+
+    /// The same for what is no user data.
+    #[inline(never)]
+    fn handle_control_chunk(
+        &mut self,
+        now: Instant,
+        packet: &mut PacketIn<'_>,
+        chunk: &RawChunk<'_>,
+        random: &mut Random,
+    ) -> bool {
+        self.stats.control_chunks_received += 1;
+        match chunk.kind {
+            ChunkType::FORWARD_TSN if self.takes_forward_tsn() => self.on_forward_tsn(packet, chunk),
             ChunkType::I_FORWARD_TSN => self.on_i_forward_tsn(packet, chunk),
             ChunkType::RE_CONFIG if self.extensions.contains(Extensions::RECONFIG) => {
                 self.on_reconfig(now, packet, chunk);

@@ -147,6 +147,7 @@ pub(crate) struct Association {
     confirmed: bool,
     /// The user was told that the send buffer is full.
     sender_blocked: bool,
+    established_at: Option<Instant>,
     /// When user data was last sent or received.
     last_activity: Instant,
     /// Before this no other unconfirmed path is probed (HB.Max.Burst).
@@ -213,6 +214,7 @@ impl Association {
             sack_path: PathId(0),
             confirmed: false,
             sender_blocked: false,
+            established_at: None,
             last_activity: now,
             next_verification: Instant::ZERO,
             reconfig: None,

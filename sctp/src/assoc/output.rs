@@ -68,10 +68,14 @@ impl Association {
     }
 
     pub(super) fn transmit(&mut self, id: PathId, size: usize, segment_size: usize) -> Option<Transmit> {
-        let path = self.paths.get(id)?;
+        let path = self.paths.get_mut(id)?;
         // §6.9: what has outgrown the path arrives in fragments, if at all.
         let dont_fragment = path.pmtud.is_on() && segment_size <= path.max_packet();
-        self.stats.packets_sent += size.div_ceil(segment_size.max(1)) as u64;
+        let packets = size.div_ceil(segment_size.max(1)) as u64;
+        self.stats.packets_sent += packets;
+        self.stats.bytes_sent += size as u64;
+        path.stats.packets_sent += packets;
+        path.stats.bytes_sent += size as u64;
         Some(Transmit {
             src: path.local,
             dst: path.address,
@@ -108,6 +112,7 @@ impl Association {
             }
             Farewell::ShutdownComplete(_) => wire::write_shutdown_complete(buf, false),
         }
+        self.stats.control_chunks_sent += 1;
         self.finish_packet(buf, start);
         Some(path)
     }
@@ -117,6 +122,7 @@ impl Association {
         if let Some(tag) = self.control.refused_init_ack.take() {
             let start = wire::begin_packet(buf, &self.header(tag));
             wire::write_abort(buf, false, |w| Cause::InvalidMandatoryParameter.write(w));
+            self.stats.control_chunks_sent += 1;
             wire::finish_packet(buf, start);
             return Some(self.control_path);
         }
@@ -127,6 +133,7 @@ impl Association {
         let to = self.paths.get(id)?.address;
         let start = wire::begin_packet(buf, &self.header(VerificationTag::ZERO));
         self.write_init(buf, to);
+        self.stats.control_chunks_sent += 1;
         self.finish_packet(buf, start);
         self.touch(id, now);
         Some(id)
@@ -154,6 +161,7 @@ impl Association {
         info.write(&mut Writer::new(&mut bytes));
         let start = wire::begin_packet(buf, &header);
         wire::write_heartbeat(buf, &bytes);
+        self.stats.control_chunks_sent += 1;
         self.finish_packet(buf, start);
         Some(id)
     }
@@ -166,6 +174,7 @@ impl Association {
         let start = wire::begin_packet(buf, &self.header(self.peer_tag));
         if self.control.cookie_ack.take_if(|path| *path == id).is_some() {
             wire::write_cookie_ack(buf);
+            self.stats.control_chunks_sent += 1;
         }
         let mut first = true;
         while let Some((path, len)) = self.control.next_heartbeat_ack() {
@@ -174,6 +183,7 @@ impl Association {
             }
             if let Some(value) = self.control.pop_heartbeat_ack() {
                 wire::write_heartbeat_answer(buf, &value);
+                self.stats.control_chunks_sent += 1;
             }
             first = false;
         }
@@ -322,19 +332,23 @@ impl Association {
             && let State::CookieEchoed { cookie, .. } = &self.state
         {
             wire::write_cookie_echo(buf, cookie);
+            self.stats.control_chunks_sent += 1;
             self.on_cookie_echo_sent(now);
             self.touch(self.control_path, now);
         }
         if self.control.cookie_ack.take().is_some() {
             wire::write_cookie_ack(buf);
+            self.stats.control_chunks_sent += 1;
         }
         self.write_errors(buf, limit);
         if std::mem::take(&mut self.control.shutdown) {
             wire::write_shutdown(buf, self.inbound.cumulative_tsn_ack());
+            self.stats.control_chunks_sent += 1;
             self.touch(self.control_path, now);
         }
         if std::mem::take(&mut self.control.shutdown_ack) {
             wire::write_shutdown_ack(buf);
+            self.stats.control_chunks_sent += 1;
             self.touch(self.control_path, now);
         }
     }
@@ -347,6 +361,7 @@ impl Association {
             }
             if let Some(causes) = self.control.pop_error() {
                 wire::write_error(buf, |w| w.bytes(&causes));
+                self.stats.control_chunks_sent += 1;
             }
         }
     }
@@ -370,6 +385,7 @@ impl Association {
             &scratch.duplicates,
         );
         self.stats.sacks_sent += 1;
+        self.stats.control_chunks_sent += 1;
     }
 
     /// A FORWARD-TSN or I-FORWARD-TSN goes before DATA, to a confirmed address (RFC 3758 §3.5 C3, F2). Without room for it in this packet
@@ -411,6 +427,7 @@ impl Association {
             wire::write_forward_tsn(buf, tsn, skipped_streams);
         }
         self.stats.forward_tsns_sent += 1;
+        self.stats.control_chunks_sent += 1;
     }
 
     /// The DATA of one packet, up to `limit`; the key that it asks for.
@@ -451,13 +468,12 @@ impl Association {
             };
             wire::write_data(buf, &header, chunk.payload);
         }
-        let chunks = fill.chunks();
-        if plan.is_retransmission() {
-            self.stats.data_chunks_retransmitted += chunks;
-        } else {
-            self.stats.data_chunks_sent += chunks;
-            self.stats.zero_window_probes += u64::from(plan.is_probe() && chunks > 0);
-        }
+        // What is sent again may be filled up with new data.
+        let repeated = fill.repeated();
+        let new = fill.chunks() - repeated;
+        self.stats.data_chunks_sent += new;
+        self.stats.data_chunks_retransmitted += repeated;
+        self.stats.zero_window_probes += u64::from(plan.is_probe() && new > 0);
         self.outbound.packet_sent(&fill, now, &mut self.paths);
         fill.auth_key()
     }

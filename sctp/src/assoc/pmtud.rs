@@ -31,6 +31,7 @@ impl Association {
         if padding > 0 {
             wire::write_pad(buf, padding);
         }
+        self.stats.control_chunks_sent += 1 + u64::from(padding > 0);
         self.finish_packet(buf, start);
         self.stats.mtu_probes_sent += 1;
         Some(id)

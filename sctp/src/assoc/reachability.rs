@@ -16,11 +16,12 @@ impl Association {
     /// Runs the timers of the paths that are due.
     pub(super) fn on_path_timers(&mut self, now: Instant, random: &mut Random) {
         for id in self.paths.ids() {
-            let Some(path) = self.paths.get(id) else { continue };
+            let Some(path) = self.paths.get_mut(id) else { continue };
             // As it was when the timers were armed.
             let busy = self.outbound.flight(id) > 0;
             if path.t3_rtx.is_some_and(|at| at <= now) {
                 self.stats.t3_expiries += 1;
+                path.stats.t3_expiries += 1;
                 self.look_for_black_hole(id);
                 if self.outbound.on_t3_expiry(id, &mut self.paths) {
                     self.on_missing_answer(now, id, true, true);

@@ -171,6 +171,7 @@ impl Association {
             if let Some(params) = self.control.pop_reconfig() {
                 wire::write_reconfig(buf, |w| w.bytes(&params));
                 self.stats.reconfigs_sent += 1;
+                self.stats.control_chunks_sent += 1;
             }
         }
         if self.next_reconfig_path() != Some(id) {
@@ -207,6 +208,7 @@ impl Association {
         }
         self.touch(id, now);
         self.stats.reconfigs_sent += 1;
+        self.stats.control_chunks_sent += 1;
     }
 
     fn rto_of(&self, id: PathId) -> std::time::Duration {

@@ -108,6 +108,7 @@ impl Association {
             return self.abort(reason, FailureReason::ShutdownTimeout);
         }
         timers.t2.attempts = timers.t2.attempts.saturating_add(1);
+        self.stats.t2_expiries += 1;
         if timers.t2.attempts > limit {
             return self.terminate(Err(FailureReason::PeerUnreachable));
         }

@@ -1,11 +1,15 @@
 //! The states of an association (RFC 9260 §4), with the data that only they have.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::Instant;
 
 /// Where in its life an association is (RFC 9260 §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum AssociationPhase {
     /// INIT sent.
     CookieWait,
@@ -94,6 +98,22 @@ impl State {
             Self::ShutdownSent(timers) | Self::ShutdownAckSent(timers) => Some(timers.t2.at.min(timers.t5)),
             Self::Established | Self::ShutdownPending | Self::ShutdownReceived | Self::Closed { .. } => None,
         }
+    }
+}
+
+/// As RFC 9260 writes it.
+impl fmt::Display for AssociationPhase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::CookieWait => "COOKIE-WAIT",
+            Self::CookieEchoed => "COOKIE-ECHOED",
+            Self::Established => "ESTABLISHED",
+            Self::ShutdownPending => "SHUTDOWN-PENDING",
+            Self::ShutdownSent => "SHUTDOWN-SENT",
+            Self::ShutdownReceived => "SHUTDOWN-RECEIVED",
+            Self::ShutdownAckSent => "SHUTDOWN-ACK-SENT",
+            Self::Closed => "CLOSED",
+        })
     }
 }
 

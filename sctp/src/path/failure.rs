@@ -47,6 +47,7 @@ impl Path {
         self.state = state;
         if state == PathState::Inactive {
             self.pmtud.disable();
+            self.stats.failures += u64::from(changes);
         }
         changes.then_some(failure)
     }

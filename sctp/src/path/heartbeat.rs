@@ -185,6 +185,7 @@ impl Path {
             due: false,
         };
         self.touch(now);
+        self.stats.heartbeats_sent += 1;
         info
     }
 
@@ -204,6 +205,7 @@ impl Path {
             return false;
         }
         self.probe.outstanding = None;
+        self.stats.heartbeats_answered += 1;
         self.rto.measure(now.saturating_since(info.sent_at));
         self.arm_probe(now, random);
         true

@@ -9,12 +9,14 @@ mod select;
 mod set;
 mod settings;
 
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::Instant;
 use crate::cc::Controller;
 use crate::config::{AssociationConfig, PathConfig};
+use crate::stats::PathStats;
 use crate::time::earliest;
 use crate::transmit::UdpPorts;
 use crate::wire::CommonHeader;
@@ -39,6 +41,8 @@ impl PathId {
 
 /// Whether a path works (RFC 9260 §8.2, §5.4, RFC 7829 §3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum PathState {
     /// Not yet known to belong to the peer.
     Unconfirmed,
@@ -48,6 +52,17 @@ pub enum PathState {
     PotentiallyFailed,
     /// It does not answer.
     Inactive,
+}
+
+impl fmt::Display for PathState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Unconfirmed => "unconfirmed",
+            Self::Active => "active",
+            Self::PotentiallyFailed => "potentially failed",
+            Self::Inactive => "inactive",
+        })
+    }
 }
 
 /// One destination address of the peer.
@@ -71,6 +86,8 @@ pub(crate) struct Path {
     pub(crate) t3_rtx: Option<Instant>,
     pub(crate) probe: Probe,
     pub(crate) pmtud: Pmtud,
+    pub(crate) stats: PathStats,
+    pub(crate) added_at: Instant,
     /// When something that asks for an answer was last sent here (§8.3: idle or not).
     last_used: Instant,
     /// When DATA was last sent here, and for how many RTOs since then the window was already shrunk (§7.2.1).
@@ -96,6 +113,8 @@ impl Path {
             t3_rtx: None,
             probe: Probe::default(),
             pmtud: Pmtud::new(config.path(), address.is_ipv4()),
+            stats: PathStats::default(),
+            added_at: now,
             last_used: now,
             last_data: now,
             idle_rtos: 0,

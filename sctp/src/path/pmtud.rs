@@ -31,6 +31,8 @@ const BLACK_HOLE: u8 = 2;
 
 /// Where the discovery of a path's MTU stands (RFC 8899 §5.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum MtuDiscovery {
     /// Off, not begun for want of data, or the path does not work.
     #[default]

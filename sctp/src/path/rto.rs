@@ -18,6 +18,8 @@ pub(crate) struct Rto {
     bounds: Bounds,
     measured: Option<Measured>,
     rto: Duration,
+    /// The longest that it was since the path began.
+    longest: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +40,7 @@ impl Rto {
             bounds,
             measured: None,
             rto: bounds.initial,
+            longest: bounds.initial,
         }
     }
 
@@ -72,19 +75,29 @@ impl Rto {
         // C6, C7, and G (§6.3.1): a variance of zero would leave no room at all; 1 us is the clock's grain.
         let rttvar = measured.rttvar.max(Duration::from_micros(1));
         self.rto = (measured.srtt + rttvar * 4).clamp(self.bounds.min, self.bounds.max);
+        self.longest = self.longest.max(self.rto);
     }
 
     /// Doubles the RTO after an expiry (§6.3.3 E2).
     pub(crate) fn back_off(&mut self) {
         self.rto = (self.rto * 2).min(self.bounds.max);
+        self.longest = self.longest.max(self.rto);
     }
 
     pub(crate) const fn get(&self) -> Duration {
         self.rto
     }
 
+    pub(crate) const fn longest(&self) -> Duration {
+        self.longest
+    }
+
     pub(crate) fn srtt(&self) -> Option<Duration> {
         self.measured.map(|m| m.srtt)
+    }
+
+    pub(crate) fn rttvar(&self) -> Option<Duration> {
+        self.measured.map(|m| m.rttvar)
     }
 }
 

@@ -41,6 +41,7 @@ impl Inbound {
         self.map.record(position);
         self.window.hold(fragment.payload.len());
         self.sack.on_new(fragment.immediate || had_gap || self.map.has_gap());
+        self.unordered += u64::from(fragment.unordered);
         if self.hold.is_some() {
             self.hold_or_take_in(position, Fragment::IData(Box::new(fragment)))?;
         } else {
@@ -183,6 +184,7 @@ impl Inbound {
         while let Some(delivery) = self.interleaved.as_mut().and_then(|peer| peer.next_ready()) {
             let (Delivery::Message(message) | Delivery::Piece(message)) = &delivery;
             self.window.merge(message.charged, message.received.payload.len());
+            self.reassembled += u64::from(message.fragments > 1 && message.received.end_of_message);
             match delivery {
                 Delivery::Message(message) => self.inbox.push(message.received),
                 Delivery::Piece(piece) => self.inbox.push_piece(piece.received),

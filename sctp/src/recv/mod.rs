@@ -149,6 +149,10 @@ pub(crate) struct Inbound {
     hold: Option<Box<Hold>>,
     /// The first pieces, without the bytes, of messages whose ends will not come, of which the user is to be told.
     cut: Vec<Received>,
+    /// How many messages came in more than one chunk.
+    reassembled: u64,
+    /// How many unordered chunks were taken in.
+    unordered: u64,
 }
 
 impl Inbound {
@@ -168,6 +172,8 @@ impl Inbound {
             hold: None,
             window,
             cut: Vec::new(),
+            reassembled: 0,
+            unordered: 0,
         }
     }
 
@@ -177,6 +183,8 @@ impl Inbound {
     pub(crate) fn restart(&mut self, peer_initial_tsn: Tsn, config: InboundConfig) -> Vec<Received> {
         let old = std::mem::replace(self, Self::new(peer_initial_tsn, config));
         self.inbox = old.inbox;
+        (self.reassembled, self.unordered) = (old.reassembled, old.unordered);
+        self.map.go_on_counting(&old.map);
         for len in self.inbox.lens() {
             self.window.hold_unannounced(len);
         }
@@ -231,11 +239,13 @@ impl Inbound {
         self.sack.on_new(fragment.immediate || had_gap || self.map.has_gap());
 
         if self.hold.is_some() {
+            self.unordered += u64::from(fragment.unordered);
             self.hold_or_take_in(position, hold::Fragment::Data(fragment))?;
         } else if fragment.beginning && fragment.ending && self.reassembly.is_empty() {
             self.deliver_whole(position, fragment)?;
             return Ok(DataOutcome::Accepted);
         } else {
+            self.unordered += u64::from(fragment.unordered);
             let before = self.map.contains(position - 1);
             let after = self.map.contains(position + 1);
             self.take_in(position, fragment, before, after)?;
@@ -271,8 +281,14 @@ impl Inbound {
         after: bool,
     ) -> Result<(), Violation> {
         match self.reassembly.insert(position, fragment, before, after)? {
-            Progress::Complete(message) => self.deliver(message)?,
-            Progress::LastPiece(piece) => self.deliver_piece(piece),
+            Progress::Complete(message) => {
+                self.reassembled += u64::from(message.fragments > 1);
+                self.deliver(message)?;
+            }
+            Progress::LastPiece(piece) => {
+                self.reassembled += 1;
+                self.deliver_piece(piece);
+            }
             Progress::Incomplete => {}
         }
         Ok(())
@@ -386,6 +402,21 @@ impl Inbound {
         self.window.a_rwnd()
     }
 
+    /// How many messages came in more than one chunk.
+    pub(crate) const fn reassembled(&self) -> u64 {
+        self.reassembled
+    }
+
+    /// How many unordered chunks were taken in.
+    pub(crate) const fn unordered(&self) -> u64 {
+        self.unordered
+    }
+
+    /// How many TSNs arrived before one that precedes them.
+    pub(crate) const fn out_of_order(&self) -> u64 {
+        self.map.out_of_order()
+    }
+
     /// How many streams the peer may send on.
     pub(crate) const fn streams(&self) -> u16 {
         self.config.streams
@@ -476,6 +507,7 @@ impl Inbound {
     fn deliver_whole(&mut self, position: Position, fragment: DataFragment) -> Result<(), Violation> {
         let (stream, ssn) = (fragment.stream, fragment.ssn);
         if fragment.unordered {
+            self.unordered += 1;
             self.inbox.push(fragment.into_received());
         } else if self.ordering.take_turn(stream, ssn) {
             self.inbox.push(fragment.into_received());

@@ -44,6 +44,8 @@ pub(super) struct TsnMap {
     words: VecDeque<u64>,
     /// TSNs began anew once.
     begun_anew: bool,
+    /// How many arrived before one that precedes them.
+    out_of_order: u64,
 }
 
 impl TsnMap {
@@ -56,6 +58,7 @@ impl TsnMap {
             base: 0,
             words: VecDeque::new(),
             begun_anew: false,
+            out_of_order: 0,
         }
     }
 
@@ -130,7 +133,19 @@ impl TsnMap {
         self.highest = self.highest.max(position);
         if position == self.cumulative + 1 {
             self.advance();
+        } else {
+            self.out_of_order += 1;
         }
+    }
+
+    /// How many TSNs arrived before one that precedes them.
+    pub(super) const fn out_of_order(&self) -> u64 {
+        self.out_of_order
+    }
+
+    /// Goes on counting from what `old` has come to.
+    pub(super) const fn go_on_counting(&mut self, old: &Self) {
+        self.out_of_order = old.out_of_order;
     }
 
     /// Takes everything up to `tsn` as arrived (RFC 3758 §3.6), and what follows it without a gap. The position of `tsn`;

@@ -61,6 +61,10 @@ pub(crate) struct Outbound {
     second_fsn: u32,
     /// What a re-configuration keeps back.
     pause: Option<Box<Pause>>,
+    /// How many messages went into more than one chunk.
+    fragmented: u64,
+    /// How many chunks of unordered messages were sent behind the first of each.
+    unordered_later: u64,
     buffered: usize,
     send_buffer: usize,
     sending: SendingConfig,
@@ -80,6 +84,8 @@ impl Outbound {
             form: ChunkForm::Data,
             second_fsn: 1,
             pause: None,
+            fragmented: 0,
+            unordered_later: 0,
             buffered: 0,
             send_buffer: send_buffer as usize,
             sending: SendingConfig::default(),
@@ -322,6 +328,16 @@ impl Outbound {
             && self.cutting.is_none()
             && self.outstanding.is_empty()
             && self.pause.as_ref().is_none_or(|pause| pause.held() == 0)
+    }
+
+    /// How many messages went into more than one chunk.
+    pub(crate) const fn fragmented(&self) -> u64 {
+        self.fragmented
+    }
+
+    /// How many chunks of unordered messages were sent for the first time.
+    pub(crate) const fn unordered(&self) -> u64 {
+        self.queue.numbers.unordered() + self.unordered_later
     }
 
     pub(crate) const fn buffered(&self) -> usize {

@@ -14,6 +14,8 @@ pub(super) struct Numbers {
     /// With interleaving: of ordered messages, and of unordered ones.
     next_mid: BTreeMap<StreamId, (Mid, Mid)>,
     interleaving: bool,
+    /// How many unordered messages got a number, or none.
+    unordered: u64,
 }
 
 impl Numbers {
@@ -30,6 +32,7 @@ impl Numbers {
             return self.take_mid(stream, unordered);
         }
         if unordered {
+            self.unordered += 1;
             return Mid(0);
         }
         let index = usize::from(stream.0);
@@ -43,7 +46,13 @@ impl Numbers {
         Mid(u32::from(ssn.0))
     }
 
+    /// How many unordered messages have been begun.
+    pub(super) const fn unordered(&self) -> u64 {
+        self.unordered
+    }
+
     fn take_mid(&mut self, stream: StreamId, unordered: bool) -> Mid {
+        self.unordered += u64::from(unordered);
         let (ordered_next, unordered_next) = self.next_mid.entry(stream).or_default();
         let next = if unordered { unordered_next } else { ordered_next };
         let mid = *next;

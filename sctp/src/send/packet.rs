@@ -50,6 +50,8 @@ enum PlanKind {
 pub(crate) struct PacketFill {
     plan: DataPlan,
     chunks: u64,
+    /// How many of them had been sent before.
+    repeated: u64,
     /// Bytes of the chunks.
     bytes: usize,
     /// Where the user wants the new data of the packet, once there is some.
@@ -63,6 +65,7 @@ impl PacketFill {
         Self {
             plan,
             chunks: 0,
+            repeated: 0,
             bytes: 0,
             wanted: None,
             auth_key: None,
@@ -72,6 +75,11 @@ impl PacketFill {
     /// How many chunks went into the packet.
     pub(crate) const fn chunks(&self) -> u64 {
         self.chunks
+    }
+
+    /// How many of them had been sent before.
+    pub(crate) const fn repeated(&self) -> u64 {
+        self.repeated
     }
 
     /// The key that the messages in the packet ask for.
@@ -254,7 +262,11 @@ impl Outbound {
             path.restart_t3(now);
         }
         fill.chunks += 1;
+        fill.repeated += 1;
         fill.bytes += len;
+        if let Some(path) = paths.get_mut(id) {
+            path.stats.data_chunks_retransmitted += 1;
+        }
         self.outstanding.send_again(now, id, index)
     }
 
@@ -334,15 +346,19 @@ impl Outbound {
     /// Takes the message that is to be cut further.
     #[inline(always)]
     fn take_cut(&mut self) -> Option<Cutting> {
-        match self.cutting.take() {
+        let cutting = match self.cutting.take() {
             Some(cutting) => Some(cutting),
             None => self.queue.resume(),
-        }
+        }?;
+        let sent = self.outstanding.message(cutting.message);
+        self.unordered_later += u64::from(sent.is_some_and(|sent| sent.message.unordered));
+        Some(cutting)
     }
 
     /// Of a message of which `remaining` bytes were not sent, `len` bytes are sent now.
     #[inline(always)]
     fn note_cut(&mut self, piece: Cutting, len: usize, remaining: usize) {
+        self.fragmented += u64::from(piece.offset == 0 && len < remaining);
         let rest = (len < remaining).then_some(Cutting {
             offset: piece.offset + len,
             fsn: if piece.offset == 0 {

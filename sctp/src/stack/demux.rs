@@ -125,7 +125,9 @@ impl Stack {
             from_elsewhere,
             taken: &taken,
         };
+        let before = slot.assoc.tally_received();
         slot.assoc.handle_packet(now, input, &mut self.random);
+        self.stats.count_received(&before, &slot.assoc.tally_received());
         let moved = slot.assoc.take_peer_changed() | slot.assoc.take_confirmed();
         if phase.is_setup() {
             let open = slot.assoc.phase() == AssociationPhase::Established;

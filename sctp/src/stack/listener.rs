@@ -33,6 +33,7 @@ impl Stack {
             self.stats.malformed += 1;
             return;
         };
+        self.stats.control_chunks_received += 1;
         let initiate_tag = init.fixed.initiate_tag;
         let parsed = match PeerInit::parse(&init) {
             Ok(parsed) => parsed,
@@ -313,7 +314,10 @@ impl Stack {
                 from_elsewhere: false,
                 taken: &taken,
             };
+            let before = slot.assoc.tally_received();
+            slot.assoc.count_cookie_echo();
             slot.assoc.handle_packet(now, input, &mut self.random);
+            self.stats.count_received(&before, &slot.assoc.tally_received());
             if slot.assoc.take_peer_changed() | slot.assoc.take_confirmed() {
                 self.table.relink(id);
             }
@@ -384,6 +388,7 @@ impl Stack {
                     self.settle(id);
                     return None;
                 }
+                self.stats.restarts += 1;
             }
             CookieAction::Collision => assoc.on_collision(now, cookie, source, random),
             CookieAction::Duplicate => assoc.on_duplicate_cookie(now, cookie, source, random),

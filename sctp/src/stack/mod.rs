@@ -13,6 +13,7 @@ mod origin;
 mod ready;
 mod reconfig;
 mod settings;
+mod snapshot;
 mod streams;
 mod table;
 
@@ -33,6 +34,7 @@ pub use command::ConnectOptions;
 pub use endpoint::EndpointId;
 pub use local_addrs::LocalAddressChange;
 pub use reconfig::StreamDirections;
+pub use snapshot::{AssociationSnapshot, Parameters, RtoAlgorithm, SnapshotCursor, SnapshotPage, StackSnapshot};
 pub use table::AssocId;
 
 use endpoint::Endpoints;
@@ -128,9 +130,12 @@ impl Stack {
         while let Some(id) = self.to_transmit.front() {
             if let Some(slot) = self.table.get_mut(id) {
                 let assoc = &mut slot.assoc;
+                let before = assoc.tally_sent();
                 let transmit = assoc.poll_transmit(now, max_segments, buf, &mut self.scratch, &mut self.random);
+                self.stats.count_sent(&before, &assoc.tally_sent());
+                slot.count_open(&mut self.stats);
                 // Messages may be given up instead of being sent.
-                if assoc.has_events() && !slot.released {
+                if slot.assoc.has_events() && !slot.released {
                     self.to_tell.push(id, &mut slot.events_queued);
                 }
                 if let Some(transmit) = transmit {
@@ -188,6 +193,7 @@ impl Stack {
     /// An association did something: queues it, sets its timer, and unlinks it once it is over.
     fn settle(&mut self, id: AssocId) {
         let Some(slot) = self.table.get_mut(id) else { return };
+        slot.count_open(&mut self.stats);
         if slot.assoc.phase() == AssociationPhase::Closed && !slot.unlinked {
             self.on_end(id);
         }
@@ -254,6 +260,8 @@ impl Stack {
             self.stats.out_of_the_blue_unanswered += 1;
             return;
         }
+        // Each has one chunk.
+        self.stats.control_chunks_sent += 1;
         let size = packet.len();
         let encap = meta.encap.map(UdpPorts::reversed);
         let transmit = Transmit {

@@ -1,5 +1,6 @@
 //! The associations of a stack, and how packets find them: by tag, and by the peer's address and port.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use slab::Slab;
@@ -11,6 +12,7 @@ use crate::config::TagShare;
 use crate::map::{Map, RandomKeyMap};
 use crate::random::Random;
 use crate::serial::VerificationTag;
+use crate::stats::StackStats;
 use crate::time::Instant;
 
 /// Names an association of a stack. Never used again for another one.
@@ -18,6 +20,20 @@ use crate::time::Instant;
 pub struct AssocId {
     pub(super) index: u32,
     pub(super) generation: u32,
+}
+
+/// As log lines name it.
+impl fmt::Display for AssocId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.index, self.generation)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for AssocId {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
 }
 
 /// An association, with what the stack keeps of it.
@@ -36,11 +52,29 @@ pub(super) struct Slot {
     pub(super) released: bool,
     /// It cannot be found by packets any more.
     pub(super) unlinked: bool,
+    /// It counts as one that is open.
+    open: bool,
     /// Where the peer opened it from; `None` if this side opened it.
     origin: Option<Origin>,
     /// The tag and the peer's addresses by which it can be found.
     linked_tag: VerificationTag,
     linked_addresses: Vec<IpAddr>,
+}
+
+impl Slot {
+    /// The association may have been opened or may have ended (sctpCurrEstab of RFC 3873).
+    #[inline]
+    pub(super) fn count_open(&mut self, stats: &mut StackStats) {
+        let open = self.assoc.phase().may_send_data();
+        if open != self.open {
+            self.open = open;
+            stats.current_established = if open {
+                stats.current_established + 1
+            } else {
+                stats.current_established.saturating_sub(1)
+            };
+        }
+    }
 }
 
 type PeerKey = (EndpointId, IpAddr, u16);
@@ -99,6 +133,7 @@ impl Table {
             in_backlog: origin.is_some(),
             released: false,
             unlinked: false,
+            open: false,
             origin,
             linked_tag: tag,
             linked_addresses: Vec::new(),
@@ -122,6 +157,18 @@ impl Table {
         self.slots
             .get_mut(id.index as usize)
             .filter(|slot| slot.generation == id.generation)
+    }
+
+    /// What is in a place.
+    pub(super) fn at(&self, index: u32) -> Option<(AssocId, &Slot)> {
+        let slot = self.slots.get(index as usize)?;
+        let generation = slot.generation;
+        Some((AssocId { index, generation }, slot))
+    }
+
+    /// How many places there are at most.
+    pub(super) fn places(&self) -> u32 {
+        u32::try_from(self.slots.capacity()).unwrap_or(u32::MAX)
     }
 
     /// The associations that packets can find, oldest slots first.

@@ -6,7 +6,10 @@ use std::time::Duration;
 use super::abi::{self, AssocStats, PaddrInfo, PaddrThresholds, Storage, UdpEncaps};
 use super::core::Core;
 use super::errno;
-use crate::{AssociationPhase, AssociationStats, AssociationStatus, MtuDiscovery, PathState, PathStatus, Result};
+use crate::{
+    AssociationPhase, AssociationStats, AssociationStatus, Instant, MtuDiscovery, PathState, PathStats, PathStatus, Result,
+    VerificationTag,
+};
 
 impl Core {
     /// A snapshot of an association. What the kernel does not tell is zero.
@@ -23,6 +26,11 @@ impl Core {
         let negotiated = |name| matches!(self.value(name, assoc), Ok(Ok(1..)));
         Ok(AssociationStatus {
             phase: phase(status.state),
+            local_tag: VerificationTag::ZERO,
+            peer_tag: VerificationTag::ZERO,
+            established_at: None,
+            max_retrans: 0,
+            error_count: 0,
             local_port: local.first().map_or(0, SocketAddr::port),
             peer_port: primary.or_else(|| peers.first().copied()).map_or(0, |peer| peer.port()),
             local_addresses: local.iter().map(SocketAddr::ip).collect(),
@@ -67,8 +75,14 @@ impl Core {
                 _ => PathState::Unconfirmed,
             },
             primary: Some(peer) == primary,
+            source: None,
+            added_at: Instant::ZERO,
+            heartbeat_interval: None,
+            max_retrans: self.thresholds(assoc, address).map_or(0, |set| set.path_max_rxt),
             srtt: (info.srtt > 0).then(|| Duration::from_millis(info.srtt.into())),
+            rttvar: None,
             rto: Duration::from_millis(info.rto.into()),
+            longest_rto: Duration::ZERO,
             cwnd: usize::try_from(info.cwnd).unwrap_or(usize::MAX),
             ssthresh: 0,
             flight_size: 0,
@@ -76,6 +90,7 @@ impl Core {
             mtu: usize::try_from(info.mtu).unwrap_or(usize::MAX),
             mtu_discovery: MtuDiscovery::Disabled,
             encapsulation_port: (port != 0).then_some(port),
+            stats: PathStats::default(),
         })
     }
 
@@ -90,7 +105,13 @@ impl Core {
         AssociationStats {
             packets_received: stats.ipackets,
             packets_sent: stats.opackets,
+            control_chunks_received: stats.ictrlchunks,
+            control_chunks_sent: stats.octrlchunks,
             data_chunks_received: stats.iodchunks + stats.iuodchunks,
+            unordered_chunks_received: stats.iuodchunks,
+            unordered_chunks_sent: stats.ouodchunks,
+            out_of_order_tsns: stats.outofseqtsns,
+            gap_ack_blocks_received: stats.gapcnt,
             duplicate_tsns: stats.idupchunks,
             data_chunks_sent: stats.oodchunks + stats.ouodchunks,
             data_chunks_retransmitted: stats.rtxchunks,
