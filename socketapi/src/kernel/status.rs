@@ -7,8 +7,8 @@ use super::abi::{self, AssocStats, PaddrInfo, PaddrThresholds, Storage, UdpEncap
 use super::core::Core;
 use super::errno;
 use crate::{
-    AssociationPhase, AssociationStats, AssociationStatus, Instant, MtuDiscovery, PathState, PathStats, PathStatus, Result,
-    VerificationTag,
+    AssociationPhase, AssociationStats, AssociationStatus, Instant, MtuDiscovery, PathState, PathStats, PathStatus,
+    Result, VerificationTag,
 };
 
 impl Core {
