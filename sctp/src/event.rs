@@ -174,6 +174,8 @@ pub struct SendFailure {
     pub stream: StreamId,
     /// Its payload protocol identifier.
     pub ppid: Ppid,
+    /// Whether it was for delivery regardless of order.
+    pub unordered: bool,
     /// The number that the user gave it.
     pub context: u32,
     /// Whether any of it had been sent: the peer may have it.

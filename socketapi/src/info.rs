@@ -111,7 +111,7 @@ pub struct SndInfo {
     /// message may come in several sends (`SCTP_EOR`); otherwise every send is a whole message.
     pub end_of_record: bool,
     /// Whether `stream`, `ppid`, `unordered`, `sack_immediately` and `context` are not those here, but what
-    /// [`Options::set_default_sndinfo`](crate::Options::set_default_sndinfo) says.
+    /// [`Options::set_default_sndinfo`](crate::Options::set_default_sndinfo) says; `eof` holds if either says so.
     pub use_defaults: bool,
 }
 
@@ -135,6 +135,12 @@ impl SndInfo {
             destination: Destination::Address(address),
             ..Self::default()
         }
+    }
+
+    /// On this association, whatever was said of a destination.
+    pub(crate) const fn on(mut self, assoc: AssocId) -> Self {
+        self.destination = Destination::Association(assoc);
+        self
     }
 
     /// On this stream.

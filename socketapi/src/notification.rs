@@ -220,8 +220,8 @@ pub struct AssociationFeatures {
     pub authentication: bool,
     /// Addresses can change (`SCTP_ASSOC_SUPPORTS_ASCONF`, RFC 5061).
     pub address_changes: bool,
-    /// A piece of one message need not wait for the end of another one of the association when it is received
-    /// (`SCTP_ASSOC_SUPPORTS_MULTIBUF`): fragment interleave is at level 2.
+    /// It has send and receive buffers of its own (`SCTP_ASSOC_SUPPORTS_MULTIBUF`), as all associations of the userland
+    /// backend.
     pub multiple_buffers: bool,
     /// Streams can be reset and added (`SCTP_ASSOC_SUPPORTS_RE_CONFIG`, RFC 6525).
     pub reconfiguration: bool,

@@ -107,7 +107,9 @@ impl SctpSocket {
     /// [`Error::NoSuchAssociation`](crate::Error::NoSuchAssociation),
     /// [`Error::ShuttingDown`](crate::Error::ShuttingDown), [`Error::InvalidStream`](crate::Error::InvalidStream),
     /// [`Error::EmptyMessage`](crate::Error::EmptyMessage), [`Error::MessageTooLarge`](crate::Error::MessageTooLarge),
-    /// [`Error::NoDestination`](crate::Error::NoDestination); those of [`open`](Self::open).
+    /// [`Error::NoDestination`](crate::Error::NoDestination);
+    /// [`Error::AddressNotAvailable`](crate::Error::AddressNotAvailable) if it is to go to an address that is not the
+    /// peer's; those of [`open`](Self::open).
     pub async fn send(&self, payload: impl Into<Bytes>, info: &SndInfo) -> Result<()> {
         let payload = payload.into();
         dispatch!(AnySocket, self.0, s => s.send(payload, *info).await)
@@ -131,6 +133,58 @@ impl SctpSocket {
     pub fn send_blocking(&self, payload: impl Into<Bytes>, info: &SndInfo) -> Result<()> {
         let payload = payload.into();
         dispatch!(AnySocket, self.0, s => blocking::wait(s.send(payload, *info)))
+    }
+
+    /// Sends a message to a peer with several addresses (`sctp_sendv`, RFC 6458 §9.12): on the association with one of
+    /// them, or on one that is set up with all of them first, as by [`open`](Self::open). Returns the association's name.
+    /// What `info` says of a destination has no meaning here.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send) and [`open`](Self::open). A message that only ends an association sets none up:
+    /// [`Error::NoSuchAssociation`](crate::Error::NoSuchAssociation).
+    pub async fn sendv(&self, payload: impl Into<Bytes>, peer: &[SocketAddr], info: &SndInfo) -> Result<AssocId> {
+        let payload = payload.into();
+        let assoc = self.reach(peer, &payload, info)?;
+        self.send(payload, &info.on(assoc)).await?;
+        Ok(assoc)
+    }
+
+    /// As [`sendv`](Self::sendv), but does not wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`sendv`](Self::sendv), and [`Error::WouldBlock`](crate::Error::WouldBlock).
+    pub fn try_sendv(&self, payload: impl Into<Bytes>, peer: &[SocketAddr], info: &SndInfo) -> Result<AssocId> {
+        let payload = payload.into();
+        let assoc = self.reach(peer, &payload, info)?;
+        self.try_send(payload, &info.on(assoc))?;
+        Ok(assoc)
+    }
+
+    /// As [`sendv`](Self::sendv), but blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`sendv`](Self::sendv).
+    pub fn sendv_blocking(&self, payload: impl Into<Bytes>, peer: &[SocketAddr], info: &SndInfo) -> Result<AssocId> {
+        blocking::wait(self.sendv(payload, peer, info))
+    }
+
+    /// The association with one of a peer's addresses, which is set up for a message if there is none.
+    fn reach(&self, peer: &[SocketAddr], payload: &Bytes, info: &SndInfo) -> Result<AssocId> {
+        for address in peer {
+            if let Some(assoc) = self.find(*address)? {
+                return Ok(assoc);
+            }
+        }
+        if info.abort || info.eof && payload.is_empty() {
+            return Err(Error::NoSuchAssociation);
+        }
+        if payload.is_empty() {
+            return Err(Error::EmptyMessage);
+        }
+        self.open(peer, ConnectOptions::default())
     }
 
     /// Sends a message to all associations that are established (`SCTP_SENDALL`, RFC 6458 §5.3.4), whatever destination
@@ -208,7 +262,8 @@ impl SctpSocket {
     }
 
     /// Makes a one-to-one style socket of an association (RFC 6458 §9.2): this socket no longer receives from it.
-    /// What it has received and not delivered goes along.
+    /// What it has received and not delivered goes along, notifications too. Its options stay; it lingers as this socket
+    /// does.
     ///
     /// # Errors
     ///

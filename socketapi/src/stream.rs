@@ -113,7 +113,8 @@ impl SctpStream {
         dispatch!(AnyStream, self.0, s => blocking::wait(s.recv()))
     }
 
-    /// As [`recv`](Self::recv), with the notifications that are subscribed to.
+    /// As [`recv`](Self::recv), with the notifications that are subscribed to. With
+    /// [`Subscriptions::association_change`] `None` comes behind the one that tells of the association's end.
     ///
     /// # Errors
     ///
@@ -149,7 +150,9 @@ impl SctpStream {
     /// [`Error::ConnectFailed`](crate::Error::ConnectFailed), [`Error::InvalidStream`](crate::Error::InvalidStream),
     /// [`Error::EmptyMessage`](crate::Error::EmptyMessage),
     /// [`Error::MessageTooLarge`](crate::Error::MessageTooLarge);
-    /// [`Error::NoDestination`](crate::Error::NoDestination) if `info` names another association or an address.
+    /// [`Error::NoDestination`](crate::Error::NoDestination) if `info` names another association or an address;
+    /// [`Error::AddressNotAvailable`](crate::Error::AddressNotAvailable) if it is to go to an address that is not the
+    /// peer's.
     pub async fn send(&self, payload: impl Into<Bytes>, info: &SndInfo) -> Result<()> {
         let payload = payload.into();
         dispatch!(AnyStream, self.0, s => s.send(payload, *info).await)
@@ -247,9 +250,14 @@ impl SctpStream {
             .collect())
     }
 
-    /// The peer's port and the address that set-up used.
+    /// The peer's port and primary address (RFC 6458 §4.1.9); once the association has ended, the address that set-up
+    /// used.
     pub fn peer_addr(&self) -> SocketAddr {
-        dispatch!(AnyStream, self.0, s => s.peer_addr())
+        let named = dispatch!(AnyStream, self.0, s => s.peer_addr());
+        match self.association().primary_addr() {
+            Ok(primary) => SocketAddr::new(primary, named.port()),
+            Err(_) => named,
+        }
     }
 
     /// The peer's port with all its addresses; the first is the one that set-up used.

@@ -188,7 +188,7 @@ async fn rfc6458_8_1_26_what_is_given_in_pieces_fits_the_send_buffer() {
 #[tokio::test]
 async fn rfc6458_8_1_21_a_message_beyond_the_partial_delivery_point_comes_in_pieces() {
     let mut early = AssociationConfig::default();
-    early.set_partial_delivery_point(Some(2_000));
+    early.set_partial_delivery_point(Some(2_000)).unwrap();
     let pair = Pair::new(AssociationConfig::default(), early).await;
     assert_eq!(pair.server.options().partial_delivery_point(), Ok(Some(2_000)));
     let sent = pattern(100_000);

@@ -100,6 +100,8 @@ pub struct AssociationStatus {
     pub interleaving: bool,
     /// What is left of the peer's receive window, in bytes.
     pub peer_rwnd: usize,
+    /// The own receive window in bytes, as the peer was told last.
+    pub local_rwnd: u32,
     /// Messages queued or not fully acknowledged.
     pub unacknowledged_messages: usize,
     /// Bytes of user data queued or not acknowledged.
@@ -163,6 +165,7 @@ impl Association {
             reconfiguration: self.extensions.contains(Extensions::RECONFIG),
             interleaving: self.extensions.contains(Extensions::INTERLEAVING),
             peer_rwnd: self.outbound.peer_rwnd(),
+            local_rwnd: self.inbound.local_rwnd(),
             unacknowledged_messages: self.outbound.messages(),
             buffered_bytes: self.outbound.buffered(),
             pending_messages: self.inbound.pending_messages(),

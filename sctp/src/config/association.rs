@@ -288,8 +288,14 @@ impl AssociationConfig {
     /// Sets from how many bytes on an incomplete message is delivered in pieces (RFC 6458 §8.1.21); half of the receive
     /// buffer is the most that has an effect. What a fragment costs the receive buffer counts, a little more than its
     /// bytes. Small values make pieces of messages that would soon be whole.
-    pub const fn set_partial_delivery_point(&mut self, bytes: Option<u32>) {
+    pub fn set_partial_delivery_point(&mut self, bytes: Option<u32>) -> Result<(), ConfigError> {
+        check(
+            bytes.is_none_or(|bytes| bytes <= self.receive_buffer),
+            "partial delivery point",
+            "at most the receive buffer",
+        )?;
         self.partial_delivery_point = bytes;
+        Ok(())
     }
 
     /// Whether partial reliability (RFC 3758) is offered to the peer.

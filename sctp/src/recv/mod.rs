@@ -396,6 +396,11 @@ impl Inbound {
         self.window.payload()
     }
 
+    /// The window as it was announced last.
+    pub(crate) const fn local_rwnd(&self) -> u32 {
+        self.window.told()
+    }
+
     /// The window as a SACK would announce it now.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn a_rwnd(&self) -> u32 {

@@ -25,6 +25,8 @@ pub(super) struct Window {
     charged: usize,
     /// What the peer has left of the window it was told.
     announced: usize,
+    /// The last announcement.
+    told: u32,
     /// Whether the last announcement was zero.
     closed: bool,
 }
@@ -37,12 +39,14 @@ pub(super) fn charge(len: usize) -> usize {
 impl Window {
     /// An empty buffer, announced as a whole (RFC 9260 §6.2 A).
     pub(super) fn new(buffer: u32) -> Self {
+        let told = buffer;
         let buffer = usize::try_from(buffer).unwrap_or(usize::MAX);
         Self {
             buffer,
             payload: 0,
             charged: 0,
             announced: buffer,
+            told,
             closed: false,
         }
     }
@@ -67,6 +71,11 @@ impl Window {
     #[cfg(any(test, fuzzing))]
     pub(super) const fn charged(&self) -> usize {
         self.charged
+    }
+
+    /// The window as it was announced last.
+    pub(super) const fn told(&self) -> u32 {
+        self.told
     }
 
     /// What is left of the buffer.
@@ -144,6 +153,7 @@ impl Window {
     pub(super) fn announce(&mut self) -> u32 {
         let window = self.a_rwnd();
         self.announced = usize::try_from(window).unwrap_or(usize::MAX);
+        self.told = window;
         self.closed = window == 0;
         window
     }

@@ -58,6 +58,7 @@ impl Message {
         SendFailure {
             stream: self.stream,
             ppid: self.ppid,
+            unordered: self.unordered,
             context: self.context,
             sent,
             cause: 0,

@@ -120,7 +120,8 @@ fn read_sending(core: &Core, assoc: i32, config: &mut AssociationConfig) -> Resu
     // What an association has is what its path takes, too.
     let _ = sending.set_max_fragment(limit);
     let point = number(abi::SCTP_PARTIAL_DELIVERY_POINT)?;
-    config.set_partial_delivery_point((point > 0).then_some(point));
+    // The kernel halves the receive buffer that it tells.
+    let _ = config.set_partial_delivery_point((point > 0).then_some(point));
     Ok(())
 }
 

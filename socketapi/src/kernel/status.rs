@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::abi::{self, AssocStats, PaddrInfo, PaddrThresholds, Storage, UdpEncaps};
+use super::abi::{self, AssocParams, AssocStats, PaddrInfo, PaddrThresholds, Storage, UdpEncaps};
 use super::core::Core;
 use super::errno;
 use crate::{
@@ -23,6 +23,14 @@ impl Core {
             .iter()
             .filter_map(|peer| self.path(assoc, *peer, primary))
             .collect();
+        let request = AssocParams {
+            assoc,
+            ..AssocParams::default()
+        };
+        let local_rwnd = match self.get(abi::SCTP_ASSOCINFO, request) {
+            Ok(Ok(params)) => params.local_rwnd,
+            _ => 0,
+        };
         let negotiated = |name| matches!(self.value(name, assoc), Ok(Ok(1..)));
         Ok(AssociationStatus {
             phase: phase(status.state),
@@ -43,6 +51,7 @@ impl Core {
             reconfiguration: negotiated(abi::SCTP_RECONFIG_SUPPORTED),
             interleaving: negotiated(abi::SCTP_INTERLEAVING_SUPPORTED),
             peer_rwnd: usize::try_from(status.rwnd).unwrap_or(usize::MAX),
+            local_rwnd,
             unacknowledged_messages: status.unackdata.into(),
             buffered_bytes: 0,
             pending_messages: status.penddata.into(),

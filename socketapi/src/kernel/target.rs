@@ -13,7 +13,7 @@ use super::abi::{
     ResetStreams, SndInfo as RawSndInfo, StreamValue,
 };
 use super::core::{Core, Style};
-use super::{config, errno, paths, send};
+use super::{close, config, errno, paths, send};
 use crate::{
     AbandonedMessages, AssocId, AssociationConfig, AssociationStatus, AuthKeyError, ChunkType, Error, NxtInfo,
     PartialReliabilityPolicy, PathConfig, ReconfigError, Reliability, Result, SharedKeyId, SndInfo, StreamDirections,
@@ -25,6 +25,8 @@ use crate::{
 pub(crate) struct Target {
     core: Weak<Core>,
     assoc: Option<AssocId>,
+    /// Whether associations that there are keep what is set of the socket.
+    future: bool,
 }
 
 /// What is sent and received with where nothing else is said.
@@ -40,7 +42,19 @@ impl Target {
         Self {
             core: Arc::downgrade(core),
             assoc,
+            future: false,
         }
+    }
+
+    /// The same, for what is set of future associations alone.
+    pub(crate) fn of_future(self) -> Self {
+        Self { future: true, ..self }
+    }
+
+    /// Whether idle associations can be closed: those of one-to-many sockets (RFC 6458 §8.1.8).
+    pub(crate) fn has_autoclose(&self) -> Result<bool> {
+        let (core, _) = self.enter()?;
+        Ok(core.style == Style::Many)
     }
 
     /// The socket, and the association if it is about one; that is there then.
@@ -187,11 +201,21 @@ impl Target {
             }
             None => {
                 // A listening socket has no associations.
-                let all = core.style == Style::Many;
+                let all = core.style == Style::Many && !self.future;
+                let before = core.state().subscriptions;
+                let kept = match self.future && core.style == Style::Many {
+                    true => close::associations(core.descriptor()?.get_ref()),
+                    false => Vec::new(),
+                };
                 core.subscribe(if all { abi::ALL_ASSOC } else { abi::FUTURE_ASSOC }, subscriptions)?;
                 let mut state = core.state();
                 state.subscriptions = subscriptions;
-                state.own.clear();
+                if !self.future {
+                    state.own.clear();
+                }
+                for assoc in kept {
+                    state.own.entry(assoc).or_insert(before);
+                }
             }
         }
         Ok(())

@@ -21,6 +21,12 @@ impl Options {
         self.set(|config| config.auth_mut().require(kind))
     }
 
+    /// The chunk types that new associations take only authenticated (`SCTP_LOCAL_AUTH_CHUNKS` with
+    /// `SCTP_FUTURE_ASSOC`, RFC 6458 §8.2.4); of an association, those that it does.
+    pub fn local_auth_chunks(&self) -> Result<Vec<ChunkType>> {
+        self.get(|config| config.auth().chunks().collect())
+    }
+
     /// Sets a shared key, which may replace one (`SCTP_AUTH_KEY`, RFC 6458 §8.3.3). The peer needs it under the same
     /// number.
     ///

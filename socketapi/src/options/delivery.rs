@@ -64,12 +64,9 @@ impl Options {
         self.get(AssociationConfig::partial_delivery_point)
     }
 
-    /// Sets from how many bytes on an incomplete message is received in pieces.
+    /// Sets from how many bytes on an incomplete message is received in pieces; no more than the receive buffer.
     pub fn set_partial_delivery_point(&self, bytes: Option<u32>) -> Result<()> {
-        self.set(|config| {
-            config.set_partial_delivery_point(bytes);
-            Ok(())
-        })
+        self.set(|config| config.set_partial_delivery_point(bytes))
     }
 
     /// Whether a message may be given in several sends, of which the last says

@@ -15,7 +15,8 @@ pub use self::scope::AssocScope;
 pub use self::values::{AssocParams, DelayedSack, InitMsg, RtoInfo};
 use crate::backend::{AnyTarget, dispatch};
 use crate::{
-    AssociationConfig, AssociationStatus, PathConfig, PathThresholds, Reliability, Result, SndInfo, Subscriptions,
+    AssociationConfig, AssociationStatus, Error, PathConfig, PathThresholds, Reliability, Result, SndInfo,
+    Subscriptions,
 };
 
 /// The options of a socket or of an association.
@@ -69,6 +70,16 @@ impl Options {
         dispatch!(AnyTarget, self.0, target => target.change_path(address, change))
     }
 
+    /// The same, for what is set of future associations alone (`SCTP_FUTURE_ASSOC`).
+    fn of_future(self) -> Self {
+        Self(match self.0 {
+            #[cfg(feature = "userland")]
+            AnyTarget::Userland(target) => target.of_future().into(),
+            #[cfg(feature = "kernel")]
+            AnyTarget::Kernel(target) => target.of_future().into(),
+        })
+    }
+
     fn status(&self) -> Result<Option<AssociationStatus>> {
         dispatch!(AnyTarget, self.0, target => target.status())
     }
@@ -94,7 +105,9 @@ impl Options {
             max_retransmits: config.association_max_retrans(),
             peer_destinations: status.as_ref().map_or(0, |status| status.paths.len()),
             peer_rwnd: status.as_ref().map_or(0, |status| status.peer_rwnd),
-            local_rwnd: config.receive_buffer(),
+            local_rwnd: status
+                .as_ref()
+                .map_or_else(|| config.receive_buffer(), |status| status.local_rwnd),
             cookie_life: config.cookie_life(),
         })
     }
@@ -156,13 +169,19 @@ impl Options {
     }
 
     /// After how long without user data an association is shut down (`SCTP_AUTOCLOSE`, RFC 6458 §8.1.8); `None` for
-    /// never.
+    /// never, as always with one-to-one style sockets.
     pub fn autoclose(&self) -> Result<Option<Duration>> {
         self.get(AssociationConfig::autoclose)
     }
 
     /// Sets after how long without user data an association is shut down.
+    ///
+    /// Fails with [`Error::Unsupported`](crate::Error::Unsupported) for one-to-one style sockets.
     pub fn set_autoclose(&self, idle: Option<Duration>) -> Result<()> {
+        let has = dispatch!(AnyTarget, self.0, target => target.has_autoclose())?;
+        if idle.is_some() && !has {
+            return Err(Error::Unsupported("only one-to-many style sockets close what is idle"));
+        }
         self.set(|config| config.set_autoclose(idle))
     }
 
@@ -217,8 +236,16 @@ impl Options {
         Ok(self.peer_addr_params(address)?.remote_encapsulation_port())
     }
 
-    /// Sets the peer's UDP port, until its packets show another one.
+    /// Sets the peer's UDP port, until its packets show another one; with no address, that of paths to come alone (with
+    /// kernel sockets, of all).
     pub fn set_remote_udp_encaps_port(&self, address: Option<IpAddr>, port: Option<u16>) -> Result<()> {
+        #[cfg(feature = "userland")]
+        if address.is_none() && matches!(self.0, AnyTarget::Userland(_)) {
+            return self.set(|config| {
+                config.path_mut().set_remote_encapsulation_port(port);
+                Ok(())
+            });
+        }
         self.set_path(address, |path| {
             path.set_remote_encapsulation_port(port);
             Ok(())
@@ -270,7 +297,7 @@ impl Options {
     }
 
     /// Sets how messages are sent [with defaults](SndInfo::with_defaults): stream, payload protocol identifier, order,
-    /// I bit and context. The rest of `info` has no meaning here.
+    /// I bit, context, and end of file. The rest of `info` has no meaning here.
     pub fn set_default_sndinfo(&self, info: SndInfo) -> Result<()> {
         dispatch!(AnyTarget, self.0, target => target.change_defaults(|defaults| defaults.sndinfo = info))
     }

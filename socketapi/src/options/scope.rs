@@ -24,7 +24,11 @@ impl SctpSocket {
     pub fn set_options(&self, scope: AssocScope, mut set: impl FnMut(&Options) -> Result<()>) -> Result<()> {
         let mut outcome = Ok(());
         if scope != AssocScope::Current {
-            outcome = set(&self.options());
+            let options = self.options();
+            outcome = set(&match scope {
+                AssocScope::Future => options.of_future(),
+                _ => options,
+            });
         }
         if scope != AssocScope::Future {
             for assoc in self.associations()? {

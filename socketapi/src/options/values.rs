@@ -23,7 +23,7 @@ pub struct AssocParams {
     pub peer_destinations: usize,
     /// What is left of the peer's receive window, in bytes; zero for new associations.
     pub peer_rwnd: usize,
-    /// The largest own receive window, in bytes.
+    /// The own receive window in bytes, as the peer was told last; of new associations, what they begin with.
     pub local_rwnd: u32,
     /// Valid.Cookie.Life of a listening socket; `None` for what its stack says.
     pub cookie_life: Option<Duration>,

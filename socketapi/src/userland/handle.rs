@@ -12,7 +12,7 @@ use super::operation::{AnyOf, Operation};
 use super::port::Claim;
 use super::shard::Shard;
 use super::shared::shared;
-use super::sock::{Sockets, Style};
+use super::sock::{Holder, Sockets, Style};
 use super::stack::{StackHandle, Taken};
 use super::target::Target;
 use super::wait::Attempt;
@@ -167,7 +167,7 @@ impl Bound {
 
     fn target(&self, assoc: Option<AssocId>) -> Target {
         let twins = self.twins.iter().map(|twin| (twin.stack.clone(), twin.endpoint));
-        Target::new(self.stack.clone(), self.endpoint, assoc).with_twins(twins.collect())
+        Target::new(self.stack.clone(), self.endpoint, assoc, Holder::Socket).with_twins(twins.collect())
     }
 
     pub(crate) fn options(&self) -> Target {
@@ -209,7 +209,7 @@ impl Bound {
         change: impl FnOnce(&mut sctp::Stack, Instant, EndpointId) -> Result<(), AddressError>,
     ) -> Result<()> {
         self.enter(|sockets, now, endpoint| {
-            sockets.exists(endpoint, None)?;
+            sockets.exists(endpoint, None, Holder::Socket)?;
             Ok(change(&mut sockets.stack, now, endpoint)?)
         })
     }
@@ -297,14 +297,18 @@ impl Socket {
 
     pub(crate) fn shutdown(&self, assoc: AssocId) -> Result<()> {
         let id = assoc.userland()?;
-        self.0
-            .enter(|sockets, now, endpoint| sockets.shutdown(now, endpoint, id))
+        self.0.enter(|sockets, now, endpoint| {
+            sockets.exists(endpoint, Some(id), Holder::Socket)?;
+            sockets.shutdown(now, endpoint, id)
+        })
     }
 
     pub(crate) fn abort(&self, assoc: AssocId, reason: Bytes) -> Result<()> {
         let id = assoc.userland()?;
-        self.0
-            .enter(|sockets, now, endpoint| sockets.abort(now, endpoint, id, reason))
+        self.0.enter(|sockets, now, endpoint| {
+            sockets.exists(endpoint, Some(id), Holder::Socket)?;
+            sockets.abort(now, endpoint, id, reason)
+        })
     }
 
     pub(crate) fn close(&self) -> Operation<'_, impl FnMut(&mut Sockets, Instant) -> Attempt<()>> {
@@ -499,6 +503,11 @@ impl Stream {
     }
 
     pub(crate) fn association(&self) -> Target {
-        Target::new(self.0.stack.clone(), self.0.endpoint, Some(self.assoc_id()))
+        Target::new(
+            self.0.stack.clone(),
+            self.0.endpoint,
+            Some(self.assoc_id()),
+            Holder::Stream,
+        )
     }
 }

@@ -9,7 +9,7 @@ use sctp::{
     StreamDirections,
 };
 
-use super::sock::{Defaults, Sockets};
+use super::sock::{Defaults, Holder, Sockets};
 use super::stack::StackHandle;
 use crate::{
     AssocId, AssociationConfig, ChunkType, Error, NxtInfo, PathConfig, Result, SharedKeyId, StreamId, Subscriptions,
@@ -21,18 +21,28 @@ pub(crate) struct Target {
     stack: StackHandle,
     endpoint: EndpointId,
     assoc: Option<AssocId>,
+    holder: Holder,
+    /// Whether associations that there are keep what is set of the socket.
+    future: bool,
     /// The same end point at other workers of the stack.
     twins: Vec<(StackHandle, EndpointId)>,
 }
 
 impl Target {
-    pub(super) const fn new(stack: StackHandle, endpoint: EndpointId, assoc: Option<AssocId>) -> Self {
+    pub(super) const fn new(stack: StackHandle, endpoint: EndpointId, assoc: Option<AssocId>, holder: Holder) -> Self {
         Self {
             stack,
             endpoint,
             assoc,
+            holder,
+            future: false,
             twins: Vec::new(),
         }
+    }
+
+    /// The same, for what is set of future associations alone.
+    pub(crate) fn of_future(self) -> Self {
+        Self { future: true, ..self }
     }
 
     /// The same, with end points at other workers that are to have the same settings.
@@ -43,7 +53,7 @@ impl Target {
     fn enter<T>(&self, command: impl FnOnce(&mut Sockets, Instant, EndpointId, Option<Id>) -> Result<T>) -> Result<T> {
         let id = self.assoc.map(AssocId::userland).transpose()?;
         let (outcome, settings) = self.stack.shard().enter(|sockets, now| {
-            sockets.exists(self.endpoint, id)?;
+            sockets.exists(self.endpoint, id, self.holder)?;
             let outcome = command(sockets, now, self.endpoint, id);
             let settings = match self.twins.is_empty() {
                 true => None,
@@ -82,6 +92,11 @@ impl Target {
                 None => Err(Error::Closed),
             }
         })
+    }
+
+    /// Whether idle associations can be closed: those of one-to-many sockets (RFC 6458 §8.1.8).
+    pub(crate) fn has_autoclose(&self) -> Result<bool> {
+        self.enter(|sockets, _, endpoint, _| Ok(self.holder == Holder::Socket && sockets.is_one_to_many(endpoint)))
     }
 
     /// The settings of the path to an address, or those that new paths start with.
@@ -150,6 +165,7 @@ impl Target {
     pub(crate) fn set_subscriptions(&self, subscriptions: Subscriptions) -> Result<()> {
         self.enter(|sockets, _, endpoint, id| match id {
             Some(id) => sockets.set_subscriptions_of(endpoint, id, subscriptions),
+            None if self.future => sockets.set_future_subscriptions(endpoint, subscriptions),
             None => sockets.set_subscriptions(endpoint, subscriptions),
         })
     }

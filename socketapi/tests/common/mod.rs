@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports, reason = "each test file uses its part")]
 
 mod host;
+mod pair;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use socketapi::{
 };
 
 pub(crate) use host::{Host, has_kernel, on_kernel, stack, stack_blocking, stack_towards, stack_towards_silence};
+pub(crate) use pair::{Pair, Streams, narrow, told};
 
 /// A limit that only a test which hangs reaches.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 
 use sctp::{AssocId, EndpointId};
 
-use super::{Item, Owner, Sockets};
+use super::{Owner, Sockets};
+use crate::Result;
 use crate::userland::wait::{Attempt, Interest, Refused};
-use crate::{Result, Subscriptions};
 
 impl Sockets {
     /// Accepts associations that peers open; zero stops.
@@ -32,17 +32,22 @@ impl Sockets {
         Err(Refused::Wait(Interest::Receive(endpoint)))
     }
 
-    /// Makes a one-to-one socket of an association of a one-to-many socket (RFC 6458 §9.2).
+    /// Makes a one-to-one socket of an association of a one-to-many socket (RFC 6458 §9.2). It keeps its settings and
+    /// what it has received, and closes as the first socket does.
     pub(crate) fn peel_off(&mut self, endpoint: EndpointId, id: AssocId) -> Result<SocketAddr> {
         let assoc = self.owned(endpoint, id, Owner::Socket)?;
         assoc.owner = Owner::Stream;
-        assoc.subscriptions = Subscriptions::none();
-        assoc.inbox.retain(|item| matches!(item, Item::Data(_)));
         let peer = assoc.peer;
         let woken = &mut self.woken;
         if let Some(entry) = self.endpoints.get_mut(&endpoint) {
             entry.ready.retain(|waiting| *waiting != id);
             entry.enders.wake(woken);
+            // Others may have waited for the end of a message of this one.
+            entry.receivers.wake(woken);
+            let linger = entry.defaults.as_ref().and_then(|defaults| defaults.linger);
+            if let Some(assoc) = entry.assocs.get_mut(&id).filter(|_| linger.is_some()) {
+                assoc.defaults.get_or_insert_default().linger = linger;
+            }
         }
         Ok(peer)
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sctp::{AssocId, EndpointId, OutMessage, Reliability};
 
-use super::{Owner, Sockets};
+use super::{Holder, Owner, Sockets, Style};
 use crate::info::AssocRepr;
 use crate::{AssociationConfig, Notification, Result, SndInfo, Subscriptions};
 
@@ -51,12 +51,23 @@ impl Sockets {
         }
     }
 
-    /// Whether an open end point, or an association that a socket holds, is there.
-    pub(crate) fn exists(&mut self, endpoint: EndpointId, assoc: Option<AssocId>) -> Result<()> {
+    /// Whether an open end point, or an association of that socket, is there.
+    pub(crate) fn exists(&mut self, endpoint: EndpointId, assoc: Option<AssocId>, holder: Holder) -> Result<()> {
+        let owner = match holder {
+            Holder::Socket => Owner::Socket,
+            Holder::Stream => Owner::Stream,
+        };
         match assoc {
-            Some(id) => self.live(endpoint, id).map(|_| ()),
+            Some(id) => self.owned(endpoint, id, owner).map(|_| ()),
             None => self.open_endpoint(endpoint).map(|_| ()),
         }
+    }
+
+    /// Whether an end point was bound for a one-to-many socket.
+    pub(crate) fn is_one_to_many(&self, endpoint: EndpointId) -> bool {
+        self.endpoints
+            .get(&endpoint)
+            .is_some_and(|entry| entry.style == Style::Many)
     }
 
     /// The defaults of an association, or of the new ones of an end point.
@@ -86,6 +97,12 @@ impl Sockets {
     /// Which notifications new associations of an end point cause.
     pub(crate) fn subscriptions(&mut self, endpoint: EndpointId) -> Result<Subscriptions> {
         Ok(self.open_endpoint(endpoint)?.subscriptions)
+    }
+
+    /// Which notifications new associations of an end point cause from now on.
+    pub(crate) fn set_future_subscriptions(&mut self, endpoint: EndpointId, wanted: Subscriptions) -> Result<()> {
+        self.open_endpoint(endpoint)?.subscriptions = wanted;
+        Ok(())
     }
 
     /// Which notifications a socket receives: of new associations, and of those that it receives from.

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use sctp::{AssocId, EndpointId, Event, Instant, SendFailure};
 
-use super::{Assoc, Endpoint, Item, Owner, Phase, Sockets, Style};
+use super::{Assoc, Endpoint, Item, Owner, Phase, Piece, Sockets, Style};
 use crate::info::AssocRepr;
-use crate::{AssociationChange, AssociationFeatures, AssociationState, FragmentInterleave, Notification, SndInfo};
+use crate::{AssociationChange, AssociationFeatures, AssociationState, Notification, SndInfo};
 
 /// How many notifications that a peer can cause at will wait for an association; more are dropped.
 const MAX_NOTIFICATIONS: usize = 128;
@@ -47,6 +47,17 @@ impl Sockets {
                 entry.receivers.wake(&mut self.woken);
             }
             _ => {}
+        }
+        if let Event::CommunicationLost { .. } = &event {
+            self.cut_off(endpoint, id);
+        }
+        if let Event::PartialDeliveryAborted {
+            stream, unordered, tsn, ..
+        } = &event
+            && let Some(assoc) = self.assoc_mut(endpoint, id)
+        {
+            let ended = |piece: &Piece| (piece.stream, piece.unordered, piece.tsn) == (*stream, *unordered, *tsn);
+            assoc.pieces.retain(|piece| !ended(piece));
         }
         if let Some(notification) = self.notification(endpoint, id, event) {
             self.notify(endpoint, id, notification);
@@ -106,6 +117,19 @@ impl Sockets {
             assoc.inbox.push_back(Item::Data(None));
         }
         entry.mark_ready(id, &mut self.woken);
+    }
+
+    /// Has the messages that are received in part told of, behind what there is of them (RFC 6458 §6.1.7).
+    fn cut_off(&mut self, endpoint: EndpointId, id: AssocId) {
+        let Some(entry) = self.endpoints.get_mut(&endpoint) else {
+            return;
+        };
+        let Some(assoc) = entry.assocs.get_mut(&id) else { return };
+        let begun = !assoc.pieces.is_empty() || assoc.inbox.iter().any(|item| matches!(item, Item::Data(_)));
+        if begun && assoc.owner != Owner::Nobody && assoc.subscriptions.partial_delivery {
+            assoc.inbox.push_back(Item::CutOff);
+            entry.mark_ready(id, &mut self.woken);
+        }
     }
 
     /// Puts a notification behind what the association has received so far.
@@ -168,15 +192,13 @@ impl Sockets {
 
     /// What both sides of an association support.
     fn features(&self, id: AssocId) -> AssociationFeatures {
-        let level = self.stack.association_config(id);
-        let level = level.map(|config| config.interleaving().fragment_interleave());
         self.stack
             .status(id)
             .map_or_else(AssociationFeatures::default, |status| AssociationFeatures {
                 partial_reliability: status.partial_reliability,
                 authentication: status.authentication,
                 address_changes: status.address_changes,
-                multiple_buffers: level == Some(FragmentInterleave::Streams),
+                multiple_buffers: true,
                 reconfiguration: status.reconfiguration,
                 interleaving: status.interleaving,
             })
@@ -231,6 +253,7 @@ impl Sockets {
             Event::SendFailed(SendFailure {
                 stream,
                 ppid,
+                unordered,
                 context,
                 sent,
                 cause,
@@ -239,6 +262,7 @@ impl Sockets {
                 let info = SndInfo {
                     stream,
                     ppid,
+                    unordered,
                     context,
                     ..SndInfo::to(assoc)
                 };

@@ -20,6 +20,7 @@ use std::net::SocketAddr;
 use std::task::Waker;
 
 use sctp::error::FailureReason;
+use sctp::serial::{Ssn, StreamId, Tsn};
 use sctp::{AssocId, EndpointId, Instant, Stack};
 
 pub(crate) use self::defaults::Defaults;
@@ -90,6 +91,15 @@ enum Owner {
     Nobody,
 }
 
+/// The socket that something is asked of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holder {
+    /// The end point's own.
+    Socket,
+    /// A one-to-one socket of an association.
+    Stream,
+}
+
 /// How far an association is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Phase {
@@ -112,6 +122,8 @@ enum Item {
     /// Messages in the engine: so many, or all there are while nothing follows.
     Data(Option<usize>),
     Notification(Notification),
+    /// The association was lost: what has come of messages that were received in part is all of them.
+    CutOff,
 }
 
 impl Item {
@@ -119,9 +131,18 @@ impl Item {
     const fn messages(&self) -> usize {
         match self {
             Self::Data(Some(messages)) => *messages,
-            Self::Data(None) | Self::Notification(_) => 0,
+            Self::Data(None) | Self::Notification(_) | Self::CutOff => 0,
         }
     }
+}
+
+/// A message of which a piece was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Piece {
+    stream: StreamId,
+    ssn: Ssn,
+    unordered: bool,
+    tsn: Tsn,
 }
 
 /// An association, as its socket sees it.
@@ -142,6 +163,8 @@ struct Assoc {
     record: Option<Box<Record>>,
     /// What waits to be received, oldest first.
     inbox: VecDeque<Item>,
+    /// The messages of which a piece was received, and not the end.
+    pieces: Vec<Piece>,
     /// Whether it is among the `ready` ones.
     in_turn: bool,
     /// How many operations need to see how its set-up ends.
@@ -298,6 +321,7 @@ impl Assoc {
             defaults: endpoint.defaults.clone(),
             record: None,
             inbox: VecDeque::new(),
+            pieces: Vec::new(),
             in_turn: false,
             watchers: 0,
             receivers: Waiters::default(),

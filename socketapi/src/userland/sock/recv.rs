@@ -3,7 +3,7 @@
 use sctp::serial::Tsn;
 use sctp::{AssocId, EndpointId, Instant, Stack};
 
-use super::{Assoc, Endpoint, Item, Owner, Phase, Sockets};
+use super::{Assoc, Endpoint, Item, Owner, Phase, Piece, Sockets};
 use crate::info::AssocRepr;
 use crate::userland::wait::{Attempt, Interest, Refused};
 use crate::{Error, FragmentInterleave, Message, Notification, NxtInfo, RcvInfo, Received, Result};
@@ -50,8 +50,24 @@ impl Sockets {
         entry.begun = (level == Some(FragmentInterleave::Nothing)).then_some(id);
     }
 
-    /// The next thing that a one-to-one socket receives; `None` at the end.
+    /// The next thing that a one-to-one socket receives; `None` at the end, which is that of the association for who
+    /// wants to be told of that.
     pub(crate) fn recv_from(&mut self, now: Instant, endpoint: EndpointId, id: AssocId) -> Attempt<Option<Received>> {
+        let told_of_end = self
+            .assoc_mut(endpoint, id)
+            .is_some_and(|assoc| assoc.subscriptions.association_change);
+        self.recv_until(now, endpoint, id, told_of_end)
+    }
+
+    /// The next thing that a one-to-one socket receives; `None` once the peer has shut down, or the association has
+    /// `ended`.
+    fn recv_until(
+        &mut self,
+        now: Instant,
+        endpoint: EndpointId,
+        id: AssocId,
+        ended: bool,
+    ) -> Attempt<Option<Received>> {
         self.owned(endpoint, id, Owner::Stream).map_err(|_| Error::Closed)?;
         let Self { stack, endpoints, .. } = self;
         let assoc = endpoints.get_mut(&endpoint).and_then(|entry| entry.assocs.get_mut(&id));
@@ -63,7 +79,7 @@ impl Sockets {
             Phase::Failed(reason) => Err(Error::ConnectFailed(reason.clone()).into()),
             Phase::Lost(reason) => Err(Error::AssociationLost(reason.clone()).into()),
             Phase::ShutDown => Ok(None),
-            Phase::Up if assoc.peer_shut_down => Ok(None),
+            Phase::Up if assoc.peer_shut_down && !ended => Ok(None),
             Phase::Up | Phase::Connecting => Err(Refused::Wait(Interest::ReceiveFrom(endpoint, id))),
         }
     }
@@ -79,7 +95,7 @@ impl Sockets {
     /// The next message of a one-to-one socket, notifications left out; `None` at the end.
     pub(crate) fn recv_message(&mut self, now: Instant, endpoint: EndpointId, id: AssocId) -> Attempt<Option<Message>> {
         loop {
-            match self.recv_from(now, endpoint, id)? {
+            match self.recv_until(now, endpoint, id, false)? {
                 Some(Received::Data { payload, info }) => return Ok(Some(Message { payload, info })),
                 Some(Received::Notification(_)) => {}
                 None => return Ok(None),
@@ -119,8 +135,24 @@ impl Assoc {
                 length: message.payload.len(),
                 complete: message.end_of_message,
             }),
-            Item::Notification(_) => Some(NxtInfo::Notification),
+            Item::CutOff if self.pieces.is_empty() => None,
+            Item::Notification(_) | Item::CutOff => Some(NxtInfo::Notification),
         })
+    }
+
+    /// Keeps in mind which messages were received in part.
+    #[cold]
+    fn note(&mut self, message: &sctp::Received) {
+        let piece = Piece {
+            stream: message.stream,
+            ssn: message.ssn,
+            unordered: message.unordered,
+            tsn: message.tsn,
+        };
+        self.pieces.retain(|known| *known != piece);
+        if !message.end_of_message {
+            self.pieces.push(piece);
+        }
     }
 
     /// Takes the oldest thing out of the inbox.
@@ -133,11 +165,19 @@ impl Assoc {
                         if let Some(left) = limit.as_mut().filter(|_| message.end_of_message) {
                             *left = left.saturating_sub(1);
                         }
+                        if !message.end_of_message || !self.pieces.is_empty() {
+                            self.note(&message);
+                        }
                         let cumulative = message.unordered.then(|| stack.cumulative_tsn(id)).flatten();
                         let context = self.defaults.as_ref().map_or(0, |defaults| defaults.context);
                         let told = self.defaults.as_ref().is_some_and(|defaults| defaults.nxtinfo);
                         let next = told.then(|| self.peek(stack, id)).flatten();
                         return Some(data(id, message, cumulative, context, next));
+                    }
+                }
+                Item::CutOff => {
+                    if let Some(piece) = self.pieces.pop() {
+                        return Some(Received::Notification(piece.aborted(id)));
                     }
                 }
                 Item::Notification(_) => {
@@ -149,8 +189,21 @@ impl Assoc {
                     }
                 }
             }
-            // A marker without messages behind it.
+            // A marker with nothing behind it.
             self.inbox.pop_front();
+        }
+    }
+}
+
+impl Piece {
+    /// What tells that the rest of the message will not come.
+    const fn aborted(self, id: AssocId) -> Notification {
+        Notification::PartialDeliveryAborted {
+            assoc: crate::AssocId(AssocRepr::Userland(id)),
+            stream: self.stream,
+            ssn: self.ssn,
+            unordered: self.unordered,
+            tsn: self.tsn,
         }
     }
 }

@@ -5,7 +5,7 @@ use sctp::error::SendError;
 use sctp::{AssocId, ConnectOptions, EndpointId, Instant};
 
 use super::defaults::message;
-use super::{Assoc, Owner, Phase, Sockets};
+use super::{Assoc, Defaults, Owner, Phase, Sockets};
 use crate::userland::wait::{Attempt, Interest, Refused};
 use crate::{Destination, Error, Result, SndInfo};
 
@@ -127,13 +127,18 @@ impl Sockets {
         info: &SndInfo,
     ) -> Attempt<()> {
         let assoc = self.assoc_mut(endpoint, id).ok_or(Error::NoSuchAssociation)?;
+        let eof = info.eof || ends_by_default(info, assoc.defaults.as_deref());
         let message = message(info, assoc.defaults.as_deref(), payload);
+        if let Some(address) = info.to_address {
+            // The engine would take another one (RFC 6458 §4.1.8).
+            self.stack.path_config(id, address).map_err(Error::from)?;
+        }
         match self.stack.send(now, id, message) {
             Ok(()) => {
                 if let Some(assoc) = self.assoc_mut(endpoint, id) {
                     assoc.record = None;
                 }
-                if info.eof {
+                if eof {
                     self.shutdown(now, endpoint, id)?;
                 }
                 Ok(())
@@ -148,6 +153,11 @@ impl Sockets {
         self.assoc_mut(endpoint, id)
             .is_some_and(|assoc| !assoc.phase.has_ended())
     }
+}
+
+/// Whether the association is shut down behind a message because the defaults say so.
+fn ends_by_default(info: &SndInfo, defaults: Option<&Defaults>) -> bool {
+    info.use_defaults && defaults.is_some_and(|defaults| defaults.sndinfo.eof)
 }
 
 const fn check(payload: &Bytes) -> Result<()> {
