@@ -18,7 +18,7 @@
 //! | 5 | `sim` `fuzz_bridge` | hosts, links and a virtual clock (feature `sim`); what fuzzers run |
 //! | 4 | `stack` | demultiplexing, listening, out-of-the-blue packets, ports, ready lists |
 //! | 3 | `assoc` | one association: state, input, output |
-//! | 2 | `path` `cc` `send` `recv` `auth` `reconfig` `asconf` | mechanisms that know no chunk bytes |
+//! | 2 | `ecn` `path` `cc` `send` `recv` `auth` `reconfig` `asconf` | mechanisms that know no chunk bytes |
 //! | 1 | [`wire`] [`config`] [`error`] `event` `message` `transmit` `stats` [`pcap`] | vocabulary |
 //! | 0 | [`time`] [`random`] [`serial`] [`addr`] [`tlv`] [`timer`] `map` `serialize` `streams` | no protocol knowledge |
 //!
@@ -67,6 +67,7 @@ pub mod wire;
 mod asconf;
 mod auth;
 mod cc;
+mod ecn;
 mod path;
 mod reconfig;
 mod recv;
@@ -92,4 +93,4 @@ pub use stack::{
 };
 pub use stats::{AbandonedMessages, AssociationStats, PartialReliabilityPolicy, PathStats, StackStats};
 pub use time::Instant;
-pub use transmit::{ChecksumState, IcmpKind, IcmpReport, RxMeta, Transmit, UdpPorts};
+pub use transmit::{ChecksumState, EcnCodepoint, IcmpKind, IcmpReport, RxMeta, Transmit, UdpPorts};

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::transmit::UdpPorts;
+use crate::transmit::{EcnCodepoint, UdpPorts};
 
 /// The libpcap magic number of a file with nanoseconds.
 const MAGIC_NANOSECONDS: u32 = 0xa1b2_3c4d;
@@ -38,7 +38,7 @@ impl<W: Write> PcapWriter<W> {
     }
 
     /// Adds a packet that was seen `at` a time (from 1970 on, where it is a real one) on its way between two addresses,
-    /// in UDP or directly on IP. It is one write.
+    /// in UDP or directly on IP, with that ECN field. It is one write.
     ///
     /// # Errors
     ///
@@ -48,9 +48,10 @@ impl<W: Write> PcapWriter<W> {
         at: Duration,
         (src, dst): (IpAddr, IpAddr),
         encap: Option<UdpPorts>,
+        ecn: EcnCodepoint,
         payload: &[u8],
     ) -> io::Result<()> {
-        let bytes = ip_packet(src, dst, encap, payload);
+        let bytes = ip_packet((src, dst), encap, ecn, payload);
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let seconds = u32::try_from(at.as_secs() & u64::from(u32::MAX)).unwrap_or_default();
         let mut record = Vec::with_capacity(16 + bytes.len());
@@ -68,7 +69,7 @@ fn length16(length: usize) -> [u8; 2] {
 }
 
 /// The bytes of a packet from its IP header on.
-fn ip_packet(src: IpAddr, dst: IpAddr, encap: Option<UdpPorts>, payload: &[u8]) -> Vec<u8> {
+fn ip_packet((src, dst): (IpAddr, IpAddr), encap: Option<UdpPorts>, ecn: EcnCodepoint, payload: &[u8]) -> Vec<u8> {
     let (protocol, transport) = match encap {
         None => (PROTOCOL_SCTP, payload.to_vec()),
         Some(ports) => (PROTOCOL_UDP, udp_datagram(src, dst, ports, payload)),
@@ -76,7 +77,7 @@ fn ip_packet(src: IpAddr, dst: IpAddr, encap: Option<UdpPorts>, payload: &[u8]) 
     let mut bytes = Vec::with_capacity(40 + transport.len());
     match (src, dst) {
         (IpAddr::V4(src), IpAddr::V4(dst)) => {
-            bytes.extend([0x45, 0]);
+            bytes.extend([0x45, ecn.bits()]);
             bytes.extend(length16(20 + transport.len()));
             // Identification 0, Don't Fragment, TTL 64.
             bytes.extend([0, 0, 0x40, 0, 64, protocol, 0, 0]);
@@ -88,7 +89,8 @@ fn ip_packet(src: IpAddr, dst: IpAddr, encap: Option<UdpPorts>, payload: &[u8]) 
             }
         }
         (src, dst) => {
-            bytes.extend([0x60, 0, 0, 0]);
+            // The traffic class begins in the first byte.
+            bytes.extend([0x60, ecn.bits() << 4, 0, 0]);
             bytes.extend(length16(transport.len()));
             bytes.extend([protocol, 64]);
             bytes.extend(octets16(src));
@@ -165,12 +167,13 @@ mod tests {
         let mut writer = PcapWriter::new(&mut file).unwrap();
         let at = Duration::new(3, 7);
         writer
-            .write(at, (ip("10.0.0.1"), ip("10.0.0.2")), None, &[1, 2, 3])
+            .write(at, (ip("10.0.0.1"), ip("10.0.0.2")), None, EcnCodepoint::Ce, &[1, 2, 3])
             .unwrap();
         assert_eq!(file.len(), 24 + 16 + 20 + 3);
         assert_eq!(file[..8], [0x4d, 0x3c, 0xb2, 0xa1, 2, 0, 4, 0]);
         assert_eq!(file[20..24], [101, 0, 0, 0]);
         assert_eq!(file[24..40], [3, 0, 0, 0, 7, 0, 0, 0, 23, 0, 0, 0, 23, 0, 0, 0]);
+        assert_eq!(file[40..42], [0x45, 3]);
         assert_eq!(file[49], PROTOCOL_SCTP);
     }
 
@@ -178,7 +181,7 @@ mod tests {
     fn checksums_of_a_whole_packet_sum_to_zero() {
         for (src, dst, header) in [("10.0.0.1", "224.0.0.9", 20), ("fd00::1", "fd00::2", 40)] {
             for payload in [&b"even"[..], b"odd", b""] {
-                let bytes = ip_packet(ip(src), ip(dst), Some(PORTS), payload);
+                let bytes = ip_packet((ip(src), ip(dst)), Some(PORTS), EcnCodepoint::NotEct, payload);
                 let (ip, udp) = bytes.split_at(header);
                 assert_eq!(udp.len(), 8 + payload.len());
                 let addresses = if header == 20 {

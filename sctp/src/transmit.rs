@@ -33,6 +33,42 @@ pub enum ChecksumState {
     Verified,
 }
 
+/// The ECN field of an IP header (RFC 3168 §5): the two low bits of the octet whose others are the DSCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum EcnCodepoint {
+    /// Nobody reacts to a mark: routers drop the packet instead.
+    #[default]
+    NotEct,
+    /// ECT(1). The engine sends none, and takes it as it takes ECT(0) (RFC 8311 §3 frees it for experiments).
+    Ect1,
+    /// ECT(0): both ends react to a mark.
+    Ect0,
+    /// Congestion Experienced: a router has marked the packet.
+    Ce,
+}
+
+impl EcnCodepoint {
+    /// The code point in the two low bits of the TOS or traffic class octet.
+    pub const fn from_bits(octet: u8) -> Self {
+        match octet & 3 {
+            0 => Self::NotEct,
+            1 => Self::Ect1,
+            2 => Self::Ect0,
+            _ => Self::Ce,
+        }
+    }
+
+    /// The two bits, 0 to 3.
+    pub const fn bits(self) -> u8 {
+        match self {
+            Self::NotEct => 0,
+            Self::Ect1 => 1,
+            Self::Ect0 => 2,
+            Self::Ce => 3,
+        }
+    }
+}
+
 /// How a datagram came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RxMeta {
@@ -42,6 +78,8 @@ pub struct RxMeta {
     pub dst: IpAddr,
     /// The UDP ports around it, `None` for SCTP directly on IP.
     pub encap: Option<UdpPorts>,
+    /// The ECN field of its IP header, [`EcnCodepoint::NotEct`] where the device cannot tell (RFC 6951 §5.8).
+    pub ecn: EcnCodepoint,
     /// Whether the checksum was verified below.
     pub checksum: ChecksumState,
     /// Bytes of the buffer that the datagram is a slice of, and keeps alive. User data that is a small part of it is
@@ -68,6 +106,8 @@ pub struct Transmit {
     pub dont_fragment: bool,
     /// The Differentiated Services Code Point for the IP header, 0 to 63; zero is best effort (RFC 2474 §3).
     pub dscp: u8,
+    /// The ECN field of the IP header of each packet (RFC 6951 §5.8).
+    pub ecn: EcnCodepoint,
 }
 
 impl Transmit {
@@ -107,4 +147,25 @@ pub struct IcmpReport {
     pub kind: IcmpKind,
     /// The SCTP packet, as far as it is quoted.
     pub quoted: Bytes,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc3168_5_the_code_points_are_two_bits() {
+        let bits = |code_point: EcnCodepoint| code_point.bits();
+        assert_eq!(
+            [
+                EcnCodepoint::NotEct,
+                EcnCodepoint::Ect1,
+                EcnCodepoint::Ect0,
+                EcnCodepoint::Ce
+            ]
+            .map(bits),
+            [0, 1, 2, 3]
+        );
+        assert!((0..=255).all(|octet| EcnCodepoint::from_bits(octet).bits() == octet & 3));
+    }
 }

@@ -12,7 +12,7 @@ use sctp::wire::{
     self, ChecksumRule, ChunkType, CommonHeader, DataHeader, Init, InitFixed, Packet, Param, begin_packet,
     finish_packet, write_chunk, write_data, write_init,
 };
-use sctp::{AssocId, ChecksumState, ConnectOptions, EndpointId, Instant, OutMessage, RxMeta, Stack};
+use sctp::{AssocId, ChecksumState, ConnectOptions, EcnCodepoint, EndpointId, Instant, OutMessage, RxMeta, Stack};
 
 const PORT: u16 = 7;
 const PEER_PORT: u16 = 9;
@@ -189,6 +189,7 @@ impl Target {
             src: address(1 + self.below(4) as u8),
             dst: address(100 + self.below(2) as u8),
             encap: None,
+            ecn: EcnCodepoint::NotEct,
             checksum: ChecksumState::Unverified,
             buffer_len: packet.len(),
         };

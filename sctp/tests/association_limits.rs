@@ -9,7 +9,7 @@ use sctp::wire::{
     self, CauseCode, ChecksumRule, ChunkType, CommonHeader, Init, InitFixed, OperationError, Packet, Param,
     begin_packet, finish_packet, write_cookie_echo, write_init,
 };
-use sctp::{AssocId, ChecksumState, ConnectOptions, EndpointId, Event, Instant, RxMeta, Stack};
+use sctp::{AssocId, ChecksumState, ConnectOptions, EcnCodepoint, EndpointId, Event, Instant, RxMeta, Stack};
 
 const PORT: u16 = 7;
 const OWN: [&str; 2] = ["192.0.2.1", "2001:db8::1"];
@@ -83,6 +83,7 @@ impl Z {
             src,
             dst: ip(OWN[usize::from(src.is_ipv6())]),
             encap: None,
+            ecn: EcnCodepoint::NotEct,
             checksum: ChecksumState::Unverified,
             buffer_len: packet.len(),
         };

@@ -14,7 +14,7 @@ use sctp::wire::{
     Cause, ChunkType, CommonHeader, InitFixed, Param, ParamType, begin_packet, finish_packet, write_cookie_ack,
     write_cookie_echo, write_data, write_error, write_init,
 };
-use sctp::{AssociationPhase, ChecksumState, Event, Instant, PathState, RxMeta, Stack};
+use sctp::{AssociationPhase, ChecksumState, EcnCodepoint, Event, Instant, PathState, RxMeta, Stack};
 
 #[test]
 fn rfc9260_5_1_5_a_cookie_that_was_tampered_with_is_discarded() {
@@ -187,6 +187,7 @@ fn rfc9260_5_1_nothing_is_kept_for_an_init_until_its_cookie_comes_back() {
         src: remote,
         dst: local,
         encap: None,
+        ecn: EcnCodepoint::NotEct,
         checksum: ChecksumState::Unverified,
         buffer_len: 100,
     };

@@ -11,7 +11,7 @@ use sctp::wire::{
     self, ChecksumRule, ChunkType, CommonHeader, DataHeader, Init, InitFixed, Packet, Param, begin_packet,
     finish_packet, write_chunk, write_cookie_echo, write_data, write_heartbeat, write_init,
 };
-use sctp::{AssocId, ChecksumState, EndpointId, Event, Instant, OutMessage, RxMeta, Stack};
+use sctp::{AssocId, ChecksumState, EcnCodepoint, EndpointId, Event, Instant, OutMessage, RxMeta, Stack};
 
 const PORT: u16 = 7;
 const PEER_PORT: u16 = 9;
@@ -59,6 +59,7 @@ impl Victim {
             src: address(1),
             dst: address(2),
             encap: None,
+            ecn: EcnCodepoint::NotEct,
             checksum: ChecksumState::Unverified,
             buffer_len: packet.len(),
         };

@@ -10,7 +10,7 @@ use sctp::wire::{
     ChecksumRule, ChunkType, CommonHeader, DataHeader, Fragment, IDataHeader, Init, InitFixed, Packet, Param,
     begin_packet, finish_packet, write_chunk, write_cookie_echo, write_data, write_i_data, write_init,
 };
-use sctp::{ChecksumState, EndpointId, Instant, RxMeta, Stack};
+use sctp::{ChecksumState, EcnCodepoint, EndpointId, Instant, RxMeta, Stack};
 
 /// Counts what each thread allocates; a test has a thread of its own.
 struct Counting;
@@ -119,6 +119,7 @@ impl Victim {
             src: address(1),
             dst: address(2),
             encap: None,
+            ecn: EcnCodepoint::NotEct,
             checksum: ChecksumState::Unverified,
             buffer_len: packet.len(),
         };

@@ -12,7 +12,7 @@ use sctp::wire::{
     write_data, write_error, write_heartbeat, write_heartbeat_ack, write_init, write_sack, write_shutdown,
     write_shutdown_ack, write_shutdown_complete,
 };
-use sctp::{AssociationPhase, Event};
+use sctp::{AssociationPhase, EcnCodepoint, Event};
 
 const TAG: VerificationTag = VerificationTag(0x0bad_cafe);
 
@@ -28,6 +28,7 @@ fn rfc9260_8_4_rule_1_packets_from_no_unicast_address_are_discarded() {
             src: src.parse().unwrap(),
             dst,
             transport: Transport::Sctp,
+            ecn: EcnCodepoint::NotEct,
             payload,
         };
         peer.world.inject(peer.host, packet);

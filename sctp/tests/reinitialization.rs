@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use common::{Answer, Peer, PeerSetup, data_chunks, ms, secs};
 use sctp::config::{EndpointConfig, PathConfig, StackConfig};
 use sctp::wire::{ChunkType, write_heartbeat, write_sack, write_shutdown_ack};
-use sctp::{ChecksumState, ConnectOptions, Instant, RxMeta, Stack, Transmit};
+use sctp::{ChecksumState, ConnectOptions, EcnCodepoint, Instant, RxMeta, Stack, Transmit};
 
 /// An association with a peer that has one address, and knows both of Z's.
 fn established() -> Peer {
@@ -186,6 +186,7 @@ impl Two {
                         src: src.unwrap_or_else(|| Self::address(side)),
                         dst,
                         encap: None,
+                        ecn: EcnCodepoint::NotEct,
                         checksum: ChecksumState::Unverified,
                         buffer_len: buf.len(),
                     };
@@ -241,6 +242,7 @@ fn rfc6458_8_1_12_every_packet_has_the_code_point_of_its_side() {
         src: Two::address(0),
         dst: Two::address(1),
         encap: None,
+        ecn: EcnCodepoint::NotEct,
         checksum: ChecksumState::Unverified,
         buffer_len: packet.len(),
     };

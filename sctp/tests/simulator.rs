@@ -14,7 +14,7 @@ use common::{A, B, Family, Flow, Setup, ms, secs, skip, transfer};
 use sctp::config::EndpointConfig;
 use sctp::serial::{Ppid, StreamId};
 use sctp::sim::{App, AppEvent, HostConfig, HostCtx, HostId, LinkConfig, LinkId, Packet, Transport, World, write_pcap};
-use sctp::{AssociationPhase, ConnectOptions, Event, Instant, OutMessage, UdpPorts};
+use sctp::{AssociationPhase, ConnectOptions, EcnCodepoint, Event, Instant, OutMessage, UdpPorts};
 
 /// Sends back what it receives.
 #[derive(Default)]
@@ -269,6 +269,7 @@ fn an_address_that_goes_away_takes_its_packets_with_it() {
         src,
         dst,
         transport: Transport::Sctp,
+        ecn: EcnCodepoint::NotEct,
         payload: Bytes::from_static(b"x"),
     };
     pair.world.inject(pair.hosts[A], packet);
@@ -283,6 +284,7 @@ fn a_stack_that_sends_from_a_foreign_address_stops_the_run() {
         src: "192.0.2.1".parse().unwrap(),
         dst: "10.0.0.2".parse().unwrap(),
         transport: Transport::Sctp,
+        ecn: EcnCodepoint::NotEct,
         payload: Bytes::from_static(b"x"),
     };
     world.inject(a, packet);
@@ -315,6 +317,7 @@ fn sctp_and_datagrams_on_a_host_with_encapsulation_go_by_their_port() {
             src: "10.0.0.1".parse().unwrap(),
             dst: "10.0.0.2".parse().unwrap(),
             transport,
+            ecn: EcnCodepoint::NotEct,
             payload: Bytes::from_static(b"whatever this is"),
         };
         world.inject(scripted, packet);

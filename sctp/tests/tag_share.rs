@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 use sctp::config::{EndpointConfig, StackConfig, TagShare};
-use sctp::{ChecksumState, ConnectOptions, Instant, RxMeta, Stack};
+use sctp::{ChecksumState, ConnectOptions, EcnCodepoint, Instant, RxMeta, Stack};
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -51,6 +51,7 @@ fn rfc9260_5_3_1_both_sides_draw_tags_of_their_share() {
                 src: ip("10.0.0.1"),
                 dst: ip("10.0.0.2"),
                 encap: None,
+                ecn: EcnCodepoint::NotEct,
                 checksum: ChecksumState::Unverified,
                 buffer_len: init.len(),
             };

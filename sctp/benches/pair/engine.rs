@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sctp::config::{EndpointConfig, StackConfig};
 use sctp::serial::{Ppid, StreamId};
-use sctp::{AssocId, ChecksumState, ConnectOptions, Event, Instant, OutMessage, RxMeta, Stack};
+use sctp::{AssocId, ChecksumState, ConnectOptions, EcnCodepoint, Event, Instant, OutMessage, RxMeta, Stack};
 
 use crate::transfer::{MESSAGE_SIZE, PACKET_SIZE, Pair, number};
 
@@ -56,6 +56,7 @@ impl End {
                 src: self.address,
                 dst: transmit.dst,
                 encap: None,
+                ecn: EcnCodepoint::NotEct,
                 checksum: ChecksumState::Unverified,
                 buffer_len: transmit.size,
             };

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use sctp::config::{EndpointConfig, StackConfig};
 use sctp::serial::{Ppid, StreamId};
-use sctp::{AssocId, ChecksumState, ConnectOptions, EndpointId, Event, Instant, OutMessage, RxMeta, Stack};
+use sctp::{
+    AssocId, ChecksumState, ConnectOptions, EcnCodepoint, EndpointId, Event, Instant, OutMessage, RxMeta, Stack,
+};
 
 use crate::callgrind;
 use crate::cpu::CpuTime;
@@ -281,6 +283,7 @@ fn carry(now: Instant, from: &mut Stack, to: &mut Stack, own: IpAddr, far: IpAdd
             src: transmit.dst,
             dst: far,
             encap: None,
+            ecn: EcnCodepoint::NotEct,
             checksum: ChecksumState::Unverified,
             buffer_len: transmit.size,
         };

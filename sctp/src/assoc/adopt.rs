@@ -8,6 +8,7 @@ use super::state::State;
 use super::{Association, Extensions, LocalSide, PeerInit};
 use crate::addr::{self, Scope};
 use crate::config::AssociationConfig;
+use crate::ecn::Echo;
 use crate::event::Event;
 use crate::path::{Path, PathId, PathState};
 use crate::random::Random;
@@ -22,6 +23,7 @@ impl Association {
         self.peer_initial_tsn = peer.initial_tsn;
         let inbound_streams = peer.outbound_streams.min(self.config.max_inbound_streams());
         self.extensions = common_extensions(&self.config, peer);
+        self.ecn = Echo::default();
         self.adopt_auth(peer);
         let config = inbound_config(&self.config, self.extensions, inbound_streams);
         self.inbound = Inbound::new(peer.initial_tsn, config);

@@ -34,6 +34,9 @@ impl Extensions {
     /// Stream re-configuration (RFC 6525).
     pub(crate) const RECONFIG: Self = Self(8);
 
+    /// Explicit Congestion Notification. A parameter of its own says so.
+    pub(crate) const ECN: Self = Self(256);
+
     /// Each extension with the chunk type by which the Supported Extensions parameter names it.
     const BY_CHUNK: [(Self, ChunkType); 7] = [
         (Self::FORWARD_TSN, ChunkType::FORWARD_TSN),
@@ -65,6 +68,9 @@ impl Extensions {
         }
         if config.asconf().offered() {
             own.insert(Self::ASCONF);
+        }
+        if config.ecn() {
+            own.insert(Self::ECN);
         }
         own
     }
@@ -131,6 +137,9 @@ impl Extensions {
         if self.contains(Self::FORWARD_TSN) {
             Param::ForwardTsnSupported.write(w);
         }
+        if self.contains(Self::ECN) {
+            Param::EcnCapable.write(w);
+        }
     }
 
     /// The set as a number, for a State Cookie.
@@ -159,6 +168,7 @@ mod tests {
         let forward_tsn = [0x80, 0x08, 0, 5, 0xc0, 0, 0, 0, 0xc0, 0x00, 0, 4];
         assert_eq!(params_of(Extensions::FORWARD_TSN), forward_tsn);
         assert!(params_of(Extensions::NONE).is_empty());
+        assert_eq!(params_of(Extensions::ECN), [0x80, 0, 0, 4]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::data_in::cut_event;
 use super::peer_init::PeerInit;
 use super::state::State;
 use super::{Association, AssociationPhase, Identity};
+use crate::ecn::Echo;
 use crate::event::Event;
 use crate::path::PathId;
 use crate::random::Random;
@@ -214,6 +215,7 @@ impl Association {
         self.control.clear();
         let streams = cookie.peer.outbound_streams.min(self.config.max_inbound_streams());
         self.extensions = common_extensions(&self.config, &cookie.peer);
+        self.ecn = Echo::default();
         self.restart_auth(cookie);
         let forward_tsn = self.extensions.contains(Extensions::FORWARD_TSN);
         let config = inbound_config(&self.config, self.extensions, streams);

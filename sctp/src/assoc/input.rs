@@ -14,7 +14,7 @@ use crate::path::PathId;
 use crate::random::Random;
 use crate::recv::Payloads;
 use crate::time::Instant;
-use crate::transmit::{RxMeta, UdpPorts};
+use crate::transmit::{EcnCodepoint, RxMeta, UdpPorts};
 use crate::wire::{Abort, Cause, CauseCode, Causes, ChunkType, Chunks, OperationError, RawChunk};
 
 /// A packet whose common header, checksum and tag are right.
@@ -70,6 +70,9 @@ impl Association {
         }
         if self.phase() != AssociationPhase::Closed {
             if had_data {
+                if packet.meta.ecn == EcnCodepoint::Ce {
+                    self.on_marked_packet(&packet);
+                }
                 self.inbound.on_packet_end(now);
                 self.after_data();
                 self.last_activity = now;
@@ -173,7 +176,9 @@ impl Association {
             ChunkType::ASCONF_ACK if self.extensions.contains(Extensions::ASCONF) => {
                 self.on_asconf_ack(now, chunk.value);
             }
-            ChunkType::COOKIE_ECHO | ChunkType::ECNE | ChunkType::CWR => {}
+            ChunkType::ECNE => self.on_ecne(packet, chunk.value),
+            ChunkType::CWR => self.on_cwr(chunk.value),
+            ChunkType::COOKIE_ECHO => {}
             _ => return self.on_unknown_chunk(chunk),
         }
         true

@@ -15,6 +15,7 @@ mod collision;
 mod control_out;
 mod cookie;
 mod data_in;
+mod ecn;
 mod handshake;
 mod input;
 mod interleaving;
@@ -40,6 +41,7 @@ use bytes::Bytes;
 use crate::addr;
 use crate::auth::Authenticator;
 use crate::config::{AssociationConfig, ReconfigRequests};
+use crate::ecn::Echo;
 use crate::error::{FailureReason, Violation};
 use crate::event::Event;
 use crate::path::{Path, PathId, PathSet, PathState};
@@ -136,6 +138,8 @@ pub(crate) struct Association {
     outbound: Outbound,
     inbound: Inbound,
     control: ControlOut,
+    /// What is to be told of marks by routers.
+    ecn: Echo,
     events: VecDeque<Event>,
     /// Missing answers in a row over all paths (§8.1).
     error_count: u16,
@@ -208,6 +212,7 @@ impl Association {
                 inbound_config(&config, Extensions::NONE, config.max_inbound_streams()),
             ),
             control: ControlOut::default(),
+            ecn: Echo::default(),
             events: VecDeque::new(),
             error_count: 0,
             control_path: PathId(0),

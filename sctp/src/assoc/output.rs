@@ -12,7 +12,7 @@ use crate::send::{DataPlan, PacketFill};
 use crate::serial::{SharedKeyId, Ssn, StreamId, Tsn, VerificationTag};
 use crate::time::Instant;
 use crate::tlv::{Writer, padded};
-use crate::transmit::Transmit;
+use crate::transmit::{EcnCodepoint, Transmit};
 use crate::wire::{self, CHUNK_HEADER_LEN, Cause, CommonHeader, DataHeader, SACK_HEADER_LEN, SkippedMessage};
 
 /// What all associations of a stack share while they write packets.
@@ -84,6 +84,7 @@ impl Association {
             segment_size,
             dont_fragment,
             dscp: path.config.dscp(),
+            ecn: EcnCodepoint::NotEct,
         })
     }
 
@@ -233,7 +234,7 @@ impl Association {
             (Some(path), _) => path,
             (None, Some(plan)) => plan.path,
             (None, None) if self.forward_is_due() => self.paths.for_new_data(None),
-            (None, None) if self.sack_is_due() => self.reply_path(self.sack_path),
+            (None, None) if self.sack_is_due() || self.cwr_is_due() => self.reply_path(self.sack_path),
             (None, None) => return None,
         };
         if !self.may_be_used(id) {
@@ -248,16 +249,22 @@ impl Association {
         let control_auth = self.control_auth_len();
         let control_limit = limit.saturating_sub(control_auth);
         self.write_control(now, buf, control_limit);
+        self.write_cwr(buf, control_limit);
         self.write_sack(buf, control_limit, scratch);
         if reconfig.is_some() {
             self.write_reconfigs(now, id, buf, control_limit);
         }
         self.write_forward_tsn(now, id, buf, control_limit, scratch);
         let mut key = None;
+        let mut ecn = EcnCodepoint::NotEct;
         if let Some(plan) = plan {
             let needs_auth = control_auth > 0 && self.needs_auth(buf.get(start + CommonHeader::LEN..).unwrap_or(&[]));
             let auth = if needs_auth { control_auth } else { data_auth };
+            let before = buf.len();
             key = self.write_data(now, plan, buf, limit.saturating_sub(auth), max_chunks);
+            if buf.len() > before {
+                ecn = self.code_point(&plan);
+            }
         }
         if buf.len() == start + CommonHeader::LEN {
             buf.truncate(start);
@@ -273,7 +280,9 @@ impl Association {
             let next = self.plan_data(now, max_chunks);
             let bound = self.control.has_chunks() || self.forward_is_due() || self.reconfig_path().is_some();
             let fits = |next: &DataPlan| CommonHeader::LEN + data_auth + next.first_chunk <= segment_size;
-            let Some(next) = next.filter(|next| next.path == id && fits(next) && !bound) else {
+            // A train has one code point.
+            let same = |next: &DataPlan| next.path == id && self.code_point(next) == ecn;
+            let Some(next) = next.filter(|next| same(next) && fits(next) && !bound) else {
                 break;
             };
             let start = wire::begin_packet(buf, &self.header(self.peer_tag));
@@ -290,7 +299,8 @@ impl Association {
         if plan.is_some() {
             self.note_packet_size(id, segment_size, max_packet);
         }
-        self.transmit(id, buf.len(), segment_size)
+        let transmit = self.transmit(id, buf.len(), segment_size)?;
+        Some(Transmit { ecn, ..transmit })
     }
 
     /// Where control chunks go that are bound to no path: where set-up and shutdown are under way, while that works.
@@ -368,12 +378,13 @@ impl Association {
 
     /// A SACK goes along with whatever is sent, as soon as there is something to acknowledge (§6.1, §6.2).
     fn write_sack(&mut self, buf: &mut Vec<u8>, limit: usize, scratch: &mut Scratch) {
-        let Some(room) = limit.checked_sub(buf.len() + SACK_HEADER_LEN) else {
+        let Some(room) = limit.checked_sub(buf.len() + self.ecne_len() + SACK_HEADER_LEN) else {
             return;
         };
         if !self.inbound.sack_pending() || self.phase().is_setup() {
             return;
         }
+        self.write_ecne(buf);
         let numbers = self
             .inbound
             .take_sack(&mut scratch.gaps, &mut scratch.duplicates, room / 4);

@@ -158,12 +158,10 @@ impl PeerInit {
                     parsed.peer.extensions.insert(Extensions::ZERO_CHECKSUM);
                     parsed.peer.zero_checksum.get_or_insert(method);
                 }
-                // Our own addresses are of both families wherever the host has both; ECN is reserved (§3.3.2 note 2);
-                // what the peer did not recognize we can do without.
-                Param::SupportedAddressTypes(_)
-                | Param::EcnCapable
-                | Param::Padding(_)
-                | Param::UnrecognizedParameter(_) => {}
+                Param::EcnCapable => parsed.peer.extensions.insert(Extensions::ECN),
+                // Our own addresses are of both families wherever the host has both; what the peer did not recognize we
+                // can do without.
+                Param::SupportedAddressTypes(_) | Param::Padding(_) | Param::UnrecognizedParameter(_) => {}
             }
         }
         if !lists_forwarding {

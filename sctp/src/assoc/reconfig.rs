@@ -3,6 +3,7 @@
 
 use super::{Association, AssociationPhase, Extensions};
 use crate::config::ReconfigRequests;
+use crate::ecn::Echo;
 use crate::error::{ReconfigError, Violation};
 use crate::event::{Event, ReconfigOutcome, StreamDirection};
 use crate::path::{Path, PathId};
@@ -330,6 +331,7 @@ impl Association {
     /// §5.2.7 H5: new numbers in both directions.
     fn go_on_with(&mut self, tsns: NextTsns) -> Result<(), Violation> {
         self.outbound.renumber(tsns.receiver);
+        self.ecn = Echo::default();
         self.outbound.reset_streams(&StreamSet::All);
         self.inbound.go_on_with(tsns.sender)?;
         self.tell_cut();

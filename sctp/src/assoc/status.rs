@@ -98,6 +98,8 @@ pub struct AssociationStatus {
     pub reconfiguration: bool,
     /// Whether messages are interleaved (RFC 8260): both sides have offered it.
     pub interleaving: bool,
+    /// Whether both sides take part in Explicit Congestion Notification (RFC 3168).
+    pub ecn: bool,
     /// What is left of the peer's receive window, in bytes.
     pub peer_rwnd: usize,
     /// The own receive window in bytes, as the peer was told last.
@@ -164,6 +166,7 @@ impl Association {
             address_changes: self.extensions.contains(Extensions::ASCONF),
             reconfiguration: self.extensions.contains(Extensions::RECONFIG),
             interleaving: self.extensions.contains(Extensions::INTERLEAVING),
+            ecn: self.has_ecn(),
             peer_rwnd: self.outbound.peer_rwnd(),
             local_rwnd: self.inbound.local_rwnd(),
             unacknowledged_messages: self.outbound.messages(),

@@ -154,6 +154,13 @@ impl Cubic {
         self.hystart.finish();
     }
 
+    /// RFC 9438 §4.6. A queue that marks is about to build up however short it is yet, so what stands in it is no measure
+    /// of how much is to be given up; a link that loses at random marks nothing.
+    pub(super) fn on_mark(&mut self) {
+        self.shrink(self.beta().min(DEFAULT_BETA));
+        self.cwnd = self.cwnd.min(self.ssthresh);
+    }
+
     pub(super) fn on_t3_expiry(&mut self) {
         self.shrink(LEAST_BETA);
         self.cwnd = self.mtu as f64;
@@ -233,6 +240,19 @@ mod tests {
             });
         }
         assert!(cubic.cwnd() >= before + 19 * MTU);
+    }
+
+    #[test]
+    fn rfc9438_4_6_a_mark_takes_three_tenths_at_least_and_never_opens_the_window() {
+        let mut cubic = after_loss(100, 0);
+        let before = cubic.cwnd();
+        cubic.on_mark();
+        assert_eq!(cubic.cwnd() * 10 / before, 7);
+        (0..20).for_each(|_| cubic.on_mark());
+        assert_eq!(cubic.cwnd(), 4 * MTU);
+        cubic.on_t3_expiry();
+        cubic.on_mark();
+        assert_eq!(cubic.cwnd(), MTU);
     }
 
     #[test]

@@ -150,6 +150,11 @@ impl Controller {
         each!(&mut self.algorithm, algorithm => algorithm.on_fast_retransmit());
     }
 
+    /// A router has marked a packet: less goes out, and nothing was lost (RFC 3168 §6.1.2).
+    pub(crate) fn on_mark(&mut self) {
+        each!(&mut self.algorithm, algorithm => algorithm.on_mark());
+    }
+
     /// T3-rtx expired (§7.2.3).
     pub(crate) fn on_t3_expiry(&mut self) {
         each!(&mut self.algorithm, algorithm => algorithm.on_t3_expiry());

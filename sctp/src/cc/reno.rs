@@ -87,6 +87,13 @@ impl Reno {
         self.cwnd = self.ssthresh;
     }
 
+    /// As after a loss (RFC 3168 §6.1.2), but that a window which is smaller than that already does not grow.
+    pub(crate) fn on_mark(&mut self) {
+        let before = self.cwnd;
+        self.on_fast_retransmit();
+        self.cwnd = self.cwnd.min(before);
+    }
+
     pub(crate) fn on_t3_expiry(&mut self) {
         self.halve();
         self.cwnd = self.mtu;
@@ -182,6 +189,19 @@ mod tests {
         assert_eq!((reno.cwnd(), reno.ssthresh()), (MTU, 25 * MTU));
         reno.on_t3_expiry();
         assert_eq!((reno.cwnd(), reno.ssthresh()), (MTU, 4 * MTU));
+    }
+
+    #[test]
+    fn rfc3168_6_1_2_a_mark_shrinks_the_window_as_a_loss_does_and_never_opens_it() {
+        let mut reno = Reno::new(MTU, true);
+        reno.cwnd = 100 * MTU;
+        reno.on_mark();
+        assert_eq!((reno.cwnd(), reno.ssthresh()), (50 * MTU, 50 * MTU));
+        (0..10).for_each(|_| reno.on_mark());
+        assert_eq!(reno.cwnd(), 4 * MTU);
+        reno.on_t3_expiry();
+        reno.on_mark();
+        assert_eq!(reno.cwnd(), MTU);
     }
 
     #[test]

@@ -50,6 +50,7 @@ pub struct AssociationConfig {
     interleaving: InterleavingConfig,
     reconfig: ReconfigConfig,
     autoclose: Option<Duration>,
+    ecn: bool,
     path: PathConfig,
 }
 
@@ -85,6 +86,7 @@ impl Default for AssociationConfig {
             interleaving: InterleavingConfig::default(),
             reconfig: ReconfigConfig::default(),
             autoclose: None,
+            ecn: true,
             path: PathConfig::default(),
         }
     }
@@ -307,6 +309,19 @@ impl AssociationConfig {
     /// its [`Reliability`](crate::Reliability), and the peer cannot skip messages either.
     pub const fn set_partial_reliability(&mut self, offered: bool) {
         self.partial_reliability = offered;
+    }
+
+    /// Whether Explicit Congestion Notification (RFC 3168) is offered to the peer; it is by default.
+    pub const fn ecn(&self) -> bool {
+        self.ecn
+    }
+
+    /// Sets whether Explicit Congestion Notification is offered to the peer. Where both sides do, routers may mark packets
+    /// in place of dropping them, and the sender slows down without having to send anything again. Without it, congestion
+    /// is noticed by losses only. Packets that ask for marks and never arrive do not harm: a path on which the first of
+    /// them are lost goes without.
+    pub const fn set_ecn(&mut self, offered: bool) {
+        self.ecn = offered;
     }
 
     /// How what carries the packets guards them, so that they may go without a CRC32c (RFC 9653).

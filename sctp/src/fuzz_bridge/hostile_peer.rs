@@ -9,7 +9,7 @@ use crate::config::{AssociationConfig, EndpointConfig, StackConfig};
 use crate::serial::{Ppid, Ssn, StreamId, Tsn, VerificationTag};
 use crate::tlv::Writer;
 use crate::wire::{self, ChecksumRule, Chunk, ChunkType, CommonHeader, DataHeader, Init, InitFixed, Packet, Param};
-use crate::{AssocId, ChecksumState, EndpointId, Event, Instant, OutMessage, PathState, RxMeta, Stack};
+use crate::{AssocId, ChecksumState, EcnCodepoint, EndpointId, Event, Instant, OutMessage, PathState, RxMeta, Stack};
 
 /// The SCTP port of the stack.
 pub(super) const PORT: u16 = 7;
@@ -259,6 +259,7 @@ fn give_packet(stack: &mut Stack, now: Instant, from: IpAddr, mut packet: Vec<u8
         src: from,
         dst: own(0),
         encap: None,
+        ecn: EcnCodepoint::NotEct,
         checksum: ChecksumState::Unverified,
         buffer_len: packet.len(),
     };

@@ -16,6 +16,7 @@ use std::time::Duration;
 use crate::Instant;
 use crate::cc::Controller;
 use crate::config::{AssociationConfig, PathConfig};
+use crate::ecn::Trial;
 use crate::stats::PathStats;
 use crate::time::earliest;
 use crate::transmit::UdpPorts;
@@ -81,6 +82,8 @@ pub(crate) struct Path {
     pub(crate) config: PathConfig,
     pub(crate) rto: Rto,
     pub(crate) cc: Controller,
+    /// Whether it carries packets that ask for marks.
+    pub(crate) ecn: Trial,
     /// Missing answers in a row (§8.2).
     pub(crate) error_count: u16,
     pub(crate) t3_rtx: Option<Instant>,
@@ -109,6 +112,7 @@ impl Path {
             config: *config.path(),
             rto: Rto::new(config),
             cc: Controller::new(config.congestion_control(), 0, true, config.max_burst()),
+            ecn: Trial::default(),
             error_count: 0,
             t3_rtx: None,
             probe: Probe::default(),

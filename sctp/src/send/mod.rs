@@ -2,6 +2,7 @@
 //! what may go next. It uses `path` and `cc`, and knows no chunk bytes.
 
 mod chunk;
+mod ecn;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod exercise;
 mod interleaving;
@@ -30,6 +31,7 @@ use crate::path::{PathId, PathSet};
 use crate::serial::{SharedKeyId, Tsn};
 
 pub(crate) use chunk::ChunkToSend;
+pub(crate) use ecn::EcneResult;
 pub(crate) use packet::{DataPlan, PacketFill};
 pub(crate) use sack_in::{SackIn, SackResult};
 
@@ -130,6 +132,7 @@ impl Outbound {
             cutting.wanted.take_if(|wanted| *wanted == gone);
         }
         self.outstanding.leave_path(gone, to);
+        self.sacks.reactions.forget(gone.index());
         self.forward.leave_path(gone);
     }
 
@@ -283,8 +286,9 @@ impl Outbound {
             return false;
         }
         path.cc.on_t3_expiry();
+        path.ecn.on_time_out();
         path.rto.back_off();
-        self.sacks.on_t3_expiry(&self.outstanding);
+        self.sacks.on_t3_expiry(id, &self.outstanding);
         for (_, path) in paths.iter_mut() {
             path.cc.on_occasion();
         }

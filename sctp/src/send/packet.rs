@@ -406,6 +406,11 @@ impl DataPlan {
         matches!(self.kind, PlanKind::Retransmission { .. })
     }
 
+    /// Whether it sends new data that the peer has room for.
+    pub(crate) const fn is_new(&self) -> bool {
+        matches!(self.kind, PlanKind::New)
+    }
+
     /// Whether it probes a closed window.
     pub(crate) const fn is_probe(&self) -> bool {
         matches!(self.kind, PlanKind::Probe)

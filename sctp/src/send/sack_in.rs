@@ -7,6 +7,7 @@ use super::outstanding::Outstanding;
 use crate::Instant;
 use crate::cc::Acked;
 use crate::config::CongestionControl;
+use crate::ecn::Reactions;
 use crate::path::{PathId, PathSet};
 use crate::serial::Tsn;
 
@@ -68,6 +69,8 @@ pub(crate) struct SackProcessor {
     reported_below: Index,
     /// How many chunks were taken back.
     reneged: u64,
+    /// What the windows were already shrunk for.
+    pub(super) reactions: Reactions,
     /// Fast recovery (§7.2.4) ends when this chunk is acknowledged.
     recovery_exit: Option<Index>,
     /// One packet with retransmissions is to be sent, whatever cwnd says: the first one of a fast retransmission
@@ -97,6 +100,7 @@ impl SackProcessor {
             per_path: Vec::new(),
             reported_below: 0,
             reneged: 0,
+            reactions: Reactions::new(),
             recovery_exit: None,
             fast_retransmit_due: false,
             fast_retransmits: 0,
@@ -108,7 +112,8 @@ impl SackProcessor {
     }
 
     /// T3-rtx expired: recovery is over, and what is sent again can be reported missing again.
-    pub(crate) fn on_t3_expiry(&mut self, outstanding: &Outstanding) {
+    pub(crate) fn on_t3_expiry(&mut self, path: PathId, outstanding: &Outstanding) {
+        self.reactions.on_loss(path.index(), outstanding.end());
         self.recovery_exit = None;
         self.fast_retransmit_due = false;
         self.reported_below = outstanding.first();
@@ -164,7 +169,7 @@ impl SackProcessor {
                 break;
             };
             if outstanding.mark_lost_again(path) > 0 {
-                self.enter_recovery(path, &mut hit, outstanding.end(), paths);
+                self.enter_recovery(path, None, &mut hit, outstanding.end(), paths);
             }
         }
         // A SACK that is full may hide any amount of news.
@@ -328,6 +333,9 @@ impl SackProcessor {
                     next_packet: outstanding.next_packet(),
                 });
                 path.pmtud.on_acked(entry.largest);
+                if entry.rtt.is_some() {
+                    path.ecn.on_arrival();
+                }
             }
         }
         self.recovery_exit.take_if(|exit| outstanding.first() >= *exit);
@@ -362,8 +370,9 @@ impl SackProcessor {
                     chunk.stays_on_path = true;
                     self.fast_retransmits += 1;
                     let path = chunk.path;
+                    let first_sent = (!chunk.retransmitted).then_some(index);
                     outstanding.mark(index);
-                    self.enter_recovery(path, &mut marked, outstanding.end(), paths);
+                    self.enter_recovery(path, first_sent, &mut marked, outstanding.end(), paths);
                 } else {
                     floor.get_or_insert(index);
                 }
@@ -375,8 +384,16 @@ impl SackProcessor {
     }
 
     /// A chunk was marked. Outside of fast recovery, every path that lost something shrinks its window once, and the
-    /// first packet goes out at once (§7.2.4 rules 2, 3, 6). `paths_hit` is a bit a path.
-    fn enter_recovery(&mut self, path: PathId, paths_hit: &mut Option<u32>, end: Index, paths: &mut PathSet) {
+    /// first packet goes out at once (§7.2.4 rules 2, 3, 6); unless the path did so because of a router's mark after
+    /// `first_sent` was sent, a chunk that was sent once (RFC 3168 §6.1.2). `paths_hit` is a bit a path.
+    fn enter_recovery(
+        &mut self,
+        path: PathId,
+        first_sent: Option<Index>,
+        paths_hit: &mut Option<u32>,
+        end: Index,
+        paths: &mut PathSet,
+    ) {
         if paths_hit.is_none() {
             if self.recovery_exit.is_some() {
                 return;
@@ -388,8 +405,10 @@ impl SackProcessor {
         let hit = paths_hit.get_or_insert(0);
         if *hit & bit == 0 {
             *hit |= bit;
-            if let Some(path) = paths.get_mut(path) {
-                path.cc.on_fast_retransmit();
+            let known = first_sent.is_some_and(|chunk| self.reactions.covers(path.index(), chunk));
+            if let Some(state) = paths.get_mut(path).filter(|_| !known) {
+                state.cc.on_fast_retransmit();
+                self.reactions.on_loss(path.index(), end);
             }
         }
     }

@@ -12,7 +12,7 @@ use super::trace::Trace;
 use crate::config::EndpointConfig;
 use crate::error::BindError;
 use crate::random::Random;
-use crate::{AssocId, EndpointId, Event, Instant, Stack};
+use crate::{AssocId, EcnCodepoint, EndpointId, Event, Instant, Stack};
 
 /// An engine that runs on a host. It decides only when told something, and acts through its [`HostCtx`].
 pub trait App: Any {
@@ -59,6 +59,7 @@ pub(crate) enum Outgoing {
         encap: Option<crate::UdpPorts>,
         payload: Bytes,
         dont_fragment: bool,
+        ecn: EcnCodepoint,
     },
     Datagram {
         from: AppId,

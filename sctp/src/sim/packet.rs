@@ -5,9 +5,9 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 
-use crate::UdpPorts;
 use crate::tlv::Reader;
 use crate::wire::{ChunkType, Chunks, CommonHeader, RawChunk};
+use crate::{EcnCodepoint, UdpPorts};
 
 /// What is between IP and the payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct Packet {
     pub dst: IpAddr,
     /// What is between IP and the payload.
     pub transport: Transport,
+    /// The ECN field of the IP header.
+    pub ecn: EcnCodepoint,
     /// The SCTP packet, or the content of the datagram.
     pub payload: Bytes,
 }
@@ -96,6 +98,9 @@ impl fmt::Display for Packet {
             }
             write!(f, "]")?;
         }
+        if self.ecn == EcnCodepoint::Ce {
+            write!(f, " CE")?;
+        }
         write!(f, " {} bytes", self.size())
     }
 }
@@ -109,6 +114,7 @@ mod tests {
             src: "10.0.0.1".parse().unwrap(),
             dst: "10.0.0.2".parse().unwrap(),
             transport: Transport::Sctp,
+            ecn: EcnCodepoint::NotEct,
             payload: Bytes::copy_from_slice(payload),
         }
     }

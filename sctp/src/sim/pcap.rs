@@ -15,7 +15,8 @@ pub fn write_pcap(captured: &[Captured], out: &mut impl Write) -> io::Result<()>
     let mut writer = PcapWriter::new(out)?;
     for Captured { at, packet, .. } in captured {
         let at = Duration::from_nanos(at.as_nanos());
-        writer.write(at, (packet.src, packet.dst), packet.udp_ports(), &packet.payload)?;
+        let addresses = (packet.src, packet.dst);
+        writer.write(at, addresses, packet.udp_ports(), packet.ecn, &packet.payload)?;
     }
     Ok(())
 }

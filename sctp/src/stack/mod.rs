@@ -28,7 +28,7 @@ use crate::random::Random;
 use crate::stats::StackStats;
 use crate::time::Instant;
 use crate::timer::TimerQueue;
-use crate::transmit::{RxMeta, Transmit, UdpPorts};
+use crate::transmit::{EcnCodepoint, RxMeta, Transmit, UdpPorts};
 
 pub use command::ConnectOptions;
 pub use endpoint::EndpointId;
@@ -272,6 +272,7 @@ impl Stack {
             segment_size: size,
             dont_fragment: false,
             dscp,
+            ecn: EcnCodepoint::NotEct,
         };
         self.replies.push_back(Reply { transmit, packet });
     }

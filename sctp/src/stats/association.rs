@@ -94,6 +94,14 @@ counters! {
         mtu_probes_sent,
         /// Probes of a closed window sent (RFC 9260 §6.1 A).
         zero_window_probes,
+        /// Packets with data received that a router had marked (RFC 3168).
+        marked_packets_received,
+        /// ECNE chunks sent: a mark is told again and again until the peer says that it knows.
+        ecn_echoes_sent,
+        /// ECNE chunks received for data that was sent.
+        ecn_echoes_received,
+        /// How often a congestion window was shrunk because of marks.
+        ecn_reductions,
         /// Times that the peer lost its state and set the association up anew (RFC 9260 §5.2.4 A).
         restarts,
     }

@@ -42,9 +42,9 @@ impl ChunkType {
     pub const COOKIE_ECHO: Self = Self(10);
     /// Cookie acknowledgement.
     pub const COOKIE_ACK: Self = Self(11);
-    /// Reserved for Explicit Congestion Notification Echo.
+    /// Explicit Congestion Notification Echo: reserved by RFC 9260 §3.2, used as the RFCs before it did.
     pub const ECNE: Self = Self(12);
-    /// Reserved for Congestion Window Reduced.
+    /// Congestion Window Reduced: reserved as well.
     pub const CWR: Self = Self(13);
     /// Shutdown complete.
     pub const SHUTDOWN_COMPLETE: Self = Self(14);

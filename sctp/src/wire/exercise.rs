@@ -42,6 +42,8 @@ fn rewrite_chunk(chunk: &Chunk<'_>, buf: &mut Vec<u8>) -> Result<(), DecodeError
         Chunk::ShutdownAck => write_shutdown_ack(buf),
         Chunk::CookieEcho(echo) => write_cookie_echo(buf, echo.cookie),
         Chunk::CookieAck => write_cookie_ack(buf),
+        Chunk::EcnEcho(echo) => write_ecne(buf, echo.lowest_tsn),
+        Chunk::Cwr(cwr) => write_cwr(buf, cwr.lowest_tsn),
         Chunk::ShutdownComplete(complete) => write_shutdown_complete(buf, complete.tag_reflected),
         Chunk::Auth(auth) => {
             let range = write_auth(buf, auth.shared_key, auth.hmac_id, auth.hmac.len());

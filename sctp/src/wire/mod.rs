@@ -31,6 +31,7 @@ mod checksum;
 mod chunk;
 mod control;
 mod data;
+mod ecn;
 mod forward_tsn;
 mod heartbeat;
 mod idata;
@@ -63,6 +64,7 @@ pub use control::{
     write_error, write_pad, write_shutdown, write_shutdown_ack, write_shutdown_complete,
 };
 pub use data::{DATA_HEADER_LEN, DataChunk, DataHeader, payload_range, write_data, write_header};
+pub use ecn::{Cwr, ECN_CHUNK_LEN, EcnEcho, write_cwr, write_ecne};
 pub use forward_tsn::{
     ForwardTsn, IForwardTsn, SkippedMessage, SkippedMessages, SkippedStreams, forward_tsn_len, i_forward_tsn_len,
     write_forward_tsn, write_i_forward_tsn,

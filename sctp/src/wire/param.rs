@@ -45,7 +45,7 @@ impl ParamType {
     pub const ADD_OUTGOING_STREAMS: Self = Self(17);
     /// Add Incoming Streams Request, in RE-CONFIG (RFC 6525 §4.6).
     pub const ADD_INCOMING_STREAMS: Self = Self(18);
-    /// Reserved for ECN Capable (RFC 9260 §3.3.2).
+    /// ECN Capable: reserved by RFC 9260 §3.3.2, used as the RFCs before it did.
     pub const ECN_CAPABLE: Self = Self(0x8000);
     /// Zero Checksum Acceptable (RFC 9653).
     pub const ZERO_CHECKSUM_ACCEPTABLE: Self = Self(0x8001);

@@ -7,6 +7,7 @@ use crate::wire::auth::Auth;
 use crate::wire::chunk::{ChunkType, RawChunk};
 use crate::wire::control::{Abort, CookieEcho, OperationError, Shutdown, ShutdownComplete};
 use crate::wire::data::DataChunk;
+use crate::wire::ecn::{Cwr, EcnEcho};
 use crate::wire::forward_tsn::{ForwardTsn, IForwardTsn};
 use crate::wire::heartbeat::Heartbeat;
 use crate::wire::idata::IDataChunk;
@@ -41,6 +42,10 @@ pub enum Chunk<'a> {
     CookieEcho(CookieEcho<'a>),
     /// COOKIE ACK.
     CookieAck,
+    /// ECNE.
+    EcnEcho(EcnEcho),
+    /// CWR.
+    Cwr(Cwr),
     /// SHUTDOWN COMPLETE.
     ShutdownComplete(ShutdownComplete),
     /// AUTH.
@@ -80,6 +85,8 @@ impl<'a> Chunk<'a> {
             ChunkType::ERROR => Self::Error(OperationError::parse(value)?),
             ChunkType::COOKIE_ECHO => Self::CookieEcho(CookieEcho::parse(value)?),
             ChunkType::COOKIE_ACK => Self::CookieAck,
+            ChunkType::ECNE => Self::EcnEcho(EcnEcho::parse(value)?),
+            ChunkType::CWR => Self::Cwr(Cwr::parse(value)?),
             ChunkType::SHUTDOWN_COMPLETE => Self::ShutdownComplete(ShutdownComplete::parse(flags)),
             ChunkType::AUTH => Self::Auth(Auth::parse(value)?),
             ChunkType::I_DATA => Self::IData(IDataChunk::parse(flags, value)?),

@@ -15,8 +15,8 @@ use sctp::wire::{
     write_init, write_sack,
 };
 use sctp::{
-    AssocId, AssociationPhase, AssociationStatus, ConnectOptions, EndpointId, Event, Instant, OutMessage, PathState,
-    Received, UdpPorts,
+    AssocId, AssociationPhase, AssociationStatus, ConnectOptions, EcnCodepoint, EndpointId, Event, Instant, OutMessage,
+    PathState, Received, UdpPorts,
 };
 
 /// One chunk of an answer.
@@ -310,6 +310,7 @@ impl Peer {
             src,
             dst,
             transport: self.transport,
+            ecn: EcnCodepoint::NotEct,
             payload: bytes.into(),
         };
         self.world.inject(self.host, packet);

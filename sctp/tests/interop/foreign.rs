@@ -10,7 +10,9 @@ use sctp::config::{AssociationConfig, EndpointConfig, ReconfigRequests};
 use sctp::error::SendError;
 use sctp::serial::{Ppid, StreamId};
 use sctp::sim::{HostConfig, HostId, LinkConfig, Packet, Transport, World};
-use sctp::{AssocId, AssociationStatus, ConnectOptions, EndpointId, Event, Instant, OutMessage, Reliability};
+use sctp::{
+    AssocId, AssociationStatus, ConnectOptions, EcnCodepoint, EndpointId, Event, Instant, OutMessage, Reliability,
+};
 
 /// The SCTP port of both ends.
 pub(crate) const PORT: u16 = 5000;
@@ -129,6 +131,7 @@ impl Match {
                 src: address(self.host),
                 dst: address(self.ours),
                 transport: Transport::Sctp,
+                ecn: EcnCodepoint::NotEct,
                 payload: payload.into(),
             };
             self.world.inject(self.host, packet);

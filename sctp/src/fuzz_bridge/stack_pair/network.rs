@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::Choices;
 use super::setup::{LINKS, address};
 use crate::wire::finish_packet;
-use crate::{ChecksumState, RxMeta, Transmit};
+use crate::{ChecksumState, EcnCodepoint, RxMeta, Transmit};
 
 /// How many packets may be on their way to a side; more are lost.
 const MOST: usize = 64;
@@ -39,6 +39,7 @@ impl Network {
             src: transmit.src.unwrap_or_else(|| address(from, link)),
             dst: transmit.dst,
             encap: transmit.encap,
+            ecn: EcnCodepoint::NotEct,
             checksum: ChecksumState::Unverified,
             buffer_len: packet.len(),
         };

@@ -297,6 +297,7 @@ fn junk_meta(number: usize) -> crate::RxMeta {
         src: address(1 - number, 0),
         dst: address(number, 0),
         encap: None,
+        ecn: crate::EcnCodepoint::NotEct,
         checksum: crate::ChecksumState::Verified,
         buffer_len: 16,
     }

@@ -335,6 +335,7 @@ impl Host {
             segment_size: len,
             dont_fragment: true,
             dscp: 0,
+            ecn: packet.ecn,
         };
         node.stack.handle_too_big(run.now, &transmit, &packet.payload, len);
     }
@@ -364,6 +365,7 @@ impl Host {
                 src: packet.src,
                 dst: packet.dst,
                 encap: ports,
+                ecn: packet.ecn,
                 checksum: ChecksumState::Unverified,
                 buffer_len: packet.payload.len(),
             };
@@ -422,6 +424,7 @@ impl Host {
                     encap: transmit.encap,
                     payload: Bytes::copy_from_slice(segment),
                     dont_fragment: transmit.dont_fragment,
+                    ecn: transmit.ecn,
                 });
             }
             any = true;

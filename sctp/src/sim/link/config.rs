@@ -37,6 +37,7 @@ pub struct LinkConfig {
     pub(crate) corruption: f64,
     pub(crate) rate: Option<u64>,
     pub(crate) queue: usize,
+    pub(crate) marks_above: Option<usize>,
     pub(crate) shared_medium: bool,
     pub(crate) mtu: usize,
     pub(crate) fragments: bool,
@@ -56,6 +57,7 @@ impl Default for LinkConfig {
             corruption: 0.0,
             rate: None,
             queue: usize::MAX,
+            marks_above: None,
             shared_medium: false,
             mtu: 65535,
             fragments: false,
@@ -157,6 +159,14 @@ impl LinkConfig {
         );
         self.rate = Some(bits_per_second);
         self.queue = queue;
+        self
+    }
+
+    /// Tells of congestion where more than `waiting` bytes wait for the link to be free (see [`rate`](Self::rate)): packets
+    /// that ask for marks (RFC 3168) are marked, others are lost.
+    #[must_use]
+    pub const fn marks_above(mut self, waiting: usize) -> Self {
+        self.marks_above = Some(waiting);
         self
     }
 

@@ -14,8 +14,8 @@ pub use config::{LinkConfig, TooBig};
 
 use super::ids::HostId;
 use super::packet::{Packet, Transport};
-use crate::Instant;
 use crate::random::Random;
+use crate::{EcnCodepoint, Instant};
 
 /// Why a link lost a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +93,8 @@ pub struct LinkStats {
     pub reordered: u64,
     /// Delivered with wrong bits.
     pub corrupted: u64,
+    /// Marked because many bytes waited (RFC 3168).
+    pub marked: u64,
 }
 
 impl LinkStats {
@@ -238,6 +240,16 @@ impl Link {
             return Fate::Lost(Loss::Filtered);
         }
         let direction = directions.entry((!config.shared_medium).then_some(sender)).or_default();
+        if config
+            .marks_above
+            .is_some_and(|most| direction.waiting(config, now) > most as u128)
+        {
+            if packet.ecn == EcnCodepoint::NotEct {
+                return Fate::Lost(Loss::QueueFull);
+            }
+            packet.ecn = EcnCodepoint::Ce;
+            stats.marked += 1;
+        }
         let Some(departure) = direction.queue(config, now, packet.size()) else {
             return Fate::Lost(Loss::QueueFull);
         };
@@ -274,14 +286,19 @@ impl Link {
 }
 
 impl Direction {
+    /// How many bytes wait for the link to be free.
+    fn waiting(&self, config: &LinkConfig, now: Instant) -> u128 {
+        let backlog = self.free_at.saturating_since(now);
+        backlog.as_nanos() * u128::from(config.rate.unwrap_or_default()) / 8_000_000_000
+    }
+
     /// When the last bit of `size` bytes has left; `None` if the queue has no room for them.
     fn queue(&mut self, config: &LinkConfig, now: Instant, size: usize) -> Option<Instant> {
         let Some(rate) = config.rate else {
             return Some(now);
         };
-        let backlog = self.free_at - now;
-        let waiting = backlog.as_nanos() * u128::from(rate) / 8_000_000_000;
-        if !backlog.is_zero() && waiting + size as u128 > config.queue as u128 {
+        let waiting = self.waiting(config, now);
+        if self.free_at > now && waiting + size as u128 > config.queue as u128 {
             return None;
         }
         let nanos = size as u128 * 8_000_000_000 / u128::from(rate);

@@ -1,6 +1,6 @@
 use super::*;
-use crate::UdpPorts;
 use crate::sim::ids::seed_of;
+use crate::{EcnCodepoint, UdpPorts};
 
 const A: HostId = HostId(0);
 const B: HostId = HostId(1);
@@ -17,6 +17,7 @@ fn packet(size: usize, number: u64) -> Packet {
         src: "10.0.0.1".parse().unwrap(),
         dst: "10.0.0.2".parse().unwrap(),
         transport: Transport::Sctp,
+        ecn: EcnCodepoint::NotEct,
         payload: payload.into(),
     }
 }
@@ -162,6 +163,7 @@ fn corruption_flips_one_to_three_bits_of_sctp_and_loses_datagrams() {
     };
     let datagram = Packet {
         transport: Transport::Datagram(ports),
+        ecn: EcnCodepoint::NotEct,
         ..packet(60, 0)
     };
     assert_eq!(

@@ -153,13 +153,7 @@ impl World {
                 None => self.hosts[host.0].stats.unroutable += 1,
             }
         } else if self.may_send_from(host, Some(packet.src)) {
-            let Packet {
-                src,
-                dst,
-                transport,
-                payload,
-            } = packet;
-            self.send_routed(host, Some(src), dst, transport, payload, true);
+            self.send_routed(host, Some(packet.src), packet, true);
         }
     }
 

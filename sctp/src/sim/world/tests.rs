@@ -4,16 +4,17 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::*;
-use crate::UdpPorts;
 use crate::sim::link::{Fate, Loss, Verdict};
 use crate::sim::packet::Transport;
 use crate::sim::{Script, write_pcap};
+use crate::{EcnCodepoint, UdpPorts};
 
 fn packet(src: &str, dst: &str, payload: &'static [u8]) -> Packet {
     Packet {
         src: src.parse().unwrap(),
         dst: dst.parse().unwrap(),
         transport: Transport::Sctp,
+        ecn: EcnCodepoint::NotEct,
         payload: Bytes::from_static(payload),
     }
 }
@@ -112,6 +113,7 @@ fn a_multicast_reaches_every_other_host_on_the_link() {
         hosts[0],
         Packet {
             transport: Transport::Datagram(ports),
+            ecn: EcnCodepoint::NotEct,
             ..packet("10.0.0.1", "224.0.0.9", b"all")
         },
     );

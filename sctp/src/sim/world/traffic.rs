@@ -3,8 +3,6 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::super::app::Outgoing;
 use super::super::host::Input;
 use super::super::ids::{HostId, LinkId};
@@ -12,7 +10,7 @@ use super::super::link::{Fate, Loss, TooBig};
 use super::super::packet::{Packet, Transport};
 use super::super::route::source_on;
 use super::{Happening, World};
-use crate::{IcmpKind, IcmpReport, UdpPorts};
+use crate::{EcnCodepoint, IcmpKind, IcmpReport, UdpPorts};
 
 /// How long a packet from a host to itself takes.
 const LOOPBACK_DELAY: Duration = Duration::from_micros(10);
@@ -29,12 +27,20 @@ impl World {
                 encap,
                 payload,
                 dont_fragment,
+                ecn,
             } => {
                 if !self.may_send_from(host, src) {
                     return;
                 }
                 let transport = encap.map_or(Transport::Sctp, Transport::SctpInUdp);
-                self.send_routed(host, src, dst, transport, payload, dont_fragment);
+                let packet = Packet {
+                    src: src.unwrap_or(dst),
+                    dst,
+                    transport,
+                    ecn,
+                    payload,
+                };
+                self.send_routed(host, src, packet, dont_fragment);
             }
             Outgoing::Datagram {
                 from,
@@ -48,7 +54,14 @@ impl World {
                 });
                 let dst = destination.ip();
                 if !dst.is_multicast() {
-                    self.send_routed(host, None, dst, transport, payload, true);
+                    let packet = Packet {
+                        src: dst,
+                        dst,
+                        transport,
+                        ecn: EcnCodepoint::NotEct,
+                        payload,
+                    };
+                    self.send_routed(host, None, packet, true);
                     return;
                 }
                 let mut looped = false;
@@ -61,6 +74,7 @@ impl World {
                         src,
                         dst,
                         transport,
+                        ecn: EcnCodepoint::NotEct,
                         payload,
                     };
                     if !std::mem::replace(&mut looped, true) {
@@ -87,15 +101,9 @@ impl World {
         }
     }
 
-    pub(super) fn send_routed(
-        &mut self,
-        id: HostId,
-        src: Option<IpAddr>,
-        dst: IpAddr,
-        transport: Transport,
-        payload: Bytes,
-        dont_fragment: bool,
-    ) {
+    /// Sends a packet from `src`, or from an address that is near `packet.dst`; `packet.src` means nothing yet.
+    pub(super) fn send_routed(&mut self, id: HostId, src: Option<IpAddr>, packet: Packet, dont_fragment: bool) {
+        let dst = packet.dst;
         let host = &self.hosts[id.0];
         if host
             .interfaces
@@ -103,12 +111,7 @@ impl World {
             .any(|interface| interface.addresses.contains(&dst))
         {
             let src = src.unwrap_or(dst);
-            let packet = Packet {
-                src,
-                dst,
-                transport,
-                payload,
-            };
+            let packet = Packet { src, ..packet };
             self.trace
                 .line(self.now, &host.name, format_args!("to itself: {packet}"));
             self.trace.bytes(&packet.payload);
@@ -122,12 +125,7 @@ impl World {
             self.hosts[id.0].stats.unroutable += 1;
             return;
         };
-        let packet = Packet {
-            src,
-            dst,
-            transport,
-            payload,
-        };
+        let packet = Packet { src, ..packet };
         let link = host.interfaces[interface].link;
         self.put(link, id, packet, dont_fragment);
     }

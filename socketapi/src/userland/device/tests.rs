@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sctp::config::TagShare;
-use sctp::{IcmpKind, IcmpReport, RxMeta, Transmit, UdpPorts};
+use sctp::{EcnCodepoint, IcmpKind, IcmpReport, RxMeta, Transmit, UdpPorts};
 
 use super::option::set;
 use super::{Device, Progress, Receiver, Trouble, UdpDevice};
@@ -42,6 +42,7 @@ fn transmit(src: Option<IpAddr>, dst: IpAddr, ports: UdpPorts, bytes: &[u8], seg
         segment_size: segment,
         dont_fragment: true,
         dscp: 0,
+        ecn: EcnCodepoint::NotEct,
     }
 }
 

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use sctp::{ChecksumState, RxMeta, Transmit, UdpPorts};
+use sctp::{ChecksumState, EcnCodepoint, RxMeta, Transmit, UdpPorts};
 use tun_rs::{DeviceBuilder, SyncDevice};
 
 use super::ip::{self, Arrived};
@@ -121,6 +121,7 @@ impl TunDevice {
                     src,
                     dst,
                     encap,
+                    ecn: EcnCodepoint::NotEct,
                     checksum: ChecksumState::Unverified,
                     // The pool bounds what slices hold.
                     buffer_len: at.len(),

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sctp::{IcmpKind, IcmpReport, RxMeta, Transmit, UdpPorts};
+use sctp::{EcnCodepoint, IcmpKind, IcmpReport, RxMeta, Transmit, UdpPorts};
 
 use super::wire::{ClaimRequest, HEADER, Reply, Request, VERSION};
 use super::*;
@@ -182,6 +182,7 @@ fn trains_and_large_packets_arrive_whole_at_a_guest() {
             segment_size: segment,
             dont_fragment: true,
             dscp: 0,
+            ecn: EcnCodepoint::NotEct,
         };
         device.send(&transmit, &bytes, &mut 0, &mut Vec::new());
         for expected in bytes.chunks(segment) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sctp::config::{EndpointConfig, StackConfig};
-use sctp::{AssocId, ChecksumState, ConnectOptions, EndpointId, Instant, RxMeta, Stack};
+use sctp::{AssocId, ChecksumState, ConnectOptions, EcnCodepoint, EndpointId, Instant, RxMeta, Stack};
 
 use super::{Sockets, Style};
 use crate::userland::wait::{Attempt, Interest, Refused};
@@ -63,6 +63,7 @@ impl Net {
                             src: address(from),
                             dst: transmit.dst,
                             encap: None,
+                            ecn: EcnCodepoint::NotEct,
                             checksum: ChecksumState::Unverified,
                             buffer_len: packet.len(),
                         };
