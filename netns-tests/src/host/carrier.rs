@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use rustix::net::sockopt::{Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover};
 use rustix::net::{RecvFlags, recvfrom};
 use sctp::addr::common_prefix;
-use sctp::{ChecksumState, RxMeta, Transmit, UdpPorts};
+use sctp::{ChecksumState, EcnCodepoint, RxMeta, Transmit, UdpPorts};
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// SCTP's number among the protocols of IP.
@@ -103,6 +103,7 @@ impl Carrier {
                     source: from.port(),
                     destination: port,
                 }),
+                ecn: EcnCodepoint::NotEct,
                 checksum: ChecksumState::Unverified,
                 buffer_len: packet.len(),
             };

@@ -39,7 +39,10 @@ pub fn outstanding(data: &[u8]) {
                 assert_ne!(result, SackResult::Fickle, "it took little back");
             }
             8 => sender.timeout(choices.u8() % 3),
-            9 => sender.forward(choices.below(4)),
+            9 => match choices.u8() {
+                what if what >= 0xc0 => sender.echo(sender.point().plus((what & 31).into()).minus(8), what & 32 != 0),
+                what => sender.forward(usize::from(what & 3)),
+            },
             10 => sender.pass(Duration::from_millis(10) * choices.u8().into()),
             _ => sender.cumulative_ack(sender.point().plus(choices.u8().into()).minus(1)),
         }

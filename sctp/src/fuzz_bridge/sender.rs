@@ -10,7 +10,7 @@ use crate::config::{AssociationConfig, CongestionControl};
 use crate::message::{OutMessage, Reliability};
 use crate::path::{Path, PathId, PathSet, PathState};
 use crate::send::exercise::ChunkState;
-use crate::send::{Outbound, PacketFill, SackIn, SackResult};
+use crate::send::{EcneResult, Outbound, PacketFill, SackIn, SackResult};
 use crate::serial::{Ppid, StreamId, Tsn};
 use crate::wire::SkippedMessage;
 
@@ -233,6 +233,29 @@ impl Sender {
             self.move_point(steps);
         } else {
             assert!(!(1..=self.outstanding()).contains(&steps));
+        }
+        self.reconcile(Cause::Nothing);
+    }
+
+    /// The peer says that the packet with this TSN was marked: windows shrink, at most once for a window of data, and
+    /// nothing else changes.
+    pub(super) fn echo(&mut self, tsn: Tsn, twice: bool) {
+        let path = PathId(0);
+        let windows = |paths: &PathSet| paths.iter().map(|(_, path)| path.cc.cwnd()).collect::<Vec<_>>();
+        let before = windows(&self.paths);
+        let result = self.out.on_ecne(tsn, path, &mut self.paths);
+        let after = windows(&self.paths);
+        assert!(
+            before
+                .iter()
+                .zip(&after)
+                .all(|(before, after)| after <= before && *after > 0)
+        );
+        let sent = tsn.steps_from(self.initial) < self.slots.len() as u32;
+        assert_eq!(result == EcneResult::Impossible, !sent, "{result:?}");
+        assert!(result == EcneResult::Reduced || before == after);
+        if twice {
+            assert_ne!(self.out.on_ecne(tsn, path, &mut self.paths), EcneResult::Reduced);
         }
         self.reconcile(Cause::Nothing);
     }

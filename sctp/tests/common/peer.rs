@@ -81,6 +81,8 @@ pub(crate) struct Answer {
     pub(crate) header: CommonHeader,
     pub(crate) chunks: Vec<ChunkBytes>,
     pub(crate) size: usize,
+    /// The ECN field of its IP header.
+    pub(crate) ecn: EcnCodepoint,
     /// Its checksum is zero in place of the CRC32c (RFC 9653).
     pub(crate) unchecked: bool,
 }
@@ -140,6 +142,7 @@ pub(crate) fn parse_unchecked(at: Instant, packet: &Packet) -> Answer {
         header: parsed.header,
         chunks: parsed.chunks().map(chunk).collect(),
         size: packet.size(),
+        ecn: packet.ecn,
         unchecked: parsed.verify_checksum().is_err(),
     }
 }
@@ -205,6 +208,8 @@ pub(crate) struct Peer {
     pub(crate) takes_unchecked: bool,
     /// How the peer's packets travel.
     pub(crate) transport: Transport,
+    /// The ECN field of the peer's packets.
+    pub(crate) ecn: EcnCodepoint,
     /// What Z's user was told.
     pub(crate) log: Vec<Event>,
 }
@@ -266,6 +271,7 @@ impl Peer {
             fixed,
             takes_unchecked,
             transport: Transport::Sctp,
+            ecn: EcnCodepoint::NotEct,
             log: Vec::new(),
         }
     }
@@ -310,7 +316,7 @@ impl Peer {
             src,
             dst,
             transport: self.transport,
-            ecn: EcnCodepoint::NotEct,
+            ecn: self.ecn,
             payload: bytes.into(),
         };
         self.world.inject(self.host, packet);

@@ -70,6 +70,7 @@ pub(crate) fn read(core: &Core, id: Option<i32>) -> Result<AssociationConfig> {
     let value = |name| -> Result<u32> { core.value(name, assoc)?.map_err(failed) };
     config.set_max_burst(u16::try_from(value(abi::SCTP_MAX_BURST)?).unwrap_or(u16::MAX));
     config.set_partial_reliability(value(abi::SCTP_PR_SUPPORTED)? > 0);
+    config.set_ecn(value(abi::SCTP_ECN_SUPPORTED)? > 0);
     config.set_expose_potentially_failed(value(abi::SCTP_EXPOSE_POTENTIALLY_FAILED_STATE)? != 1);
     config
         .reconfig_mut()
@@ -239,6 +240,9 @@ pub(crate) fn apply(core: &Core, id: Option<i32>, have: &AssociationConfig, want
     if have.partial_reliability() != want.partial_reliability() {
         set_value(abi::SCTP_PR_SUPPORTED, want.partial_reliability().into())?;
     }
+    if have.ecn() != want.ecn() {
+        set_value(abi::SCTP_ECN_SUPPORTED, want.ecn().into())?;
+    }
     if have.expose_potentially_failed() != want.expose_potentially_failed() {
         // Two would say that nothing was chosen.
         let value = if want.expose_potentially_failed() { 2 } else { 1 };
@@ -315,6 +319,7 @@ fn refuse(id: Option<i32>, have: &AssociationConfig, want: &AssociationConfig) -
         != (want.outbound_streams(), want.max_inbound_streams())
         || have.adaptation_indication() != want.adaptation_indication()
         || have.partial_reliability() != want.partial_reliability()
+        || have.ecn() != want.ecn()
         || have.reconfig().offered() != want.reconfig().offered()
         || have.asconf().offered() != want.asconf().offered()
         || have.interleaving() != want.interleaving()

@@ -50,6 +50,7 @@ impl Core {
             address_changes: negotiated(abi::SCTP_ASCONF_SUPPORTED),
             reconfiguration: negotiated(abi::SCTP_RECONFIG_SUPPORTED),
             interleaving: negotiated(abi::SCTP_INTERLEAVING_SUPPORTED),
+            ecn: negotiated(abi::SCTP_ECN_SUPPORTED),
             peer_rwnd: usize::try_from(status.rwnd).unwrap_or(usize::MAX),
             local_rwnd,
             unacknowledged_messages: status.unackdata.into(),

@@ -37,6 +37,20 @@ impl Options {
         })
     }
 
+    /// Whether Explicit Congestion Notification is supported (RFC 3168; Linux: `SCTP_ECN_SUPPORTED`); by default it is
+    /// offered. Where it is, routers may mark packets in place of dropping them.
+    pub fn ecn_supported(&self) -> Result<bool> {
+        self.supported(|status| status.ecn, AssociationConfig::ecn)
+    }
+
+    /// Sets whether Explicit Congestion Notification is offered to the peers of new associations.
+    pub fn set_ecn_supported(&self, offered: bool) -> Result<()> {
+        self.set(|config| {
+            config.set_ecn(offered);
+            Ok(())
+        })
+    }
+
     /// Whether authenticated chunks are supported (RFC 4895); by default they are not offered.
     pub fn auth_supported(&self) -> Result<bool> {
         self.supported(|status| status.authentication, |config| config.auth().is_offered())

@@ -68,7 +68,10 @@ impl Pair {
             14 | 15 => self.deliver(number, 0),
             16 => self.deliver(number, choices.below(16)),
             17 => self.network.lose(number, choices.below(16)),
-            18 => self.network.duplicate(number, choices.below(16)),
+            18 => match choices.u8() {
+                place if place >= 0x80 => self.network.mark(number, usize::from(place & 15)),
+                place => self.network.duplicate(number, usize::from(place & 15)),
+            },
             19 => self.network.delay(number, choices.below(16)),
             20 => self.network.damage(number, self.hostile, choices),
             21 => self.network.switch(choices.below(2)),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::Choices;
 use super::setup::{LINKS, address};
-use crate::wire::finish_packet;
+use crate::wire::{ChunkType, Chunks, CommonHeader, finish_packet};
 use crate::{ChecksumState, EcnCodepoint, RxMeta, Transmit};
 
 /// How many packets may be on their way to a side; more are lost.
@@ -31,6 +31,12 @@ impl Network {
         let Some(link) = (0..LINKS).find(|&link| address(to, link) == transmit.dst) else {
             return;
         };
+        let asks = transmit.ecn == EcnCodepoint::Ect0;
+        assert!(
+            asks && has_data(packet) || transmit.ecn == EcnCodepoint::NotEct,
+            "{:?} without data",
+            transmit.ecn
+        );
         let headers = if transmit.encap.is_some() { 28 } else { 20 };
         if self.down[link] || self.to[to].len() >= MOST || packet.len() + headers > self.mtu {
             return;
@@ -39,7 +45,7 @@ impl Network {
             src: transmit.src.unwrap_or_else(|| address(from, link)),
             dst: transmit.dst,
             encap: transmit.encap,
-            ecn: EcnCodepoint::NotEct,
+            ecn: transmit.ecn,
             checksum: ChecksumState::Unverified,
             buffer_len: packet.len(),
         };
@@ -65,6 +71,15 @@ impl Network {
     pub(super) fn duplicate(&mut self, to: usize, place: usize) {
         if let Some(packet) = self.to[to].get(place).filter(|_| self.to[to].len() < MOST).cloned() {
             self.to[to].push_back(packet);
+        }
+    }
+
+    /// Tells of congestion, to those that asked for it.
+    pub(super) fn mark(&mut self, to: usize, place: usize) {
+        if let Some((meta, _)) = self.to[to].get_mut(place)
+            && meta.ecn != EcnCodepoint::NotEct
+        {
+            meta.ecn = EcnCodepoint::Ce;
         }
     }
 
@@ -110,4 +125,11 @@ impl Network {
     pub(super) fn restore(&mut self) {
         self.down = [false; LINKS];
     }
+}
+
+fn has_data(packet: &[u8]) -> bool {
+    let mut kinds = Chunks::new(&packet[CommonHeader::LEN..], 0)
+        .map_while(Result::ok)
+        .map(|chunk| chunk.kind);
+    kinds.any(|kind| matches!(kind, ChunkType::DATA | ChunkType::I_DATA))
 }

@@ -108,6 +108,7 @@ fn extensions(config: &mut AssociationConfig, both: u8, choices: &mut Choices<'_
     let offers = choices.u8();
     config.interleaving_mut().set_offered(offers & 1 != 0);
     config.set_stream_scheduler(SCHEDULERS[usize::from(offers >> 1 & 7) % SCHEDULERS.len()]);
+    config.set_ecn(offers & 12 != 12);
     config.reconfig_mut().set_offered(offers & 0x10 == 0);
     config.reconfig_mut().set_accepted(ReconfigRequests::ALL);
     config.reconfig_mut().set_max_outbound_streams(12)?;

@@ -61,6 +61,7 @@ pub(crate) const SCTP_INTERLEAVING_SUPPORTED: i32 = 125;
 pub(crate) const SCTP_EVENT: i32 = 127;
 pub(crate) const SCTP_ASCONF_SUPPORTED: i32 = 128;
 pub(crate) const SCTP_AUTH_SUPPORTED: i32 = 129;
+pub(crate) const SCTP_ECN_SUPPORTED: i32 = 130;
 pub(crate) const SCTP_EXPOSE_POTENTIALLY_FAILED_STATE: i32 = 131;
 pub(crate) const SCTP_REMOTE_UDP_ENCAPS_PORT: i32 = 132;
 

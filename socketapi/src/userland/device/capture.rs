@@ -56,7 +56,7 @@ impl Capture {
     /// A packet that arrived.
     pub(crate) fn received(&self, meta: &RxMeta, packet: &[u8]) {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        note(writer.write(clock::wall(), (meta.src, meta.dst), meta.encap, packet));
+        note(writer.write(clock::wall(), (meta.src, meta.dst), meta.encap, meta.ecn, packet));
     }
 
     /// The packets that were sent of a transmission.
@@ -69,7 +69,7 @@ impl Capture {
         let at = clock::wall();
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         for packet in transmit.segments(packets) {
-            note(writer.write(at, addresses, transmit.encap, packet));
+            note(writer.write(at, addresses, transmit.encap, transmit.ecn, packet));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
 use bytes::Bytes;
-use sctp::{IcmpKind, IcmpReport, UdpPorts};
+use sctp::{EcnCodepoint, IcmpKind, IcmpReport, UdpPorts};
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
     Icmpv4Message, Icmpv4Packet, Icmpv4Repr, Icmpv6Message, Icmpv6Packet, Icmpv6Repr, IpProtocol, Ipv4Packet, Ipv4Repr,
@@ -27,6 +27,7 @@ pub(super) enum Arrived {
         src: IpAddr,
         dst: IpAddr,
         encap: Option<UdpPorts>,
+        ecn: EcnCodepoint,
         at: Range<usize>,
     },
     /// News of a packet that was sent.
@@ -112,6 +113,26 @@ pub(super) fn write(
     true
 }
 
+/// Sets the octet of the DSCP and the ECN field in the header of an IP packet.
+pub(super) fn set_octet(packet: &mut [u8], octet: u8) {
+    match packet.first().map(|byte| byte >> 4) {
+        Some(4) => {
+            if let Some(field) = packet.get_mut(1) {
+                *field = octet;
+            }
+            if let Ok(mut packet) = Ipv4Packet::new_checked(packet) {
+                packet.fill_checksum();
+            }
+        }
+        Some(6) => {
+            if let Ok(mut packet) = Ipv6Packet::new_checked(packet) {
+                packet.set_traffic_class(octet);
+            }
+        }
+        _ => {}
+    }
+}
+
 /// Finds out what an IP packet is.
 pub(super) fn read(packet: &[u8]) -> Arrived {
     let arrived = match packet.first().map(|byte| byte >> 4) {
@@ -138,8 +159,8 @@ fn read_v4(bytes: &[u8]) -> Option<Arrived> {
             bytes,
             start..packet.total_len().into(),
             protocol,
-            src.into(),
-            dst.into(),
+            (src.into(), dst.into()),
+            EcnCodepoint::from_bits(packet.ecn()),
         ),
     }
 }
@@ -150,11 +171,23 @@ fn read_v6(bytes: &[u8]) -> Option<Arrived> {
     match packet.next_header() {
         IpProtocol::Icmpv6 => icmp_v6(packet.payload(), src, dst),
         IpProtocol::Ipv6Frag => Some(Arrived::Fragment),
-        protocol => sctp(bytes, IPV6_HEADER..packet.total_len(), protocol, src.into(), dst.into()),
+        protocol => sctp(
+            bytes,
+            IPV6_HEADER..packet.total_len(),
+            protocol,
+            (src.into(), dst.into()),
+            EcnCodepoint::from_bits(packet.traffic_class()),
+        ),
     }
 }
 
-fn sctp(bytes: &[u8], at: Range<usize>, protocol: IpProtocol, src: IpAddr, dst: IpAddr) -> Option<Arrived> {
+fn sctp(
+    bytes: &[u8],
+    at: Range<usize>,
+    protocol: IpProtocol,
+    (src, dst): (IpAddr, IpAddr),
+    ecn: EcnCodepoint,
+) -> Option<Arrived> {
     let content = bytes.get(at.clone())?;
     let (encap, at) = match protocol {
         SCTP => (None, at),
@@ -169,7 +202,13 @@ fn sctp(bytes: &[u8], at: Range<usize>, protocol: IpProtocol, src: IpAddr, dst: 
         }
         _ => return None,
     };
-    Some(Arrived::Sctp { src, dst, encap, at })
+    Some(Arrived::Sctp {
+        src,
+        dst,
+        encap,
+        ecn,
+        at,
+    })
 }
 
 fn icmp_v4(bytes: &[u8], src: Ipv4Addr, dst: Ipv4Addr) -> Option<Arrived> {
@@ -344,7 +383,18 @@ mod tests {
                     let start = headers(dst, encap);
                     let at = start..start + PACKET.len();
                     assert_eq!(bytes[at.clone()], PACKET);
-                    assert_eq!(read(&bytes), Arrived::Sctp { src, dst, encap, at });
+                    let arrived = |ecn| Arrived::Sctp {
+                        src,
+                        dst,
+                        encap,
+                        ecn,
+                        at: at.clone(),
+                    };
+                    assert_eq!(read(&bytes), arrived(EcnCodepoint::NotEct));
+                    for ecn in [EcnCodepoint::Ect0, EcnCodepoint::Ce, EcnCodepoint::NotEct] {
+                        set_octet(&mut bytes, 46 << 2 | ecn.bits());
+                        assert_eq!(read(&bytes), arrived(ecn));
+                    }
                     if dst.is_ipv4() {
                         let packet = Ipv4Packet::new_checked(&bytes[..]).unwrap();
                         assert_eq!(packet.dont_frag(), dont_fragment);

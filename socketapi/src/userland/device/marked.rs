@@ -1,11 +1,12 @@
-//! Packets that bear a code point (RFC 2474 §3): `quinn-udp` sets only the ECN bits of that octet.
+//! Packets that bear a code point (RFC 2474 §3): `quinn-udp` sets only the two bits of that octet that are for ECN
+//! (RFC 3168 §5).
 
 use std::io;
 use std::net::UdpSocket;
 
 use quinn_udp::{Transmit, UdpSockRef, UdpSocketState};
 
-/// Sends packets that bear `dscp`. Elsewhere than on Linux they bear none.
+/// Sends packets that bear `dscp` beside their ECN field. Elsewhere than on Linux they bear none.
 pub(super) fn try_send(
     state: &UdpSocketState,
     socket: &UdpSocket,
@@ -28,7 +29,7 @@ fn send_marked(socket: &UdpSocket, outgoing: &Transmit<'_>, dscp: u8) -> io::Res
     use nix::errno::Errno;
     use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrStorage, sendmsg};
 
-    let tos = dscp << 2;
+    let tos = dscp << 2 | outgoing.ecn.map_or(0, |ecn| ecn as u8);
     let class = i32::from(tos);
     let mut control = vec![if outgoing.destination.is_ipv4() {
         ControlMessage::Ipv4Tos(&tos)
@@ -89,6 +90,8 @@ mod tests {
 
     use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
 
+    use quinn_udp::EcnCodepoint;
+
     use super::*;
 
     /// A socket that tells the code points of what it receives.
@@ -129,23 +132,26 @@ mod tests {
         let sender = UdpSocket::bind((any, 0)).unwrap();
         let state = UdpSocketState::new(UdpSockRef::from(&sender)).unwrap();
         let source: IpAddr = source.parse().unwrap();
-        let outgoing = |contents, segment_size, src_ip| Transmit {
+        let outgoing = |contents, segment_size, src_ip, ecn| Transmit {
             destination,
-            ecn: None,
+            ecn: EcnCodepoint::from_bits(ecn),
             contents,
             segment_size,
             src_ip,
         };
-        try_send(&state, &sender, &outgoing(&[1; 100], None, None), 46).unwrap();
+        try_send(&state, &sender, &outgoing(&[1; 100], None, None, 0), 46).unwrap();
         let (size, octet, _) = receive(&receiver);
         assert_eq!((size, octet), (100, 46 << 2));
-        // A train, from an address that the caller chose.
-        try_send(&state, &sender, &outgoing(&[1; 250], Some(100), Some(source)), 8).unwrap();
-        for expected in [100, 100, 50] {
-            assert_eq!(receive(&receiver), (expected, 8 << 2, source));
+        // The ECN field is part of the octet.
+        for (dscp, ecn) in [(46, 2), (8, 1), (0, 2), (0, 3), (0, 0)] {
+            try_send(&state, &sender, &outgoing(&[1; 100], None, None, ecn), dscp).unwrap();
+            assert_eq!(receive(&receiver).1, dscp << 2 | ecn);
         }
-        try_send(&state, &sender, &outgoing(&[1; 100], None, None), 0).unwrap();
-        assert_eq!(receive(&receiver).1, 0);
+        // A train, from an address that the caller chose.
+        try_send(&state, &sender, &outgoing(&[1; 250], Some(100), Some(source), 2), 8).unwrap();
+        for expected in [100, 100, 50] {
+            assert_eq!(receive(&receiver), (expected, 8 << 2 | 2, source));
+        }
     }
 
     #[test]

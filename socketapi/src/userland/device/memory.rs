@@ -327,6 +327,7 @@ impl MemoryDevice {
                     source: self.udp_port.unwrap_or(ports.source),
                     ..ports
                 }),
+                ecn: transmit.ecn,
                 checksum: ChecksumState::Unverified,
                 buffer_len: packet.len(),
             };

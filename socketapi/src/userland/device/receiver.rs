@@ -9,7 +9,7 @@ use std::vec::Drain;
 
 use bytes::Bytes;
 use quinn_udp::RecvMeta;
-use sctp::{ChecksumState, RxMeta, UdpPorts};
+use sctp::{ChecksumState, EcnCodepoint, RxMeta, UdpPorts};
 
 use super::pool::{BUFFER, Pool, share};
 
@@ -85,6 +85,9 @@ impl Receiver {
                     source: meta.addr.port(),
                     destination: port,
                 }),
+                ecn: meta
+                    .ecn
+                    .map_or(EcnCodepoint::NotEct, |ecn| EcnCodepoint::from_bits(ecn as u8)),
                 checksum: ChecksumState::Unverified,
                 // The pool bounds what slices hold; nothing has to be copied out for that.
                 buffer_len: stride,

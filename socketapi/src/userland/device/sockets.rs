@@ -245,7 +245,7 @@ impl Sockets {
             let several = train.len() > segment;
             let outgoing = quinn_udp::Transmit {
                 destination,
-                ecn: None,
+                ecn: quinn_udp::EcnCodepoint::from_bits(transmit.ecn.bits()),
                 contents: train,
                 segment_size: several.then_some(segment),
                 src_ip,

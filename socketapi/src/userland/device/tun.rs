@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use sctp::{ChecksumState, EcnCodepoint, RxMeta, Transmit, UdpPorts};
+use sctp::{ChecksumState, RxMeta, Transmit, UdpPorts};
 use tun_rs::{DeviceBuilder, SyncDevice};
 
 use super::ip::{self, Arrived};
@@ -116,12 +116,18 @@ impl TunDevice {
     /// Looks at an IP packet; what of it is for the stack.
     fn take_in(&self, packet: &[u8]) -> Option<(RxMeta, std::ops::Range<usize>)> {
         match ip::read(packet) {
-            Arrived::Sctp { src, dst, encap, at } if self.addresses.contains(&dst) && self.is_here(encap) => {
+            Arrived::Sctp {
+                src,
+                dst,
+                encap,
+                ecn,
+                at,
+            } if self.addresses.contains(&dst) && self.is_here(encap) => {
                 let meta = RxMeta {
                     src,
                     dst,
                     encap,
-                    ecn: EcnCodepoint::NotEct,
+                    ecn,
                     checksum: ChecksumState::Unverified,
                     // The pool bounds what slices hold.
                     buffer_len: at.len(),
@@ -185,6 +191,10 @@ impl TunDevice {
                     ip::write(&mut packet, (src, transmit.dst), transmit.encap, whole, ident, payload)
                 });
             if written {
+                let octet = transmit.dscp << 2 | transmit.ecn.bits();
+                if octet != 0 {
+                    ip::set_octet(&mut packet, octet);
+                }
                 match self.interface.0.send(&packet) {
                     Ok(_) => self.counters.sent(),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Progress::Blocked(0),

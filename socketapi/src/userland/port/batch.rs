@@ -40,7 +40,8 @@ impl Batch {
         };
         let source_port = meta.encap.map_or(0, |ports| ports.source);
         let same = |run: &&mut Run| {
-            (run.src, run.dst, run.source_port) == (meta.src, meta.dst, source_port) && stride <= run.stride
+            (run.src, run.dst, run.source_port, run.ecn) == (meta.src, meta.dst, source_port, meta.ecn)
+                && stride <= run.stride
         };
         match self.runs.last_mut().filter(|_| !self.ended).filter(same) {
             Some(run) => {
@@ -53,6 +54,7 @@ impl Batch {
                     src: meta.src,
                     dst: meta.dst,
                     source_port,
+                    ecn: meta.ecn,
                     stride,
                     len,
                 });

@@ -77,6 +77,7 @@ impl Inbox {
                     source: run.source_port,
                     destination: port,
                 }),
+                ecn: run.ecn,
                 checksum: ChecksumState::Unverified,
                 buffer_len: stride,
             };
@@ -112,10 +113,13 @@ pub(super) fn origin(report: &IcmpReport) -> Option<(Option<IpAddr>, u16)> {
 
 #[cfg(test)]
 mod tests {
+    use sctp::EcnCodepoint;
+
     use super::super::batch::Batch;
     use super::super::meeting;
     use super::*;
 
+    /// What comes from another sender, or was marked.
     fn meta(last: u8) -> RxMeta {
         RxMeta {
             src: IpAddr::from([127, 0, 0, last]),
@@ -124,6 +128,7 @@ mod tests {
                 source: 1000 + u16::from(last),
                 destination: 9899,
             }),
+            ecn: EcnCodepoint::from_bits(last),
             checksum: ChecksumState::Unverified,
             buffer_len: 0,
         }
@@ -159,7 +164,7 @@ mod tests {
             assert!(batch.has_room(&datagram));
             batch.push(&meta(from), datagram.clone());
             let meta = meta(from);
-            expected.push((meta.src, meta.dst, meta.encap, datagram));
+            expected.push((meta.src, meta.dst, meta.encap, meta.ecn, datagram));
         }
         assert_eq!(batch.send(&holder), Ok(0));
         assert!(batch.is_empty());
@@ -169,7 +174,7 @@ mod tests {
         };
         let received: Vec<_> = datagrams
             .into_iter()
-            .map(|(meta, datagram)| (meta.src, meta.dst, meta.encap, datagram))
+            .map(|(meta, datagram)| (meta.src, meta.dst, meta.encap, meta.ecn, datagram))
             .collect();
         assert_eq!(received, expected);
     }
@@ -214,6 +219,7 @@ mod tests {
             src: IpAddr::from([127, 0, 0, 1]),
             dst: IpAddr::from([127, 0, 0, 1]),
             source_port: 1,
+            ecn: EcnCodepoint::NotEct,
             stride: 10,
             len: 20,
         };

@@ -207,6 +207,7 @@ fn a_guest_sends_through_the_same_sockets() {
         segment_size: 5,
         dont_fragment: true,
         dscp: 0,
+        ecn: EcnCodepoint::NotEct,
     };
     let device = Device::Udp(Arc::clone(guest.port.device()));
     device.send(&transmit, b"hello", &mut 0, &mut Vec::new());
@@ -235,6 +236,7 @@ fn rfc6951_5_5_icmp_reaches_who_sent_the_packet() {
         segment_size: bytes.len(),
         dont_fragment: true,
         dscp: 0,
+        ecn: EcnCodepoint::NotEct,
     };
     let device = Device::Udp(Arc::clone(guest.port.device()));
     device.send(&transmit, &bytes, &mut 0, &mut Vec::new());

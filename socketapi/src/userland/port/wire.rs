@@ -7,20 +7,20 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use bytes::Bytes;
 use sctp::tlv::{Reader, Writer};
-use sctp::{IcmpKind, IcmpReport, UdpPorts};
+use sctp::{EcnCodepoint, IcmpKind, IcmpReport, UdpPorts};
 
 use super::registry::Refusal;
 
 /// Tells these messages from those of other programs.
 const MAGIC: u64 = u64::from_be_bytes(*b"SCTPport");
 /// Processes that share a port have to agree on it.
-pub(super) const VERSION: u16 = 1;
+pub(super) const VERSION: u16 = 2;
 /// Size of the fixed part of what the holder says; the bytes of datagrams follow it.
 pub(super) const HEADER: usize = 1024;
 /// How many bytes of datagrams one message carries.
 pub(super) const PAYLOAD: usize = 64 * 1024;
 /// The size of what describes a run of datagrams.
-const RUN: usize = 40;
+const RUN: usize = 41;
 /// How many runs one message carries.
 pub(super) const MAX_RUNS: usize = (HEADER - 2) / RUN;
 /// The largest message that a guest sends.
@@ -185,13 +185,15 @@ pub(super) struct Answer {
     pub(super) outcome: Result<u16, Refusal>,
 }
 
-/// Datagrams from one sender, of one size but for the last, which may be shorter.
+/// Datagrams from one sender with one ECN field, of one size but for the last, which may be shorter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Run {
     pub(super) src: IpAddr,
     pub(super) dst: IpAddr,
     /// The sender's UDP port.
     pub(super) source_port: u16,
+    /// The ECN field of their IP headers.
+    pub(super) ecn: EcnCodepoint,
     /// Bytes of each datagram, but for the last.
     pub(super) stride: u16,
     /// Bytes of all.
@@ -233,6 +235,7 @@ impl Reply {
                     write_address(&mut w, run.src);
                     write_address(&mut w, run.dst);
                     w.u16(run.source_port);
+                    w.u8(run.ecn.bits());
                     w.u16(run.stride);
                     w.u32(run.len);
                 }
@@ -314,6 +317,7 @@ fn read_run(r: &mut Reader<'_>) -> Option<Run> {
         src: read_address(r)?,
         dst: read_address(r)?,
         source_port: r.u16("port").ok()?,
+        ecn: EcnCodepoint::from_bits(r.u8("ECN").ok()?),
         stride: r.u16("stride").ok().filter(|stride| *stride > 0)?,
         len: r.u32("length").ok().filter(|len| *len > 0)?,
     })
@@ -416,6 +420,7 @@ mod tests {
             src: ip("10.0.0.1"),
             dst: ip("::1"),
             source_port: 9899,
+            ecn: EcnCodepoint::Ce,
             stride: 1452,
             len: 65_507,
         };

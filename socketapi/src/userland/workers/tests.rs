@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sctp::config::{EndpointConfig, StackConfig};
-use sctp::{ChecksumState, Instant, RxMeta, Stack, UdpPorts};
+use sctp::{ChecksumState, EcnCodepoint, Instant, RxMeta, Stack, UdpPorts};
 
 use crate::{
     AssociationConfig, Error, Received, SctpListener, SctpSocket, SctpStream, SndInfo, SocketBuilder, StackHandle,
@@ -169,6 +169,7 @@ impl Forgetful {
                     source: from.port(),
                     destination: udp_port,
                 }),
+                ecn: EcnCodepoint::NotEct,
                 checksum: ChecksumState::Unverified,
                 buffer_len: len,
             };
