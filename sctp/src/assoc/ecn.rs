@@ -72,7 +72,7 @@ impl Association {
 
     /// An ECNE in front of a SACK, which may acknowledge what it is about.
     pub(super) fn write_ecne(&mut self, buf: &mut Vec<u8>) {
-        if let Some(tsn) = self.ecn.to_tell() {
+        if let Some(tsn) = self.ecn.told() {
             wire::write_ecne(buf, tsn);
             self.stats.ecn_echoes_sent += 1;
         }
@@ -80,7 +80,7 @@ impl Association {
 
     /// Bytes of the ECNE that goes with the next SACK.
     pub(super) const fn ecne_len(&self) -> usize {
-        if self.ecn.to_tell().is_some() { ECN_CHUNK_LEN } else { 0 }
+        if self.ecn.told().is_some() { ECN_CHUNK_LEN } else { 0 }
     }
 
     /// The code point of a packet with what is planned: new data asks for marks. What is sent again does not, nor do

@@ -24,7 +24,7 @@ impl Echo {
     }
 
     /// The TSN for an ECNE.
-    pub(crate) const fn to_tell(&self) -> Option<Tsn> {
+    pub(crate) const fn told(&self) -> Option<Tsn> {
         self.marked
     }
 
@@ -58,14 +58,14 @@ mod tests {
         assert!(echo.on_marked(Tsn(u32::MAX)));
         assert!(!echo.on_marked(Tsn(2)), "the later one is told from now on");
         assert!(!echo.on_marked(Tsn(1)), "what was overtaken is told by it");
-        assert_eq!(echo.to_tell(), Some(Tsn(2)));
+        assert_eq!(echo.told(), Some(Tsn(2)));
         echo.on_cwr(Tsn(1));
-        assert_eq!(echo.to_tell(), Some(Tsn(2)));
+        assert_eq!(echo.told(), Some(Tsn(2)));
         echo.on_cwr(Tsn(2));
-        assert_eq!(echo.to_tell(), None);
+        assert_eq!(echo.told(), None);
         assert!(echo.on_marked(Tsn(3)));
         echo.on_cwr(Tsn(100));
-        assert_eq!(echo.to_tell(), None);
+        assert_eq!(echo.told(), None);
     }
 
     #[test]
