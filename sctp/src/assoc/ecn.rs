@@ -67,6 +67,7 @@ impl Association {
             && let Some(tsn) = self.ecn.take_cwr()
         {
             wire::write_cwr(buf, tsn);
+            self.stats.control_chunks_sent += 1;
         }
     }
 
@@ -75,6 +76,7 @@ impl Association {
         if let Some(tsn) = self.ecn.told() {
             wire::write_ecne(buf, tsn);
             self.stats.ecn_echoes_sent += 1;
+            self.stats.control_chunks_sent += 1;
         }
     }
 
