@@ -147,6 +147,20 @@ async fn rfc7496_4_5_partial_reliability_takes_both_ends() {
 }
 
 #[tokio::test]
+async fn congestion_notification_takes_both_ends() {
+    let mut without = AssociationConfig::default();
+    without.set_ecn(false);
+    for (server, both) in [(AssociationConfig::default(), true), (without, false)] {
+        let pair = Pair::new(AssociationConfig::default(), server).await;
+        assert_eq!(pair.options().ecn_supported(), Ok(both));
+        assert_eq!(pair.client.options().ecn_supported(), Ok(true));
+        assert_eq!(pair.options().set_ecn_supported(!both), Err(Error::Fixed));
+        pair.client.options().set_ecn_supported(false).unwrap();
+        assert_eq!(pair.client.options().ecn_supported(), Ok(false));
+    }
+}
+
+#[tokio::test]
 async fn rfc8260_4_3_1_interleaving_goes_with_level_2() {
     let pair = Pair::usual().await;
     let options = pair.client.options();
