@@ -33,6 +33,8 @@ struct Bound {
     socket: Socket,
     /// Whether IP may fragment what leaves from it.
     fragments: bool,
+    /// The ECN field of what leaves from it; always zero in IPv6.
+    ecn: EcnCodepoint,
 }
 
 impl Bound {
@@ -46,6 +48,14 @@ impl Bound {
                 (IpAddr::V6(_), false) => set_ipv6_mtu_discover(&self.socket, Ipv6PathMtuDiscovery::PROBE)?,
             }
             self.fragments = fragments;
+        }
+        Ok(())
+    }
+
+    fn set_ecn(&mut self, ecn: EcnCodepoint) -> io::Result<()> {
+        if self.ecn != ecn && self.address.is_ipv4() {
+            self.socket.set_tos_v4(ecn.bits().into())?;
+            self.ecn = ecn;
         }
         Ok(())
     }
@@ -81,7 +91,7 @@ impl Carrier {
         self.sockets.iter().map(|bound| bound.socket.as_fd())
     }
 
-    /// The next packet that has arrived, on any socket.
+    /// The next packet that has arrived, on any socket. Its ECN field is known only where the IP header comes along.
     pub(super) fn receive(&mut self) -> Option<(RxMeta, Bytes)> {
         for Bound { address, socket, .. } in &self.sockets {
             // Errors are those of earlier packets, by ICMP.
@@ -91,8 +101,10 @@ impl Carrier {
             };
             let Ok(from) = SocketAddr::try_from(from) else { continue };
             let mut packet = self.buffer.get(..length).unwrap_or_default().to_vec();
+            let mut ecn = EcnCodepoint::NotEct;
             // With raw sockets of IPv4, the IP header comes along.
             if self.udp_port.is_none() && address.is_ipv4() {
+                ecn = packet.get(1).map_or(ecn, |octet| EcnCodepoint::from_bits(*octet));
                 let header = packet.first().map_or(0, |byte| usize::from(byte & 15) * 4);
                 packet.drain(..header.min(length));
             }
@@ -103,7 +115,7 @@ impl Carrier {
                     source: from.port(),
                     destination: port,
                 }),
-                ecn: EcnCodepoint::NotEct,
+                ecn,
                 checksum: ChecksumState::Unverified,
                 buffer_len: packet.len(),
             };
@@ -127,6 +139,7 @@ impl Carrier {
         let to = SocketAddr::new(transmit.dst, port).into();
         let sent = bound
             .set_fragments(!transmit.dont_fragment)
+            .and_then(|()| bound.set_ecn(transmit.ecn))
             .and_then(|()| bound.socket.send_to(packet, &to));
         !sent.is_err_and(|error| error.raw_os_error() == Some(Errno::MSGSIZE.raw_os_error()))
     }
@@ -149,6 +162,7 @@ fn open(address: IpAddr, udp_port: Option<u16>) -> io::Result<Bound> {
         address,
         socket,
         fragments: true,
+        ecn: EcnCodepoint::NotEct,
     };
     bound.set_fragments(false)?;
     Ok(bound)

@@ -14,7 +14,9 @@ use bytes::Bytes;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use sctp::config::{AssociationConfig, EndpointConfig, StackConfig};
 use sctp::error::SendError;
-use sctp::{AssocId, AssociationStatus, ConnectOptions, EndpointId, Event, Instant, OutMessage, Received, Stack};
+use sctp::{
+    AssocId, AssociationStatus, ConnectOptions, EcnCodepoint, EndpointId, Event, Instant, OutMessage, Received, Stack,
+};
 
 use crate::process::PATIENCE;
 use carrier::Carrier;
@@ -32,21 +34,29 @@ pub struct Host {
     accepted: Vec<AssocId>,
     buffer: Vec<u8>,
     loss: Loss,
+    marks: Loss,
     arrived: u32,
     left: u32,
 }
 
-/// Which packets are thrown away: one of so many, none for zero.
+/// Which packets something happens to: one of so many, none for zero.
 #[derive(Clone, Copy, Debug, Default)]
 struct Loss {
     arriving: u32,
     leaving: u32,
 }
 
-/// Counts a packet; whether it is one of those that are thrown away.
+/// Counts a packet; whether it is one of those that something happens to.
 const fn strikes(one_of: u32, count: &mut u32) -> bool {
     *count = count.wrapping_add(1);
     one_of > 0 && count.is_multiple_of(one_of)
+}
+
+/// Marks one of so many packets, of which this is the `count`th.
+fn mark(ecn: &mut EcnCodepoint, one_of: u32, count: u32) {
+    if one_of > 0 && count.is_multiple_of(one_of) && *ecn != EcnCodepoint::NotEct {
+        *ecn = EcnCodepoint::Ce;
+    }
 }
 
 impl Host {
@@ -88,6 +98,7 @@ impl Host {
             accepted: Vec::new(),
             buffer: Vec::new(),
             loss: Loss::default(),
+            marks: Loss::default(),
             arrived: 0,
             left: 0,
         }
@@ -133,11 +144,18 @@ impl Host {
         self.loss = Loss { arriving, leaving };
     }
 
+    /// From now on marks packets (RFC 3168) as a router before this host would that is at its limit: one of so many that
+    /// arrive and that are to be sent, if it asks for marks; none for zero.
+    pub const fn mark(&mut self, arriving: u32, leaving: u32) {
+        self.marks = Loss { arriving, leaving };
+    }
+
     /// Sends what is to be sent, and notes what happened.
     fn flush(&mut self) {
         let now = self.now();
-        while let Some(transmit) = self.stack.poll_transmit(now, 1, &mut self.buffer) {
+        while let Some(mut transmit) = self.stack.poll_transmit(now, 1, &mut self.buffer) {
             let lost = strikes(self.loss.leaving, &mut self.left);
+            mark(&mut transmit.ecn, self.marks.leaving, self.left);
             if !lost && !self.carrier.send(&transmit, &self.buffer) {
                 self.stack
                     .handle_too_big(now, &transmit, &self.buffer, self.buffer.len());
@@ -151,11 +169,13 @@ impl Host {
     /// Takes in what has arrived, and lets due timers run.
     fn step(&mut self) {
         for _ in 0..BATCH {
-            let Some((meta, packet)) = self.carrier.receive() else {
+            let Some((mut meta, packet)) = self.carrier.receive() else {
                 break;
             };
             let now = self.now();
-            if !strikes(self.loss.arriving, &mut self.arrived) {
+            let lost = strikes(self.loss.arriving, &mut self.arrived);
+            mark(&mut meta.ecn, self.marks.arriving, self.arrived);
+            if !lost {
                 self.stack.handle_datagram(now, &meta, packet);
             }
         }

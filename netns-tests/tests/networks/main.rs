@@ -5,6 +5,7 @@
 mod addresses;
 mod cables;
 mod common;
+mod ecn;
 mod loss;
 mod mixed;
 mod mtu;
