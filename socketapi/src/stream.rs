@@ -188,6 +188,16 @@ impl SctpStream {
         dispatch!(AnyStream, self.0, s => s.shutdown())
     }
 
+    /// Receives nothing more (`SHUT_RD`, RFC 6458 §4.1.7): [`recv`](Self::recv) returns `None` from now on, and what the
+    /// peer has sent and sends is dropped. The peer is not told; the association goes on in the other direction.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`](crate::Error::Closed), [`Error::StackStopped`](crate::Error::StackStopped).
+    pub fn shutdown_read(&self) -> Result<()> {
+        dispatch!(AnyStream, self.0, s => s.shutdown_read())
+    }
+
     /// Ends the association at once (RFC 9260 §9.1); `reason` goes to the peer.
     ///
     /// # Errors

@@ -5,52 +5,13 @@ mod common;
 use std::time::Duration;
 
 use common::{
-    Host, at, builder, ip, next_change, next_data, on_kernel, stack, stack_towards, stack_towards_silence, up,
+    Pair, at, builder, ip, next_change, next_data, on_kernel, pattern, stack, stack_towards, stack_towards_silence, up,
+    within,
 };
-use common::{pattern, within};
 use socketapi::{
-    AssocId, AssocScope, AssociationConfig, AssociationFeatures, AssociationState, Error, FailureReason,
-    FragmentInterleave, InitMsg, Notification, NxtInfo, Received, SctpSocket, SctpStream, SndInfo, Subscriptions,
+    AssocScope, AssociationConfig, AssociationFeatures, AssociationState, Error, FailureReason, FragmentInterleave,
+    InitMsg, Notification, NxtInfo, Received, SctpSocket, SctpStream, SndInfo, Subscriptions,
 };
-
-/// A client with an association to a listening server, on hosts of their own.
-struct Pair {
-    client: SctpSocket,
-    server: SctpSocket,
-    /// The client's name of the association, and the server's.
-    names: [AssocId; 2],
-    hosts: [Host; 2],
-}
-
-impl Pair {
-    async fn new(client: AssociationConfig, server: AssociationConfig) -> Self {
-        let own = stack(&["127.0.0.1"]).await;
-        let other = stack_towards(&["127.0.0.1"], &own).await;
-        let server = builder(&own).association(server).bind("127.0.0.1:7").await.unwrap();
-        server.listen(5).unwrap();
-        let client = builder(&other).association(client).bind("127.0.0.1:0").await.unwrap();
-        let there = within(client.connect(at("127.0.0.1", 7))).await.unwrap();
-        let here = up(&server).await;
-        Self {
-            client,
-            server,
-            names: [there, here],
-            hosts: [other, own],
-        }
-    }
-
-    async fn usual() -> Self {
-        Self::new(AssociationConfig::default(), AssociationConfig::default()).await
-    }
-
-    fn to(&self) -> SndInfo {
-        SndInfo::to(self.names[0])
-    }
-
-    async fn send(&self, payload: impl Into<bytes::Bytes>, info: SndInfo) {
-        within(self.client.send(payload, &info)).await.unwrap();
-    }
-}
 
 fn aborted_with(state: &AssociationState) -> Option<(Option<u16>, &[u8])> {
     match state {

@@ -2,41 +2,11 @@
 
 mod common;
 
-use common::{Host, at, builder, has_kernel, next_data, stack, stack_towards, up, within};
+use common::{Pair, at, has_kernel, next_data, stack, stack_towards, within};
 use socketapi::{
-    AssocId, AssociationConfig, AssociationState, ChunkType, Error, Notification, NxtInfo, PartialReliabilityPolicy,
-    Ppid, Received, Reliability, SctpSocket, SharedKeyId, SndInfo, StreamId, Subscriptions,
+    AssociationConfig, AssociationState, ChunkType, Error, Notification, NxtInfo, PartialReliabilityPolicy, Ppid,
+    Received, Reliability, SharedKeyId, SndInfo, StreamId, Subscriptions,
 };
-
-/// A client with an association to a listening server.
-struct Pair {
-    client: SctpSocket,
-    server: SctpSocket,
-    /// The client's name of it.
-    assoc: AssocId,
-    _stacks: [Host; 2],
-}
-
-impl Pair {
-    async fn new(client: AssociationConfig, server: AssociationConfig) -> Self {
-        let own = stack(&["127.0.0.1"]).await;
-        let other = stack_towards(&["127.0.0.1"], &own).await;
-        let server = builder(&own).association(server).bind("127.0.0.1:7").await.unwrap();
-        server.listen(5).unwrap();
-        let client = builder(&other).association(client).bind("127.0.0.1:0").await.unwrap();
-        let assoc = within(client.connect(at("127.0.0.1", 7))).await.unwrap();
-        Self {
-            client,
-            server,
-            assoc,
-            _stacks: [other, own],
-        }
-    }
-
-    async fn send(&self, payload: &str, info: SndInfo) {
-        within(self.client.send(payload.to_owned(), &info)).await.unwrap();
-    }
-}
 
 /// A client whose server receives nothing, so that a few messages fill its send buffer.
 async fn stuck() -> Pair {
@@ -50,20 +20,20 @@ async fn stuck() -> Pair {
 async fn crowd_out(pair: &Pair, info: SndInfo) {
     let text = "x".repeat(1_000);
     for _ in 0..5 {
-        pair.send(&text, SndInfo::to(pair.assoc).with_reliability(Reliability::Reliable))
+        pair.send(text.clone(), pair.to().with_reliability(Reliability::Reliable))
             .await;
     }
-    pair.send(&text, info.with_context(77)).await;
+    pair.send(text.clone(), info.with_context(77)).await;
     // The kernel's buffer has room for as much again.
     let more = if has_kernel() { 40 } else { 9 };
     for _ in 0..more {
-        let reliable = SndInfo::to(pair.assoc).with_reliability(Reliability::Reliable);
+        let reliable = pair.to().with_reliability(Reliability::Reliable);
         // It has its place, or waits for room that does not come.
         let _ = pair.client.try_send(text.clone(), &reliable);
     }
     if has_kernel() {
         // It tells nobody, but counts it.
-        let abandoned = pair.client.association(pair.assoc).pr_assoc_status(None);
+        let abandoned = pair.client.association(pair.names[0]).pr_assoc_status(None);
         assert_eq!(abandoned.map(|messages| messages.unsent), Ok(1));
         return;
     }
@@ -80,11 +50,9 @@ async fn crowd_out(pair: &Pair, info: SndInfo) {
 #[tokio::test]
 async fn rfc7496_3_2_a_message_of_low_priority_makes_room_and_is_counted() {
     let pair = stuck().await;
-    let info = SndInfo::to(pair.assoc)
-        .on_stream(3)
-        .with_reliability(Reliability::Priority(9));
+    let info = pair.to().on_stream(3).with_reliability(Reliability::Priority(9));
     crowd_out(&pair, info).await;
-    let assoc = pair.client.association(pair.assoc);
+    let assoc = pair.client.association(pair.names[0]);
     let by_priority = Some(PartialReliabilityPolicy::Priority);
     assert_eq!(assoc.pr_assoc_status(by_priority).unwrap().unsent, 1);
     assert_eq!(assoc.pr_stream_status(StreamId(3), by_priority).unwrap().unsent, 1);
@@ -97,22 +65,22 @@ async fn rfc7496_3_2_a_message_of_low_priority_makes_room_and_is_counted() {
 #[tokio::test]
 async fn rfc6458_8_1_32_the_default_prinfo_holds_where_a_message_says_nothing() {
     let pair = stuck().await;
-    let options = pair.client.association(pair.assoc).options();
+    let options = pair.client.association(pair.names[0]).options();
     assert_eq!(options.default_prinfo(), Ok(Reliability::Reliable));
     options.set_default_prinfo(Reliability::Priority(9)).unwrap();
     assert_eq!(options.default_prinfo(), Ok(Reliability::Priority(9)));
-    crowd_out(&pair, SndInfo::to(pair.assoc)).await;
+    crowd_out(&pair, pair.to()).await;
 }
 
 #[tokio::test]
 async fn rfc6458_8_1_31_the_default_sndinfo_holds_for_messages_that_ask_for_it() {
     let pair = Pair::new(AssociationConfig::default(), AssociationConfig::default()).await;
-    let options = pair.client.association(pair.assoc).options();
+    let options = pair.client.association(pair.names[0]).options();
     let defaults = SndInfo::new().on_stream(4).with_ppid(55).unordered();
     options.set_default_sndinfo(defaults).unwrap();
     assert_eq!(options.default_sndinfo(), Ok(defaults));
-    pair.send("as usual", SndInfo::to(pair.assoc).with_defaults()).await;
-    pair.send("as said", SndInfo::to(pair.assoc)).await;
+    pair.send("as usual", pair.to().with_defaults()).await;
+    pair.send("as said", pair.to()).await;
     let (first, second) = (next_data(&pair.server).await, next_data(&pair.server).await);
     assert_eq!(first.payload, "as usual");
     assert_eq!(
@@ -145,8 +113,8 @@ async fn rfc6458_8_1_31_associations_start_with_the_defaults_of_their_socket() {
 #[tokio::test]
 async fn rfc6458_5_3_4_eof_shuts_down_behind_the_message() {
     let pair = Pair::new(AssociationConfig::default(), AssociationConfig::default()).await;
-    pair.send("the last", SndInfo::to(pair.assoc).eof()).await;
-    let more = pair.client.try_send("more", &SndInfo::to(pair.assoc));
+    pair.send("the last", pair.to().eof()).await;
+    let more = pair.client.try_send("more", &pair.to());
     assert!(
         matches!(more, Err(Error::ShuttingDown | Error::NoSuchAssociation)),
         "{more:?}"
@@ -163,10 +131,10 @@ async fn rfc6458_5_3_4_eof_shuts_down_behind_the_message() {
 #[tokio::test]
 async fn rfc6458_5_3_5_an_unordered_message_tells_the_cumulative_tsn() {
     let pair = Pair::new(AssociationConfig::default(), AssociationConfig::default()).await;
-    let accepted = up(&pair.server).await;
+    let accepted = pair.names[1];
     pair.server.association(accepted).options().set_context(31).unwrap();
-    pair.send("in order", SndInfo::to(pair.assoc)).await;
-    pair.send("at once", SndInfo::to(pair.assoc).unordered()).await;
+    pair.send("in order", pair.to()).await;
+    pair.send("at once", pair.to().unordered()).await;
     let (first, second) = (next_data(&pair.server).await, next_data(&pair.server).await);
     assert_eq!((first.info.cumulative_tsn, first.info.context), (None, 31));
     assert_eq!(second.info.cumulative_tsn, Some(second.info.tsn));
@@ -179,11 +147,14 @@ async fn rfc8260_2_1_interleaved_messages_tell_their_identifier() {
     config.interleaving_mut().set_offered(true);
     let pair = Pair::new(config.clone(), config).await;
     assert_eq!(
-        pair.client.association(pair.assoc).options().interleaving_supported(),
+        pair.client
+            .association(pair.names[0])
+            .options()
+            .interleaving_supported(),
         Ok(true)
     );
     for _ in 0..3 {
-        pair.send("message", SndInfo::to(pair.assoc)).await;
+        pair.send("message", pair.to()).await;
     }
     for expected in 0..3 {
         let info = next_data(&pair.server).await.info;
@@ -199,20 +170,19 @@ async fn rfc6458_5_3_8_a_message_can_name_its_key() {
     config.auth_mut().require(ChunkType::DATA).unwrap();
     config.auth_mut().keys_mut().set(SharedKeyId(1), b"one");
     let pair = Pair::new(config.clone(), config).await;
-    let options = pair.client.association(pair.assoc).options();
+    let options = pair.client.association(pair.names[0]).options();
     options.set_subscriptions(Subscriptions::all()).unwrap();
     assert_eq!(options.auth_active_key().unwrap(), SharedKeyId(0));
-    pair.send("with the null key", SndInfo::to(pair.assoc)).await;
-    pair.send("with key 1", SndInfo::to(pair.assoc).with_auth_key(SharedKeyId(1)))
-        .await;
+    pair.send("with the null key", pair.to()).await;
+    pair.send("with key 1", pair.to().with_auth_key(SharedKeyId(1))).await;
     for _ in 0..2 {
         next_data(&pair.server).await;
     }
     let unknown = pair
         .client
-        .try_send("no such key", &SndInfo::to(pair.assoc).with_auth_key(SharedKeyId(2)));
+        .try_send("no such key", &pair.to().with_auth_key(SharedKeyId(2)));
     assert_eq!(unknown, Err(Error::NoSuchKey));
-    let status = pair.client.status(pair.assoc).unwrap();
+    let status = pair.client.status(pair.names[0]).unwrap();
     assert!(
         status.authentication && (has_kernel() || status.stats.auth_chunks_sent >= 2),
         "{status:?}"
@@ -222,12 +192,11 @@ async fn rfc6458_5_3_8_a_message_can_name_its_key() {
 #[tokio::test]
 async fn rfc6458_5_3_6_what_is_received_next_can_be_looked_at() {
     let pair = Pair::new(AssociationConfig::default(), AssociationConfig::default()).await;
-    let accepted = up(&pair.server).await;
+    let accepted = pair.names[1];
     let assoc = pair.server.association(accepted);
     assert_eq!(assoc.next_info(), Ok(None));
-    pair.send("first", SndInfo::to(pair.assoc)).await;
-    pair.send("the second", SndInfo::to(pair.assoc).on_stream(2).with_ppid(3).eof())
-        .await;
+    pair.send("first", pair.to()).await;
+    pair.send("the second", pair.to().on_stream(2).with_ppid(3).eof()).await;
     assert_eq!(next_data(&pair.server).await.payload, "first");
     // With the end of the association everything has arrived.
     while common::next_change(&pair.client).await.state != AssociationState::ShutdownComplete {}

@@ -102,6 +102,8 @@ pub struct AssociationStatus {
     pub ecn: bool,
     /// What is left of the peer's receive window, in bytes.
     pub peer_rwnd: usize,
+    /// How many bytes of user data go in one chunk: larger messages are fragmented.
+    pub fragmentation_point: usize,
     /// The own receive window in bytes, as the peer was told last.
     pub local_rwnd: u32,
     /// Messages queued or not fully acknowledged.
@@ -168,6 +170,7 @@ impl Association {
             interleaving: self.extensions.contains(Extensions::INTERLEAVING),
             ecn: self.has_ecn(),
             peer_rwnd: self.outbound.peer_rwnd(),
+            fragmentation_point: self.max_unfragmented(),
             local_rwnd: self.inbound.local_rwnd(),
             unacknowledged_messages: self.outbound.messages(),
             buffered_bytes: self.outbound.buffered(),

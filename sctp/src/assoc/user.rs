@@ -46,7 +46,7 @@ impl Association {
 
     /// The largest message that goes in one chunk, on whatever path.
     #[cold]
-    fn max_unfragmented(&self) -> usize {
+    pub(super) fn max_unfragmented(&self) -> usize {
         self.outbound.max_payload(self.room_for_data())
     }
 

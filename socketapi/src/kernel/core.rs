@@ -74,6 +74,8 @@ pub(crate) struct State {
     pub(crate) shut_down_here: bool,
     /// Whether the peer has.
     pub(crate) peer_shut_down: bool,
+    /// Whether nothing more is received.
+    pub(crate) deaf: bool,
     /// Whether a default of partial reliability was ever set.
     pub(crate) default_prinfo: bool,
 }
@@ -89,6 +91,7 @@ impl State {
             phase,
             shut_down_here: false,
             peer_shut_down: false,
+            deaf: false,
             default_prinfo: false,
         }
     }

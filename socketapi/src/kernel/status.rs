@@ -52,6 +52,7 @@ impl Core {
             interleaving: negotiated(abi::SCTP_INTERLEAVING_SUPPORTED),
             ecn: negotiated(abi::SCTP_ECN_SUPPORTED),
             peer_rwnd: usize::try_from(status.rwnd).unwrap_or(usize::MAX),
+            fragmentation_point: usize::try_from(status.fragmentation_point).unwrap_or(usize::MAX),
             local_rwnd,
             unacknowledged_messages: status.unackdata.into(),
             buffered_bytes: 0,

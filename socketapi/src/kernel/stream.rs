@@ -67,6 +67,9 @@ impl Stream {
 
     fn try_recv(&self) -> Result<Option<Received>> {
         let core = self.core();
+        if core.state().deaf {
+            return Ok(None);
+        }
         if let Some(received) = core.state().inbox.pop_front() {
             return Ok(Some(received));
         }
@@ -176,6 +179,18 @@ impl Stream {
             Err(error) if error.raw_os_error() != Some(libc::ENOTCONN) => Err(errno::general("shutting down", &error)),
             _ => Ok(()),
         }
+    }
+
+    /// Receives nothing more. What comes stays in the kernel.
+    pub(crate) fn shutdown_read(&self) -> Result<()> {
+        let core = self.core();
+        core.descriptor()?;
+        let mut state = core.state();
+        state.deaf = true;
+        state.inbox.clear();
+        drop(state);
+        core.wake_all();
+        Ok(())
     }
 
     /// Aborts. The kernel sends a reason only for an association that was peeled off.

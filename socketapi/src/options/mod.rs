@@ -19,6 +19,9 @@ use crate::{
     Subscriptions,
 };
 
+/// Why one-to-one sockets have no autoclose (RFC 6458 §8.1.8).
+pub(crate) const NO_AUTOCLOSE: &str = "only one-to-many style sockets close what is idle";
+
 /// The options of a socket or of an association.
 ///
 /// Those of a [socket](crate::SctpSocket::options) or [listener](crate::SctpListener::options) are what associations
@@ -180,7 +183,7 @@ impl Options {
     pub fn set_autoclose(&self, idle: Option<Duration>) -> Result<()> {
         let has = dispatch!(AnyTarget, self.0, target => target.has_autoclose())?;
         if idle.is_some() && !has {
-            return Err(Error::Unsupported("only one-to-many style sockets close what is idle"));
+            return Err(Error::Unsupported(NO_AUTOCLOSE));
         }
         self.set(|config| config.set_autoclose(idle))
     }

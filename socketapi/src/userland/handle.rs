@@ -17,6 +17,7 @@ use super::stack::{StackHandle, Taken};
 use super::target::Target;
 use super::wait::Attempt;
 use crate::info::AssocRepr;
+use crate::options::NO_AUTOCLOSE;
 use crate::resolve::{Local, LocalAddresses};
 use crate::{AssocId, AssociationConfig, Error, Message, Received, Result, SndInfo, Subscriptions};
 
@@ -43,6 +44,7 @@ impl Opening {
     /// A listening socket.
     pub(crate) fn listen(self, local: &Local, backlog: usize) -> Result<Listener> {
         let subscriptions = self.subscriptions.unwrap_or(Subscriptions::none());
+        refuse_autoclose(&self.association)?;
         let (stack, mut config) = self.prepare(local, false)?;
         let mut bounds = match stack.take_port_everywhere(&mut config)? {
             None => {
@@ -78,6 +80,7 @@ impl Opening {
     /// A one-to-one socket that begins to connect.
     pub(crate) fn connect(self, local: &Local, peer: &[SocketAddr], options: ConnectOptions) -> Result<Stream> {
         let subscriptions = self.subscriptions.unwrap_or(Subscriptions::none());
+        refuse_autoclose(&self.association)?;
         let (stack, mut config) = self.prepare(local, local.port.is_none())?;
         let (stack, taken) = stack.take_port(&mut config)?;
         let open = |sockets: &mut Sockets, now| {
@@ -120,6 +123,14 @@ impl Opening {
                 association,
             },
         ))
+    }
+}
+
+/// One-to-one sockets do not close what is idle (RFC 6458 §8.1.8).
+const fn refuse_autoclose(config: &AssociationConfig) -> Result<()> {
+    match config.autoclose() {
+        Some(_) => Err(Error::Unsupported(NO_AUTOCLOSE)),
+        None => Ok(()),
     }
 }
 
@@ -479,6 +490,11 @@ impl Stream {
                 Err(Error::NoSuchAssociation) => Ok(()),
                 outcome => outcome,
             })
+    }
+
+    pub(crate) fn shutdown_read(&self) -> Result<()> {
+        self.0
+            .enter(|sockets, now, endpoint, id| sockets.shutdown_read(now, endpoint, id))
     }
 
     pub(crate) fn abort(&self, reason: Bytes) -> Result<()> {

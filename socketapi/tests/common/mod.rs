@@ -13,7 +13,7 @@ use socketapi::{
 };
 
 pub(crate) use host::{Host, has_kernel, on_kernel, stack, stack_blocking, stack_towards, stack_towards_silence};
-pub(crate) use pair::{Pair, Streams, narrow, told};
+pub(crate) use pair::{Pair, Streams, narrow, told, until, waiting};
 
 /// A limit that only a test which hangs reaches.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);

@@ -5,7 +5,7 @@ use socketapi::{
     SndInfo,
 };
 
-use super::{Host, at, stack, stack_towards, up, within};
+use super::{Host, at, has_kernel, stack, stack_towards, up, within};
 
 /// A client with an association to a listening server, on hosts of their own, both one-to-many style.
 pub(crate) struct Pair {
@@ -123,6 +123,23 @@ impl Streams {
 
     pub(crate) async fn usual() -> Self {
         Self::new(AssociationConfig::default(), AssociationConfig::default()).await
+    }
+}
+
+/// Waits until something has become so.
+pub(crate) async fn until(mut so: impl FnMut() -> bool) {
+    within(async {
+        while !so() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+/// Waits until so many messages wait to be received, where that is told.
+pub(crate) async fn waiting(assoc: &Association, messages: usize) {
+    if !has_kernel() {
+        until(|| assoc.status().unwrap().pending_messages >= messages).await;
     }
 }
 

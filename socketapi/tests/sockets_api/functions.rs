@@ -3,7 +3,8 @@
 use socketapi::{AssociationState, Error, Notification, Received, SndInfo, Subscriptions};
 
 use crate::common::{
-    Pair, at, impatient, ip, next, next_change, next_data, on_kernel, pattern, stack, stack_towards, up, within,
+    Pair, at, impatient, ip, next, next_change, next_data, on_kernel, pattern, stack, stack_towards, up, waiting,
+    within,
 };
 
 #[tokio::test]
@@ -48,9 +49,7 @@ async fn rfc6458_9_2_what_was_received_goes_along_and_the_first_socket_gets_no_m
     for number in 0..10 {
         pair.send(format!("{number}"), pair.to()).await;
     }
-    while pair.there().status().unwrap().pending_messages < 10 {
-        tokio::task::yield_now().await;
-    }
+    waiting(&pair.there(), 10).await;
     let stream = pair.server.peel_off(pair.names[1]).unwrap();
     for number in 10..20 {
         pair.send(format!("{number}"), pair.to()).await;

@@ -7,10 +7,13 @@ use socketapi::{
     SndInfo, StreamId,
 };
 
-use crate::common::{Pair, at, ip, next_change, next_data, on_kernel, pattern, told, within};
+use crate::common::{Pair, at, ip, next_change, next_data, on_kernel, pattern, told, until, within};
 
 #[tokio::test]
 async fn rfc6458_5_3_1_one_set_up_can_have_a_configuration_of_its_own() {
+    if on_kernel("it has this of whole sockets") {
+        return;
+    }
     let pair = Pair::usual().await;
     let second = pair.hosts[1].socket(8).unwrap();
     second.listen(1).unwrap();
@@ -102,9 +105,7 @@ async fn rfc6458_5_3_4_addr_over_sends_to_the_address_that_the_message_names() {
         pair.client.try_send("that way", &to).unwrap();
         assert_eq!(in_flight(), expected);
         assert_eq!(next_data(&pair.server).await.payload, "that way");
-        while pair.here().status().unwrap().unacknowledged_messages > 0 {
-            tokio::task::yield_now().await;
-        }
+        until(|| pair.here().status().unwrap().unacknowledged_messages == 0).await;
     }
 }
 
@@ -157,6 +158,9 @@ async fn rfc6458_5_3_6_what_comes_next_may_be_unordered_or_no_message() {
 
 #[tokio::test]
 async fn rfc6458_5_3_7_a_message_with_a_life_time_is_given_up_and_comes_back() {
+    if on_kernel("it tells nobody") {
+        return;
+    }
     let pair = Pair::narrow().await;
     // Nothing moves once the server's buffer is full.
     pair.send(pattern(60_000), pair.to()).await;
@@ -193,9 +197,7 @@ async fn rfc6458_5_3_7_a_message_with_a_life_time_is_given_up_and_comes_back() {
     };
     let (context, sent, error, payload) = told(&pair.client, failed).await;
     assert_eq!((context, sent, &payload[..]), (5, false, &b"too late"[..]));
-    if !on_kernel("its number may be another") {
-        assert_eq!(error, 0, "no error cause is the reason");
-    }
+    assert_eq!(error, 0, "no error cause is the reason");
 }
 
 #[tokio::test]
@@ -225,6 +227,9 @@ async fn rfc6458_8_1_25_the_context_is_that_of_received_messages_alone() {
     pair.options().set_context(11).unwrap();
     pair.answer("to the client").await;
     assert_eq!(next_data(&pair.client).await.info.context, 11);
+    if on_kernel("its messages have left before they could fail") {
+        return;
+    }
     pair.send(pattern(60_000), pair.to().with_context(22)).await;
     pair.server.abort(pair.names[1], "").unwrap();
     let context = told(&pair.client, |event| match event {
@@ -247,6 +252,9 @@ async fn rfc6458_8_1_31_the_default_sndinfo_is_no_destination() {
 
 #[tokio::test]
 async fn rfc6458_8_1_31_the_default_sndinfo_may_shut_down() {
+    if on_kernel("its defaults do not end an association") {
+        return;
+    }
     let pair = Pair::usual().await;
     pair.options().set_default_sndinfo(SndInfo::new().eof()).unwrap();
     pair.send("the only one", pair.to().with_defaults()).await;

@@ -2,7 +2,9 @@
 
 use socketapi::{AssociationState, Error, FailureReason, Notification, PathState, Received, SndInfo, Subscriptions};
 
-use crate::common::{Pair, at, next_change, next_data, on_kernel, pattern, stack, stack_towards, told, up, within};
+use crate::common::{
+    Pair, at, next_change, next_data, on_kernel, pattern, stack, stack_towards, told, up, waiting, within,
+};
 
 fn is_refused<T: std::fmt::Debug>(outcome: &Result<T, Error>) -> bool {
     matches!(outcome, Err(Error::ConnectFailed(FailureReason::PeerAbort { .. })))
@@ -128,6 +130,9 @@ async fn rfc6458_3_1_6_a_socket_connects_several_times_and_names_each_associatio
 
 #[tokio::test]
 async fn rfc6458_3_2_what_was_sent_to_a_peer_that_refuses_comes_back_message_by_message() {
+    if on_kernel("it has been refused before the second message") {
+        return;
+    }
     let own = stack(&["127.0.0.1"]).await;
     let other = stack_towards(&["127.0.0.1"], &own).await;
     let client = other.socket(0).unwrap();
@@ -156,6 +161,9 @@ async fn rfc6458_3_2_what_was_sent_to_a_peer_that_refuses_comes_back_message_by_
 
 #[tokio::test]
 async fn rfc6458_3_3_an_association_that_stalls_holds_up_no_other() {
+    if on_kernel("its send buffer is the socket's, unless the administrator says otherwise") {
+        return;
+    }
     let pair = Pair::narrow().await;
     let second = pair.hosts[1].socket(8).unwrap();
     second.listen(1).unwrap();
@@ -272,9 +280,7 @@ async fn rfc6458_6_1_1_what_was_outstanding_when_an_association_is_lost_comes_ba
         pair.send(pattern(1_000), pair.to().with_context(number)).await;
     }
     // Some of it has been sent, and some has not.
-    while pair.there().status().unwrap().pending_messages == 0 {
-        tokio::task::yield_now().await;
-    }
+    waiting(&pair.there(), 1).await;
     pair.server.set_subscriptions(Subscriptions::none()).unwrap();
     pair.server.abort(pair.names[1], "").unwrap();
     let (mut returned, mut sent_before, mut lost) = (Vec::new(), Vec::new(), false);

@@ -5,10 +5,15 @@ use socketapi::{
     Subscriptions,
 };
 
-use crate::common::{Streams, at, ip, narrow, next, pattern, stack, stack_towards, within};
+use crate::common::{
+    Streams, at, has_kernel, ip, narrow, next, on_kernel, pattern, stack, stack_towards, until, waiting, within,
+};
 
 #[tokio::test]
 async fn rfc6458_4_1_3_a_listener_with_a_backlog_of_zero_takes_nobody() {
+    if on_kernel("it takes zero for one") {
+        return;
+    }
     let own = stack(&["127.0.0.1"]).await;
     let other = stack_towards(&["127.0.0.1"], &own).await;
     let listener = own.builder().listen("127.0.0.1:7", 0).await.unwrap();
@@ -67,6 +72,9 @@ async fn rfc6458_4_1_7_after_shutdown_what_the_peer_had_queued_and_notifications
 
 #[tokio::test]
 async fn rfc6458_4_1_7_what_could_not_be_delivered_comes_back_after_shutdown() {
+    if on_kernel("it tells nobody after that") {
+        return;
+    }
     let streams = Streams::new(AssociationConfig::default(), narrow()).await;
     streams.opened.set_subscriptions(Subscriptions::default()).unwrap();
     let sent = pattern(60_000);
@@ -83,6 +91,29 @@ async fn rfc6458_4_1_7_what_could_not_be_delivered_comes_back_after_shutdown() {
             return;
         }
     }
+}
+
+#[tokio::test]
+async fn rfc6458_4_1_7_a_socket_that_receives_nothing_more_still_sends_and_ends() {
+    let streams = Streams::new(AssociationConfig::default(), narrow()).await;
+    let (opened, accepted) = (&streams.opened, &streams.accepted);
+    within(opened.send("early", &SndInfo::new())).await.unwrap();
+    waiting(&accepted.association(), 1).await;
+    // One that waits is told.
+    let waits = accepted.recv();
+    accepted.shutdown_read().unwrap();
+    assert_eq!(within(waits).await, Ok(None));
+    assert_eq!(accepted.try_recv_any(), Ok(None));
+    within(accepted.send("the other way", &SndInfo::new())).await.unwrap();
+    assert_eq!(next(opened).await.payload, "the other way");
+    if on_kernel("what comes fills its buffer") {
+        return;
+    }
+    within(opened.send(pattern(60_000), &SndInfo::new())).await.unwrap();
+    within(opened.close()).await.unwrap();
+    assert_eq!(accepted.try_recv(), Ok(None));
+    within(accepted.close()).await.unwrap();
+    assert_eq!(accepted.shutdown_read(), Err(Error::Closed));
 }
 
 #[tokio::test]
@@ -108,9 +139,7 @@ async fn rfc6458_4_1_9_the_peers_name_is_its_primary_address() {
     opened.set_subscriptions(Subscriptions::default()).unwrap();
     // It cannot become the primary one before it is confirmed.
     let second = ip("127.0.0.2");
-    while opened.set_primary(second) == Err(Error::AddressUnconfirmed) {
-        tokio::task::yield_now().await;
-    }
+    until(|| opened.set_primary(second) != Err(Error::AddressUnconfirmed)).await;
     loop {
         if let Some(Received::Notification(Notification::PeerAddressChange { address, change, .. })) =
             within(opened.recv_any()).await.unwrap()
@@ -203,6 +232,7 @@ async fn rfc6458_8_1_20_nothing_comes_between_the_pieces_of_a_message() {
             break;
         }
     }
-    assert!(received == sent && pieces > 1, "{pieces} pieces");
+    // How much the kernel holds of a message is its own affair.
+    assert!(received == sent && (has_kernel() || pieces > 1), "{pieces} pieces");
     assert_eq!(next(&streams.accepted).await.payload, "behind");
 }

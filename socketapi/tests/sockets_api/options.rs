@@ -103,6 +103,14 @@ async fn rfc6458_8_1_8_autoclose_is_for_one_to_many_sockets() {
         // What is off stays off.
         assert_eq!(options.set_autoclose(None), Ok(()));
     }
+    let mut config = AssociationConfig::default();
+    config.set_autoclose(soon).unwrap();
+    let listener = streams.hosts[0]
+        .builder()
+        .association(config)
+        .listen("127.0.0.1:0", 1)
+        .await;
+    assert!(listener.is_err(), "{listener:?}");
 }
 
 #[tokio::test]
@@ -409,7 +417,10 @@ async fn rfc6458_8_1_9_and_8_3_1_primary_addresses_belong_to_the_association() {
         assert_eq!(refused, Err(Error::AddressNotAvailable), "{stranger}");
     }
     assert!(pair.here().set_peer_primary_addr(ip("192.0.2.1")).is_err());
-    // Without the extension it cannot be asked for.
+}
+
+#[tokio::test]
+async fn rfc6458_8_3_1_without_the_extension_no_primary_address_is_asked_for() {
     let plain = Pair::usual().await;
     let refused = plain.here().set_peer_primary_addr(ip("127.0.0.1"));
     assert!(refused.is_err(), "{refused:?}");

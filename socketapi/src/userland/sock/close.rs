@@ -27,6 +27,19 @@ impl Sockets {
         Ok(())
     }
 
+    /// Receives nothing more on a one-to-one socket (SHUT_RD, RFC 6458 §4.1.7).
+    pub(crate) fn shutdown_read(&mut self, now: Instant, endpoint: EndpointId, id: AssocId) -> Result<()> {
+        let assoc = self.owned(endpoint, id, Owner::Stream).map_err(|_| Error::Closed)?;
+        assoc.deaf = true;
+        assoc.inbox.clear();
+        assoc.pieces.clear();
+        let mut receivers = std::mem::take(&mut assoc.receivers);
+        receivers.wake(&mut self.woken);
+        // The peer's shutdown waits until everything is taken.
+        while let Ok(Some(_)) = self.stack.recv(now, id) {}
+        Ok(())
+    }
+
     /// Ends an association at once.
     pub(crate) fn abort(&mut self, now: Instant, endpoint: EndpointId, id: AssocId, reason: Bytes) -> Result<()> {
         if self.live(endpoint, id)?.phase.has_ended() {

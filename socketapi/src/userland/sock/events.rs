@@ -108,7 +108,7 @@ impl Sockets {
             return;
         };
         let Some(assoc) = entry.assocs.get_mut(&id) else { return };
-        if assoc.owner == Owner::Nobody {
+        if assoc.owner == Owner::Nobody || assoc.deaf {
             // Nobody will take it, and the peer's shutdown waits for it.
             while let Ok(Some(_)) = self.stack.recv(now, id) {}
             return;
@@ -126,7 +126,7 @@ impl Sockets {
         };
         let Some(assoc) = entry.assocs.get_mut(&id) else { return };
         let begun = !assoc.pieces.is_empty() || assoc.inbox.iter().any(|item| matches!(item, Item::Data(_)));
-        if begun && assoc.owner != Owner::Nobody && assoc.subscriptions.partial_delivery {
+        if begun && assoc.owner != Owner::Nobody && !assoc.deaf && assoc.subscriptions.partial_delivery {
             assoc.inbox.push_back(Item::CutOff);
             entry.mark_ready(id, &mut self.woken);
         }
@@ -138,7 +138,7 @@ impl Sockets {
             return;
         };
         let Some(assoc) = entry.assocs.get_mut(&id) else { return };
-        if assoc.owner == Owner::Nobody || !assoc.subscriptions.wants(&notification) {
+        if assoc.owner == Owner::Nobody || assoc.deaf || !assoc.subscriptions.wants(&notification) {
             return;
         }
         let mut notification = notification;

@@ -153,6 +153,8 @@ struct Assoc {
     phase: Phase,
     /// Whether the peer has said that it will not send any more.
     peer_shut_down: bool,
+    /// Whether its one-to-one socket receives nothing more.
+    deaf: bool,
     /// Whether this side has asked for the shutdown, or will once it is established.
     shut_down_here: bool,
     subscriptions: Subscriptions,
@@ -315,6 +317,7 @@ impl Assoc {
             owner,
             phase,
             peer_shut_down: false,
+            deaf: false,
             shut_down_here: false,
             subscriptions: endpoint.subscriptions,
             notifications_stopped: false,

@@ -72,6 +72,9 @@ impl Sockets {
         let Self { stack, endpoints, .. } = self;
         let assoc = endpoints.get_mut(&endpoint).and_then(|entry| entry.assocs.get_mut(&id));
         let assoc = assoc.ok_or(Error::Closed)?;
+        if assoc.deaf {
+            return Ok(None);
+        }
         if let Some(received) = assoc.next(stack, now, id) {
             return Ok(Some(received));
         }
