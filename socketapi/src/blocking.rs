@@ -32,6 +32,14 @@ pub(crate) fn wait<F: Future>(operation: F) -> F::Output {
     }
 }
 
+/// An operation that knows best how a thread waits for it.
+pub(crate) trait Block: Future + Sized {
+    /// Runs it to its end on this thread.
+    fn block(self) -> Self::Output {
+        wait(self)
+    }
+}
+
 /// As [`wait`], for so long at most.
 pub(crate) fn wait_for<F: Future>(operation: F, timeout: Duration) -> Option<F::Output> {
     let end = Instant::now() + timeout;

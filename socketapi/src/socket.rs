@@ -7,6 +7,7 @@ use bytes::Bytes;
 #[cfg(feature = "userland")]
 use crate::StackHandle;
 use crate::backend::{AnySocket, dispatch};
+use crate::blocking::Block;
 use crate::{
     AssocId, Association, AssociationStatus, ConnectOptions, Error, Options, Received, Result, SctpStream, SndInfo,
     SocketBuilder, Subscriptions, blocking,
@@ -93,7 +94,7 @@ impl SctpSocket {
     ///
     /// As [`recv`](Self::recv).
     pub fn recv_blocking(&self) -> Result<Received> {
-        dispatch!(AnySocket, self.0, s => blocking::wait(s.recv()))
+        dispatch!(AnySocket, self.0, s => s.recv().block())
     }
 
     /// Sends a message. A message to an address without an association sets one up, and is sent once it is

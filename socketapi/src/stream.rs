@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 
 use crate::backend::{AnyStream, dispatch};
+use crate::blocking::Block;
 use crate::{
     AssocId, Association, AssociationStatus, Message, Received, Result, SndInfo, SocketBuilder, Subscriptions, blocking,
 };
@@ -110,7 +111,7 @@ impl SctpStream {
     ///
     /// As [`recv`](Self::recv).
     pub fn recv_blocking(&self) -> Result<Option<Message>> {
-        dispatch!(AnyStream, self.0, s => blocking::wait(s.recv()))
+        dispatch!(AnyStream, self.0, s => s.recv().block())
     }
 
     /// As [`recv`](Self::recv), with the notifications that are subscribed to. With
@@ -138,7 +139,7 @@ impl SctpStream {
     ///
     /// As [`recv`](Self::recv).
     pub fn recv_any_blocking(&self) -> Result<Option<Received>> {
-        dispatch!(AnyStream, self.0, s => blocking::wait(s.recv_any()))
+        dispatch!(AnyStream, self.0, s => s.recv_any().block())
     }
 
     /// Sends a message. Waits while the send buffer is full; the message has been queued when this returns, not

@@ -55,17 +55,25 @@ impl Figures {
 
     /// Rows for round trips of ours and of bare UDP, and what is between them.
     pub(crate) fn pingpong(&mut self, name: &str, ours: &[Trips], udp_name: &str, udp: &[Trips]) {
-        for (name, outcomes) in [(name, ours), (udp_name, udp)] {
-            let p50 = median(outcomes.iter().map(|outcome| outcome.p50));
-            let p99 = median(outcomes.iter().map(|outcome| outcome.p99));
-            self.text(format!("{name:<20} p50 {p50:>8.1} us   p99 {p99:>8.1} us"));
-            self.add(&format!("{name}_p50"), p50, "us");
-            self.add(&format!("{name}_p99"), p99, "us");
-        }
+        self.trips(udp_name, udp);
+        self.pingpong_ours(name, ours, udp);
+    }
+
+    /// The same without those of bare UDP, which have their row.
+    pub(crate) fn pingpong_ours(&mut self, name: &str, ours: &[Trips], udp: &[Trips]) {
+        self.trips(name, ours);
         // Of each round for itself, since both were there in the same second.
         let ratio = median(ours.iter().zip(udp).map(|(ours, udp)| ours.p50 / udp.p50));
         self.text(format!("{name}_over_udp_p50: {ratio:.2}"));
         self.add(&format!("{name}_over_udp_p50"), ratio, "");
+    }
+
+    fn trips(&mut self, name: &str, outcomes: &[Trips]) {
+        let p50 = median(outcomes.iter().map(|outcome| outcome.p50));
+        let p99 = median(outcomes.iter().map(|outcome| outcome.p99));
+        self.text(format!("{name:<20} p50 {p50:>8.1} us   p99 {p99:>8.1} us"));
+        self.add(&format!("{name}_p50"), p50, "us");
+        self.add(&format!("{name}_p99"), p99, "us");
     }
 
     /// Something that could not be measured, and the figures that are left out for it.

@@ -91,6 +91,7 @@ struct Rounds {
     iperf3: Vec<Outcome>,
     pingpong: Vec<pingpong::Outcome>,
     udp_pingpong: Vec<pingpong::Outcome>,
+    pingpong_async: Vec<pingpong::Outcome>,
     pingpong_tasks: Vec<pingpong::Outcome>,
     udp_pingpong_tasks: Vec<pingpong::Outcome>,
     setup_close: Vec<f64>,
@@ -154,6 +155,7 @@ fn round(rounds: &mut Rounds, options: &Options, runtime: &Runtime, tsctp: Optio
     if options.wants("pingpong") {
         rounds.pingpong.push(pingpong::sctp());
         rounds.udp_pingpong.push(pingpong::udp());
+        rounds.pingpong_async.push(pingpong::sctp_async());
         rounds.pingpong_tasks.push(run(runtime, pingpong::sctp_tasks()));
         rounds.udp_pingpong_tasks.push(run(runtime, pingpong::udp_tasks()));
     }
@@ -221,8 +223,10 @@ fn report_bulk(figures: &mut Figures, rounds: &Rounds, options: &Options, tsctp:
 
 fn report_others(figures: &mut Figures, rounds: &Rounds, options: &Options, tsctp: bool) {
     if options.wants("pingpong") {
-        figures.text("\nrequest and response, 100 bytes each, a thread for each end");
+        figures.text("\nrequest and response, 100 bytes each, a thread for each end that blocks");
         figures.pingpong("pingpong", &rounds.pingpong, "udp_pingpong", &rounds.udp_pingpong);
+        figures.text("the same, of ours a thread for each end with a runtime");
+        figures.pingpong_ours("pingpong_async", &rounds.pingpong_async, &rounds.udp_pingpong);
         figures.text("the same, both ends tasks of one runtime");
         let (ours, udp) = (&rounds.pingpong_tasks, &rounds.udp_pingpong_tasks);
         figures.pingpong("pingpong_tasks", ours, "udp_pingpong_tasks", udp);

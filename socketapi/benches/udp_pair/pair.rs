@@ -2,11 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use socketapi::{AssociationConfig, SctpListener, SctpStream, SocketBuilder, StackHandle};
+use socketapi::{AssociationConfig, SctpListener, SctpStream, SocketBuilder, StackBuilder, StackHandle};
 
 pub(crate) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// Where the listener is.
-const PORT: u16 = 7;
+pub(crate) const SERVER: SocketAddr = SocketAddr::new(LOOPBACK, 7);
 
 /// A listener on one stack, and the stack of its clients.
 pub(crate) struct Pair {
@@ -41,25 +41,31 @@ impl Pair {
 
 /// A stack on a free UDP port, and a listener on it.
 pub(crate) async fn listener(config: AssociationConfig, backlog: usize) -> (StackHandle, SctpListener) {
-    let stack = StackHandle::builder().addresses([LOOPBACK]).udp_port(0);
-    let stack = stack.start().await.expect("a server stack");
+    let stack = server_on(LOOPBACK).start().await.expect("a server stack");
     let builder = SocketBuilder::new().association(config).stack(&stack);
-    let listener = builder.listen(SocketAddr::new(LOOPBACK, PORT), backlog).await;
+    let listener = builder.listen(SERVER, backlog).await;
     (stack, listener.expect("a listener"))
+}
+
+/// A stack on a free UDP port.
+pub(crate) fn server_on(address: IpAddr) -> StackBuilder {
+    StackHandle::builder().addresses([address]).udp_port(0)
+}
+
+/// The same, with peers behind one UDP port of this host.
+pub(crate) fn client_on(address: IpAddr, peer_udp_port: u16) -> StackBuilder {
+    server_on(address).peer_udp_port(peer_udp_port)
 }
 
 /// A stack whose peers are behind one UDP port of this host.
 pub(crate) async fn client_of(peer_udp_port: u16) -> StackHandle {
-    let client = StackHandle::builder()
-        .addresses([LOOPBACK])
-        .udp_port(0)
-        .peer_udp_port(peer_udp_port);
-    client.start().await.expect("a client stack")
+    let client = client_on(LOOPBACK, peer_udp_port).start().await;
+    client.expect("a client stack")
 }
 
 /// A new association with the listener.
 pub(crate) async fn connect(stack: &StackHandle, config: AssociationConfig) -> SctpStream {
     let builder = SocketBuilder::new().association(config).stack(stack);
-    let stream = builder.connect(SocketAddr::new(LOOPBACK, PORT)).await;
+    let stream = builder.connect(SERVER).await;
     stream.expect("a connection")
 }

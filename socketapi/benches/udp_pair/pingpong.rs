@@ -1,18 +1,19 @@
 //! A request and its response, one after the other: over an association, and in bare UDP datagrams.
 //!
-//! Each end has a thread of its own, as two programs would have: [`sctp`] and [`udp`]. Or both ends are tasks that
-//! mostly share one thread, so that nothing but work is left: [`sctp_tasks`] and [`udp_tasks`].
+//! Each end has a thread of its own, as two programs would have, which blocks: [`sctp`] and [`udp`]; or which runs tasks:
+//! [`sctp_async`]. Or both ends are tasks that mostly share one thread, so that nothing but work is left: [`sctp_tasks`]
+//! and [`udp_tasks`].
 
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use socketapi::{AssociationConfig, SctpStream, SndInfo};
+use socketapi::{AssociationConfig, SctpStream, SndInfo, SocketBuilder};
 use tokio::net::UdpSocket;
 
 use crate::figures::percentile;
-use crate::pair::{LOOPBACK, Pair, client_of, connect, listener};
+use crate::pair::{LOOPBACK, Pair, SERVER, client_of, client_on, connect, listener, server_on};
 
 /// Bytes of a request, and of a response.
 const SIZE: usize = 100;
@@ -71,6 +72,42 @@ fn on_this_thread<T: Send + 'static>(end: impl Future<Output = T> + Send + 'stat
 }
 
 pub(crate) fn sctp() -> Outcome {
+    let stack = server_on(LOOPBACK).start_blocking().expect("a server stack");
+    let udp_port = stack.udp_port();
+    let listener = SocketBuilder::new().stack(&stack).listen_blocking(SERVER, 1);
+    let listener = listener.expect("a listener");
+    let server = thread::spawn(move || {
+        let (stream, _) = listener.accept_blocking().expect("a connection");
+        let info = SndInfo::new();
+        while let Ok(Some(request)) = stream.recv_blocking() {
+            if stream.send_blocking(request.payload, &info).is_err() {
+                break;
+            }
+        }
+    });
+    let stack = client_on(LOOPBACK, udp_port).start_blocking().expect("a client stack");
+    let stream = SocketBuilder::new().stack(&stack).connect_blocking(SERVER);
+    let stream = stream.expect("a connection");
+    let request = Bytes::from(vec![0x5a; SIZE]);
+    let info = SndInfo::new();
+    let mut meter = Meter::new();
+    loop {
+        let start = Instant::now();
+        stream
+            .send_blocking(request.clone(), &info)
+            .expect("the association is up");
+        let response = stream.recv_blocking().expect("data").expect("a response");
+        assert_eq!(response.payload.len(), SIZE);
+        if meter.count(start) {
+            break;
+        }
+    }
+    stream.close_blocking().expect("closed in good order");
+    server.join().expect("the server ends");
+    meter.outcome()
+}
+
+pub(crate) fn sctp_async() -> Outcome {
     let (told, tells) = mpsc::channel();
     let server = thread::spawn(move || {
         on_this_thread(async move {

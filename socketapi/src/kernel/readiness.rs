@@ -12,6 +12,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::task::coop;
 
 use super::core::Core;
+use crate::blocking::Block;
 use crate::{Error, Result};
 
 /// What an operation waits for.
@@ -110,6 +111,8 @@ where
         (self.attempt)()
     }
 }
+
+impl<F, T> Block for Operation<'_, F> where F: FnMut() -> Result<T> {}
 
 impl<F, T> Future for Operation<'_, F>
 where

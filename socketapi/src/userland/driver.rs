@@ -14,8 +14,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::addresses::Addresses;
-use super::device::{Receiver, Trouble, Watched, watch};
-use super::shard::{Flushed, NextTurn, Shard};
+use super::device::{Watched, watch};
+use super::shard::{Flushed, Intake, NextTurn, Shard};
+use super::wheel::{Look, Role, TICK};
 use crate::{Error, Result};
 
 /// How many receive calls a turn makes before other tasks and the timers get theirs.
@@ -72,27 +73,25 @@ impl Drop for Running {
 }
 
 async fn run(running: Running) {
-    let shard = &running.shard;
-    let mut driver = match Driver::new(shard) {
-        Ok(driver) => driver,
-        Err(error) => {
-            tracing::error!(%error, "the stack cannot wait for its sockets");
-            shard.stop();
-            return;
-        }
-    };
+    let shard = &*running.shard;
+    let mut driver = Driver::new(shard);
+    if let Err(error) = driver.watch_all() {
+        tracing::error!(%error, "the stack cannot wait for its sockets");
+        shard.stop();
+        return;
+    }
     // It ends with this task.
     let mut following = JoinSet::new();
     if let Some(addresses) = running.addresses.clone() {
         following.spawn(addresses.follow());
     }
-    poll_fn(|cx| driver.poll(shard, cx)).await;
+    poll_fn(|cx| driver.poll(cx)).await;
 }
 
 struct Driver<'a> {
+    shard: &'a Shard,
+    /// Empty while callers drive.
     sockets: Vec<AsyncFd<BorrowedFd<'a>>>,
-    receiver: Receiver,
-    troubles: Vec<Trouble>,
     sleep: Pin<Box<Sleep>>,
     /// When `sleep` ends; `None` if it is of no interest.
     deadline: Option<Instant>,
@@ -100,58 +99,55 @@ struct Driver<'a> {
     blocked: Option<usize>,
     /// Which socket is watched for room to send as well.
     awaited: Option<usize>,
+    /// What was seen of the callers that drive, and when to look again.
+    look: Option<(Look, Instant)>,
+}
+
+/// What follows a turn.
+enum Next {
+    /// Another one, once other tasks had theirs.
+    Turn,
+    /// Time has to pass.
+    At(Instant),
+    /// Someone has to call.
+    Call,
+    /// Nothing: the stack has stopped, or another driver is to go on.
+    Nothing,
 }
 
 impl<'a> Driver<'a> {
-    fn new(shard: &'a Shard) -> io::Result<Self> {
-        Ok(Self {
-            sockets: shard
-                .device
-                .descriptors()
-                .into_iter()
-                .map(|socket| watch(socket, usual(shard)))
-                .collect::<io::Result<_>>()?,
-            receiver: Receiver::new(),
-            troubles: Vec::new(),
+    fn new(shard: &'a Shard) -> Self {
+        Self {
+            shard,
+            sockets: Vec::new(),
             sleep: Box::pin(sleep_until(Instant::now())),
             deadline: None,
             blocked: None,
             awaited: None,
-        })
+            look: None,
+        }
     }
 
-    /// One turn; ready when the stack has stopped, or another driver is to go on.
-    fn poll(&mut self, shard: &Shard, cx: &mut Context<'_>) -> Poll<()> {
+    /// Takes turns; ready when there is nothing left to do.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut slept = false;
         loop {
-            // First of all, so that whatever happens from here on calls for another turn.
-            shard.poll_alarm(cx);
-            let mut more = !shard.device.is_received_elsewhere() && self.receive(shard, cx);
-            match self.send(shard, cx) {
-                Ok(unsent) => more |= unsent,
-                Err(error) => {
-                    tracing::error!(%error, "the stack cannot wait for a socket any more");
-                    return Poll::Ready(());
+            match self.turn(slept, cx) {
+                Next::Nothing => return Poll::Ready(()),
+                Next::Turn => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
-            }
-            match shard.next_turn(slept) {
-                NextTurn::Stopped if !more => return Poll::Ready(()),
-                NextTurn::Now | NextTurn::Stopped => more = true,
-                NextTurn::Never => self.deadline = None,
-                NextTurn::At(at) => {
-                    let at = shard.deadline(at);
+                Next::Call => {
+                    self.deadline = None;
+                    return Poll::Pending;
+                }
+                Next::At(at) => {
                     if self.deadline != Some(at) {
                         self.deadline = Some(at);
                         self.sleep.as_mut().reset(at);
                     }
                 }
-            }
-            if more {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            if self.deadline.is_none() {
-                return Poll::Pending;
             }
             ready!(self.sleep.as_mut().poll(cx));
             self.deadline = None;
@@ -159,17 +155,103 @@ impl<'a> Driver<'a> {
         }
     }
 
+    fn turn(&mut self, slept: bool, cx: &mut Context<'_>) -> Next {
+        let over = self.look.filter(|(_, until)| *until <= Instant::now());
+        // First of all, so that whatever happens from here on calls for another turn.
+        let role = self.shard.wheel.role(cx, over.map(|(look, _)| look));
+        if over.is_some() {
+            self.look = None;
+        }
+        match role {
+            Role::Drives => {
+                self.look = None;
+                self.drive(slept, cx).unwrap_or_else(|error| {
+                    tracing::error!(%error, "the stack cannot wait for a socket any more");
+                    Next::Nothing
+                })
+            }
+            Role::StandsIn(look) => {
+                self.let_go();
+                self.stand_in(look)
+            }
+            Role::Watches(look) => {
+                self.let_go();
+                Next::At(self.look_again(look))
+            }
+            Role::Sleeps => {
+                self.let_go();
+                Next::Call
+            }
+        }
+    }
+
+    fn drive(&mut self, slept: bool, cx: &mut Context<'_>) -> io::Result<Next> {
+        if self.sockets.is_empty() {
+            self.watch_all()?;
+        }
+        let mut more = !self.shard.device.is_received_elsewhere() && self.receive(cx);
+        more |= self.send(cx)?;
+        Ok(match self.shard.next_turn(slept) {
+            NextTurn::Stopped if !more => Next::Nothing,
+            NextTurn::Now | NextTurn::Stopped => Next::Turn,
+            _ if more => Next::Turn,
+            NextTurn::Never => Next::Call,
+            NextTurn::At(at) => Next::At(self.shard.deadline(at)),
+        })
+    }
+
+    /// Nobody drives, for a moment: what comes in can wait, but not what is to be done at a time or was called for.
+    fn stand_in(&mut self, look: Look) -> Next {
+        match self.shard.flush(SEND_BUDGET) {
+            Flushed::All => {}
+            Flushed::More => return Next::Turn,
+            Flushed::Blocked(_) => {
+                self.shard.wheel.take_back();
+                return Next::Turn;
+            }
+        }
+        let again = self.look_again(look);
+        match self.shard.next_turn(true) {
+            NextTurn::Stopped => Next::Nothing,
+            NextTurn::Now => Next::Turn,
+            NextTurn::Never => Next::At(again),
+            NextTurn::At(at) => Next::At(self.shard.deadline(at).min(again)),
+        }
+    }
+
+    /// When to look at the callers again.
+    fn look_again(&mut self, look: Look) -> Instant {
+        self.look.get_or_insert_with(|| (look, Instant::now() + TICK)).1
+    }
+
+    /// Has all sockets watched.
+    fn watch_all(&mut self) -> io::Result<()> {
+        self.awaited = None;
+        let sockets = self.shard.device.descriptors().into_iter();
+        self.sockets = sockets
+            .map(|socket| watch(socket, usual(self.shard)))
+            .collect::<io::Result<_>>()?;
+        Ok(())
+    }
+
+    /// Leaves the sockets to the callers: what arrives is not to wake this task.
+    fn let_go(&mut self) {
+        self.sockets.clear();
+        self.awaited = None;
+    }
+
     /// Takes datagrams in; true if there may be more.
-    fn receive(&mut self, shard: &Shard, cx: &mut Context<'_>) -> bool {
+    fn receive(&self, cx: &mut Context<'_>) -> bool {
         let mut more = false;
         for (index, socket) in self.sockets.iter().enumerate() {
-            more |= receive_from(socket, index, &mut self.receiver, &mut self.troubles, shard, cx);
+            more |= receive_from(socket, index, self.shard, cx);
         }
         more
     }
 
     /// Sends what there is; true if there may be more.
-    fn send(&mut self, shard: &Shard, cx: &mut Context<'_>) -> io::Result<bool> {
+    fn send(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        let shard = self.shard;
         loop {
             if self.awaited != self.blocked && usual(shard) == Watched::Datagrams {
                 if let Some(index) = self.awaited.take() {
@@ -238,39 +320,15 @@ const fn blocked(flushed: Flushed) -> Option<usize> {
     }
 }
 
-fn receive_from(
-    socket: &AsyncFd<BorrowedFd<'_>>,
-    index: usize,
-    receiver: &mut Receiver,
-    troubles: &mut Vec<Trouble>,
-    shard: &Shard,
-    cx: &mut Context<'_>,
-) -> bool {
+fn receive_from(socket: &AsyncFd<BorrowedFd<'_>>, index: usize, shard: &Shard, cx: &mut Context<'_>) -> bool {
     for _ in 0..RECEIVE_BUDGET {
         // An error here means that the runtime shuts down, which ends this task.
         let Poll::Ready(Ok(mut ready)) = socket.poll_read_ready(cx) else {
             return false;
         };
-        match shard.device.receive(index, receiver) {
-            Ok(datagrams) => {
-                // Fewer than were asked for: the queue was empty, and what comes now wakes the task.
-                let last = datagrams.is_last();
-                shard.ingest(datagrams);
-                if last {
-                    ready.clear_ready();
-                }
-            }
-            // An error is about packets that were sent. Whoever sends may have been told of it before, and what woke
-            // the task is then the queue alone.
-            Err(error) => {
-                let more = shard.device.read_errors(index, troubles);
-                if !troubles.is_empty() {
-                    shard.heed(troubles.drain(..));
-                }
-                if error.kind() == io::ErrorKind::WouldBlock && !more {
-                    ready.clear_ready();
-                }
-            }
+        match shard.receive(index) {
+            Intake::Nothing | Intake::Last => ready.clear_ready(),
+            Intake::More => {}
         }
     }
     true

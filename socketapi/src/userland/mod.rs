@@ -11,6 +11,8 @@
 //! | `operation` | attempts made once, awaited, or waited for by a thread |
 //! | `wait` | what they wait for, and who waits |
 //! | `shard` | one engine with its sockets behind a lock, and the way out for its packets |
+//! | `wheel` | who drives a shard: the driver, or a caller that waits |
+//! | `caller` | a caller that blocks, asleep or at the wheel |
 //! | `driver` | the task of a shard: datagrams in, time, what callers left to send |
 //! | `workers` | several shards of one stack, and which of them a packet is for |
 //! | `clock` | the only reader of the clock |
@@ -20,11 +22,14 @@
 //!
 //! # Locks
 //!
-//! In this order: the list of shared stacks, the addresses of a stack, a shard's outbox, a shard's core, the places of
-//! SCTP ports. The outbox is the buffer between engine and network; whoever holds it sends, so packets keep their order. No system call is made, and no waker called,
-//! under the core's lock.
+//! In this order: the list of shared stacks, the addresses of a stack, a shard's inlet, its outbox, its core, the places
+//! of SCTP ports. The inlet is what datagrams are received to, and the outbox the buffer between engine and network;
+//! whoever holds one receives, or sends, so packets keep their order. No system call is made, and no waker called, under
+//! the core's lock.
 
 mod addresses;
+#[cfg(target_os = "linux")]
+mod caller;
 mod clock;
 mod device;
 mod driver;
@@ -42,6 +47,7 @@ mod sock;
 mod stack;
 mod target;
 mod wait;
+mod wheel;
 mod workers;
 
 pub use device::{DeviceConfig, DeviceStats, MemoryNetwork, TunConfig};

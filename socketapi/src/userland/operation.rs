@@ -1,14 +1,17 @@
 //! Operations that may have to wait: tried once, awaited, or waited for by a thread.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use sctp::Instant;
 use tokio::task::coop;
 
+#[cfg(target_os = "linux")]
+use super::caller::Caller;
 use super::shard::Shard;
 use super::sock::Sockets;
 use super::wait::{Attempt, Interest, Refused, Ticket};
+use crate::blocking::Block;
 use crate::{Error, Result};
 
 /// How many operations on a stack use up one unit of their task's budget. The runtime reckons with system calls;
@@ -70,30 +73,28 @@ where
     }
 }
 
-impl<F, T> Future for Operation<'_, F>
+impl<F, T> Operation<'_, F>
 where
     F: FnMut(&mut Sockets, Instant) -> Attempt<T>,
 {
-    type Output = Result<T>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // A task that always finds something to do lets others have their turn.
-        if !coop::has_budget_remaining() {
-            drop(ready!(coop::poll_proceed(cx)));
-        }
+    /// One attempt, after which `waker` waits if the operation has to; and what it counts for.
+    fn advance(&mut self, waker: &Waker) -> (Poll<Result<T>>, Step) {
         let Self {
             shard,
             attempt,
             receives,
             registered,
-        } = &mut *self;
-        let mut counts = false;
+        } = self;
+        let mut step = Step::default();
         let attempt = |sockets: &mut Sockets, now: Instant| {
             let outcome = attempt(sockets, now);
-            counts = outcome.is_ok() && sockets.count().is_multiple_of(OPERATIONS_PER_UNIT);
+            step = Step {
+                counts: outcome.is_ok() && sockets.count().is_multiple_of(OPERATIONS_PER_UNIT),
+                at: now,
+            };
             let before = registered.take();
             if let Err(Refused::Wait(interest)) = &outcome {
-                *registered = Some(sockets.register(*interest, before, cx.waker()));
+                *registered = Some(sockets.register(*interest, before, waker));
             } else if let Some((interest, ticket)) = before {
                 sockets.unregister(interest, ticket);
             }
@@ -105,16 +106,73 @@ where
             shard.enter(attempt)
         };
         let outcome = match outcome {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(Refused::Wait(_))) => return Poll::Pending,
-            Ok(Err(Refused::Failed(error))) | Err(error) => Err(error),
+            Ok(Ok(value)) => Poll::Ready(Ok(value)),
+            Ok(Err(Refused::Wait(_))) => Poll::Pending,
+            Ok(Err(Refused::Failed(error))) | Err(error) => Poll::Ready(Err(error)),
         };
-        if counts && let Poll::Ready(unit) = coop::poll_proceed(cx) {
-            unit.made_progress();
-        }
-        Poll::Ready(outcome)
+        (outcome, step)
     }
 }
+
+/// An attempt of an operation.
+#[derive(Clone, Copy, Debug, Default)]
+struct Step {
+    /// Whether it uses up a unit of the task's budget.
+    counts: bool,
+    /// When it was.
+    at: Instant,
+}
+
+impl<F, T> Future for Operation<'_, F>
+where
+    F: FnMut(&mut Sockets, Instant) -> Attempt<T>,
+{
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // A task that always finds something to do lets others have their turn.
+        if !coop::has_budget_remaining() {
+            drop(ready!(coop::poll_proceed(cx)));
+        }
+        let (outcome, step) = self.advance(cx.waker());
+        if outcome.is_pending() {
+            self.shard.wheel.task_waits();
+        }
+        if step.counts
+            && let Poll::Ready(unit) = coop::poll_proceed(cx)
+        {
+            unit.made_progress();
+        }
+        outcome
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl<F, T> Block for Operation<'_, F>
+where
+    F: FnMut(&mut Sockets, Instant) -> Attempt<T>,
+{
+    /// The thread drives the shard meanwhile, if waits are short.
+    fn block(mut self) -> Result<T> {
+        let caller = Caller::this();
+        let mut began = None;
+        loop {
+            let (outcome, step) = self.advance(caller.waker());
+            if let Poll::Ready(outcome) = outcome {
+                match began {
+                    Some(began) => self.shard.wheel.waited(step.at.saturating_since(began)),
+                    None => self.shard.wheel.did_not_wait(),
+                }
+                return outcome;
+            }
+            began.get_or_insert(step.at);
+            caller.wait(self.shard);
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl<F, T> Block for Operation<'_, F> where F: FnMut(&mut Sockets, Instant) -> Attempt<T> {}
 
 /// Attempts at several shards, of which the first that succeeds counts.
 #[must_use = "operations do nothing unless they are attempted or awaited"]

@@ -1,25 +1,27 @@
 //! One engine with its sockets behind a lock, and the way out for its packets.
 
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
-use std::task::{Context, Waker};
+use std::task::Waker;
 use std::time::Duration;
 
 use bytes::Bytes;
 use sctp::{Instant, RxMeta, StackStats, Transmit};
 
 use super::clock::Clock;
-use super::device::{Capture, Device, Progress, Trouble};
+use super::device::{Capture, Device, Progress, Receiver, Trouble};
 use super::port::SharedPort;
 use super::sock::Sockets;
-use super::wait::{Interest, Ticket};
+use super::wait::{Attempt, Interest, Refused, Ticket};
+use super::wheel::Wheel;
 use super::workers::{Stray, Worker};
 use crate::{Error, Result};
 
 /// How many batches of packets a caller sends itself before it leaves the rest to the driver.
 const INLINE_BATCHES: usize = 4;
 
-/// Packets of a caller that follow those of another call sooner than this are left to the driver: what several calls
+/// Packets of a caller that follow those of another call sooner than this are left to who drives: what several calls
 /// cause then leaves together.
 const GATHER: Duration = Duration::from_micros(20);
 
@@ -38,7 +40,9 @@ pub(crate) struct Shard {
     outbox: Mutex<Outbox>,
     /// Set before the outbox is asked for: whoever holds it then looks at the engine once more.
     unsent: AtomicBool,
-    alarm: Alarm,
+    inlet: Mutex<Inlet>,
+    /// Who drives.
+    pub(crate) wheel: Wheel,
 }
 
 /// What the lock protects.
@@ -49,8 +53,8 @@ struct Core {
     now: Instant,
     /// When the driver will look at the time by itself.
     armed: Option<Instant>,
-    /// When a caller last sent packets itself.
-    sent_inline: Instant,
+    /// When a caller last sent packets itself, unless someone has begun to wait for the answer.
+    sent_inline: Option<Instant>,
     /// How many handles and sockets need the stack.
     users: usize,
     stopped: bool,
@@ -64,6 +68,24 @@ struct Outbox {
     waiting: Option<(Transmit, usize)>,
     /// What the network said about packets, for the engine.
     troubles: Vec<Trouble>,
+}
+
+/// What is needed to receive. Who has it receives, so that packets keep their order.
+#[derive(Debug, Default)]
+struct Inlet {
+    receiver: Receiver,
+    troubles: Vec<Trouble>,
+}
+
+/// What came of an attempt to receive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Intake {
+    /// There was nothing.
+    Nothing,
+    /// Something, and nothing is left.
+    Last,
+    /// There may be more.
+    More,
 }
 
 /// What became of an attempt to send all there is.
@@ -97,7 +119,7 @@ impl Shard {
             sockets,
             now: Instant::ZERO,
             armed: None,
-            sent_inline: Instant::ZERO,
+            sent_inline: None,
             users: 1,
             stopped: false,
         };
@@ -110,7 +132,8 @@ impl Shard {
             core: Mutex::new(core),
             outbox: Mutex::default(),
             unsent: AtomicBool::new(false),
-            alarm: Alarm::default(),
+            inlet: Mutex::default(),
+            wheel: Wheel::default(),
         }
     }
 
@@ -151,11 +174,12 @@ impl Shard {
         let now = core.read(&self.clock);
         let outcome = command(&mut core.sockets, now);
         core.sockets.settle(now);
-        if now.saturating_since(core.sent_inline) < GATHER && core.sockets.stack.wants_transmit() {
+        let soon = core.sent_inline.is_some_and(|sent| now.saturating_since(sent) < GATHER);
+        if soon && core.sockets.stack.wants_transmit() {
             let woken = core.sockets.take_woken();
             drop(core);
             drop(outbox);
-            self.alarm.ring();
+            self.wheel.ring();
             wake(woken);
             return Ok(outcome);
         }
@@ -164,7 +188,7 @@ impl Shard {
             filled = outbox.fill(&mut core.sockets, now, self.device.max_segments());
         }
         if filled {
-            core.sent_inline = now;
+            core.sent_inline = Some(now);
         }
         let early = core.is_due_before_armed();
         let woken = core.sockets.take_woken();
@@ -173,11 +197,11 @@ impl Shard {
         let quiet = outbox.is_some() && !filled;
         drop(outbox);
         if early {
-            self.alarm.ring();
+            self.wheel.ring();
         }
         let look_again = !quiet || self.is_unsent();
         if look_again && self.flush(INLINE_BATCHES) != Flushed::All {
-            self.alarm.ring();
+            self.wheel.ring();
         }
         wake(woken);
         Ok(outcome)
@@ -185,26 +209,62 @@ impl Shard {
 
     /// As [`enter`](Self::enter), for a command that causes packets only now and then, and no timers: it is told the
     /// time that was read last.
-    pub(crate) fn enter_to_receive<T>(&self, command: impl FnOnce(&mut Sockets, Instant) -> T) -> Result<T> {
+    pub(crate) fn enter_to_receive<T>(
+        &self,
+        command: impl FnOnce(&mut Sockets, Instant) -> Attempt<T>,
+    ) -> Result<Attempt<T>> {
         let mut core = self.lock();
         if core.stopped {
             return Err(Error::StackStopped);
         }
         let now = core.now;
         let outcome = command(&mut core.sockets, now);
+        if matches!(outcome, Err(Refused::Wait(_))) {
+            // What is sent next is not one of several messages, but a response, or a request after one.
+            core.sent_inline = None;
+        }
         core.sockets.settle(now);
         let unsent = core.sockets.stack.wants_transmit();
         let woken = core.sockets.take_woken();
         drop(core);
         if unsent && self.flush(INLINE_BATCHES) != Flushed::All {
-            self.alarm.ring();
+            self.wheel.ring();
         }
         wake(woken);
         Ok(outcome)
     }
 
-    /// Gives datagrams that arrived to the engine. Only the driver does so.
-    pub(crate) fn ingest(&self, datagrams: impl Iterator<Item = (RxMeta, Bytes)>) {
+    /// Receives from one of the descriptors of the device, for the engine. Only who drives does so.
+    pub(crate) fn receive(&self, index: usize) -> Intake {
+        let mut inlet = self.inlet.lock().unwrap_or_else(PoisonError::into_inner);
+        let Inlet { receiver, troubles } = &mut *inlet;
+        match self.device.receive(index, receiver) {
+            Ok(datagrams) => {
+                // Fewer than were asked for: the queue was empty, and what comes now wakes who drives.
+                let last = datagrams.is_last();
+                self.ingest(datagrams);
+                if last { Intake::Last } else { Intake::More }
+            }
+            // An error is about packets that were sent. Whoever sends may have been told of it before, and what there
+            // was to wake for is then the queue alone.
+            Err(error) => {
+                let more = self.device.read_errors(index, troubles);
+                let none = troubles.is_empty();
+                if !none {
+                    self.heed(troubles.drain(..));
+                }
+                match error.kind() {
+                    io::ErrorKind::WouldBlock if more => Intake::More,
+                    io::ErrorKind::WouldBlock if none => Intake::Nothing,
+                    io::ErrorKind::WouldBlock => Intake::Last,
+                    _ => Intake::More,
+                }
+            }
+        }
+    }
+
+    /// Gives datagrams that arrived to the engine.
+    fn ingest(&self, datagrams: impl Iterator<Item = (RxMeta, Bytes)>) {
         let mut strays = Vec::new();
         let (core, woken) = match &self.worker {
             None => self.take_in(datagrams),
@@ -233,7 +293,7 @@ impl Shard {
         let due = core.is_due_before_armed() || core.is_unused();
         drop(core);
         if self.flush(INLINE_BATCHES) != Flushed::All || due {
-            self.alarm.ring();
+            self.wheel.ring();
         }
         wake(woken);
     }
@@ -296,7 +356,7 @@ impl Shard {
         let woken = core.sockets.take_woken();
         drop(core);
         if early {
-            self.alarm.ring();
+            self.wheel.ring();
         }
         wake(woken);
     }
@@ -340,7 +400,7 @@ impl Shard {
                 let woken = core.sockets.take_woken();
                 drop(core);
                 if early {
-                    self.alarm.ring();
+                    self.wheel.ring();
                 }
                 wake(woken);
                 if !filled {
@@ -358,8 +418,8 @@ impl Shard {
         Flushed::More
     }
 
-    /// Runs due timers and says when the driver is to look again. Only the driver asks; `slept` tells that the time it
-    /// slept until has come.
+    /// Runs due timers and says when who drives is to look again. Nobody else asks; `slept` tells that the time may have
+    /// come.
     pub(crate) fn next_turn(&self, slept: bool) -> NextTurn {
         let mut core = self.lock();
         // A timer that has become due since the clock was read last ends the next sleep at once.
@@ -419,7 +479,7 @@ impl Shard {
         let last = core.users == 0;
         drop(core);
         if last {
-            self.alarm.ring();
+            self.wheel.ring();
         }
     }
 
@@ -433,10 +493,9 @@ impl Shard {
         self.lock().sockets.stack.stats()
     }
 
-    /// Makes the driver's context the one that is woken; true if something has called for the driver since the last
-    /// time.
-    pub(crate) fn poll_alarm(&self, cx: &Context<'_>) -> bool {
-        self.alarm.poll(cx)
+    /// How long it is from now until then.
+    pub(crate) fn until(&self, at: Instant) -> Duration {
+        at.saturating_since(self.clock.now())
     }
 
     /// The instant as the runtime names it.
@@ -507,33 +566,5 @@ impl Outbox {
 fn wake(woken: Vec<Waker>) {
     for waker in woken {
         waker.wake();
-    }
-}
-
-/// Calls the driver, once however often it rings before the driver looks.
-#[derive(Debug, Default)]
-struct Alarm {
-    rung: AtomicBool,
-    driver: Mutex<Option<Waker>>,
-}
-
-impl Alarm {
-    fn ring(&self) {
-        if !self.rung.swap(true, Ordering::SeqCst) {
-            let driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            if let Some(driver) = driver {
-                driver.wake();
-            }
-        }
-    }
-
-    fn poll(&self, cx: &Context<'_>) -> bool {
-        let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut *driver {
-            Some(waker) => waker.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
-        drop(driver);
-        self.rung.swap(false, Ordering::SeqCst)
     }
 }

@@ -35,9 +35,9 @@ struct Train {
     stride: usize,
 }
 
-impl Receiver {
+impl Default for Receiver {
     /// Empty buffers.
-    pub(crate) fn new() -> Self {
+    fn default() -> Self {
         Self {
             buffers: array::from_fn(|_| vec![0; BUFFER].into_boxed_slice()),
             metas: [RecvMeta::default(); BATCH],
@@ -45,7 +45,9 @@ impl Receiver {
             trains: Vec::with_capacity(BATCH),
         }
     }
+}
 
+impl Receiver {
     /// Calls `receive` for the number of buffers it filled, and takes the datagrams out of them. They came to UDP
     /// port `port`, or directly on IP; and to `address` where the system does not say otherwise.
     pub(super) fn fill(

@@ -56,7 +56,7 @@ fn send(device: &Device, transmit: &Transmit, bytes: &[u8]) -> Vec<Trouble> {
 
 /// Receives `count` datagrams from any descriptor of the device.
 fn receive(device: &Device, count: usize) -> Vec<(RxMeta, Bytes)> {
-    let mut receiver = Receiver::new();
+    let mut receiver = Receiver::default();
     let mut received = Vec::new();
     let end = Instant::now() + Duration::from_secs(30);
     while received.len() < count {

@@ -101,7 +101,7 @@ impl<L: Local> Worker<L> {
             poller,
             role,
             own: Own::default(),
-            receiver: Receiver::new(),
+            receiver: Receiver::default(),
             inbox: Inbox::new(),
             here: Vec::new(),
             troubles: Vec::new(),
