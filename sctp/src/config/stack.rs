@@ -132,7 +132,7 @@ impl StackConfig {
 pub struct EndpointConfig {
     /// The SCTP port; `None` draws a free one from 49152 to 65535.
     pub port: Option<u16>,
-    /// The own addresses it uses; empty for all that the stack has.
+    /// The own addresses it uses; empty for all that the stack has at the time, 0.0.0.0 alone for those of IPv4.
     pub addresses: Vec<IpAddr>,
     /// What new associations start with.
     pub association: AssociationConfig,

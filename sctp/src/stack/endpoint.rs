@@ -1,7 +1,7 @@
 //! End points: what is bound where, and who listens (RFC 9260 §1.3, §11.1.1).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use slab::Slab;
@@ -22,12 +22,15 @@ pub struct EndpointId {
 /// The first of the ports that are drawn for who does not care (RFC 6335 §6).
 const FIRST_EPHEMERAL: u16 = 49152;
 
+/// Stands for all IPv4 addresses.
+const ANY_V4: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
 /// A bound port.
 #[derive(Debug)]
 pub(super) struct Endpoint {
     generation: u32,
     pub(super) port: u16,
-    /// Empty for all addresses of the stack.
+    /// Empty for all addresses of the stack; the wildcard of IPv4 stands for all of that family.
     bound: Vec<IpAddr>,
     addresses: Arc<[IpAddr]>,
     pub(super) association: Arc<AssociationConfig>,
@@ -40,19 +43,27 @@ pub(super) struct Endpoint {
 
 impl Endpoint {
     fn takes(&self, address: IpAddr) -> bool {
-        self.bound.is_empty() || self.bound.contains(&address)
+        covers(&self.bound, address)
     }
 
     /// Whether both could want the same packet.
     fn overlaps(&self, bound: &[IpAddr]) -> bool {
-        self.bound.is_empty() || bound.is_empty() || bound.iter().any(|address| self.bound.contains(address))
+        self.bound.is_empty()
+            || bound.is_empty()
+            || bound.iter().any(|address| covers(&self.bound, *address))
+            || self.bound.iter().any(|address| covers(bound, *address))
+    }
+
+    /// Whether it uses whatever addresses the stack has, of one family or both.
+    fn is_wild(&self) -> bool {
+        self.bound.iter().all(IpAddr::is_unspecified)
     }
 
     pub(super) fn local_side(&self, encapsulation_port: Option<u16>) -> LocalSide {
         LocalSide {
             port: self.port,
             addresses: Arc::clone(&self.addresses),
-            explicit: !self.bound.is_empty(),
+            explicit: !self.is_wild(),
             encapsulation_port,
         }
     }
@@ -66,6 +77,11 @@ impl Endpoint {
     }
 }
 
+/// Whether an address is among those of an end point.
+fn covers(bound: &[IpAddr], address: IpAddr) -> bool {
+    bound.is_empty() || bound.contains(&address) || (address.is_ipv4() && bound.contains(&ANY_V4))
+}
+
 /// All end points of a stack.
 #[derive(Debug, Default)]
 pub(super) struct Endpoints {
@@ -73,6 +89,8 @@ pub(super) struct Endpoints {
     by_port: BTreeMap<u16, Vec<EndpointId>>,
     /// The addresses of the stack, for end points that are bound to all of them.
     all_addresses: Arc<[IpAddr]>,
+    /// More that end points may name.
+    others: BTreeSet<IpAddr>,
     generation: u32,
 }
 
@@ -85,11 +103,9 @@ impl Endpoints {
     }
 
     pub(super) fn bind(&mut self, config: EndpointConfig, random: &mut Random) -> Result<EndpointId, BindError> {
-        if config
-            .addresses
-            .iter()
-            .any(|address| !self.all_addresses.contains(address))
-        {
+        let wild = config.addresses.iter().all(IpAddr::is_unspecified);
+        let known = config.addresses.iter().all(|address| self.has(*address));
+        if !known && !(wild && config.addresses == [ANY_V4]) {
             return Err(BindError::AddressNotAvailable);
         }
         let port = match config.port {
@@ -98,10 +114,9 @@ impl Endpoints {
             Some(_) => return Err(BindError::PortInUse),
         };
         self.generation = self.generation.wrapping_add(1);
-        let addresses: Arc<[IpAddr]> = if config.addresses.is_empty() {
-            Arc::clone(&self.all_addresses)
-        } else {
-            config.addresses.as_slice().into()
+        let addresses = match config.addresses.as_slice() {
+            some if !wild => some.into(),
+            bound => self.all_of(bound),
         };
         let index = self.slots.insert(Endpoint {
             generation: self.generation,
@@ -120,6 +135,20 @@ impl Endpoints {
         };
         self.by_port.entry(port).or_default().push(id);
         Ok(id)
+    }
+
+    /// Whether end points may name an address.
+    fn has(&self, address: IpAddr) -> bool {
+        self.all_addresses.contains(&address) || self.others.contains(&address)
+    }
+
+    /// The addresses of the stack that a wildcard stands for.
+    fn all_of(&self, bound: &[IpAddr]) -> Arc<[IpAddr]> {
+        if bound.is_empty() {
+            return Arc::clone(&self.all_addresses);
+        }
+        let all = self.all_addresses.iter().copied();
+        all.filter(|address| covers(bound, *address)).collect()
     }
 
     fn is_free(&self, port: u16, bound: &[IpAddr]) -> bool {
@@ -161,7 +190,7 @@ impl Endpoints {
     pub(super) fn find_sender(&self, address: Option<IpAddr>, port: u16) -> Option<EndpointId> {
         let Some(address) = address else {
             let mut holders = self.by_port.get(&port)?.iter().copied();
-            return holders.find(|&id| self.get(id).is_some_and(|endpoint| endpoint.bound.is_empty()));
+            return holders.find(|&id| self.get(id).is_some_and(Endpoint::is_wild));
         };
         self.find(address, port)
     }
@@ -186,10 +215,10 @@ impl Endpoints {
     /// Binds an end point to one address more.
     pub(super) fn add_address(&mut self, id: EndpointId, address: IpAddr) -> Result<(), AddressError> {
         let endpoint = self.get(id).ok_or(AddressError::NoSuchEndpoint)?;
-        if !self.all_addresses.contains(&address) {
+        if !self.has(address) {
             return Err(AddressError::AddressNotAvailable);
         }
-        if endpoint.bound.is_empty() {
+        if endpoint.is_wild() {
             return Err(AddressError::BoundToAll);
         }
         if endpoint.bound.contains(&address) {
@@ -208,7 +237,7 @@ impl Endpoints {
     /// Takes an address from an end point, unless it is the last one.
     pub(super) fn remove_address(&mut self, id: EndpointId, address: IpAddr) -> Result<(), AddressError> {
         let endpoint = self.get_mut(id).ok_or(AddressError::NoSuchEndpoint)?;
-        if endpoint.bound.is_empty() {
+        if endpoint.is_wild() {
             return Err(AddressError::BoundToAll);
         }
         if !endpoint.bound.contains(&address) {
@@ -222,19 +251,27 @@ impl Endpoints {
         Ok(())
     }
 
-    /// The end points that use whatever address the stack has.
-    pub(super) fn is_bound_to_all(&self, id: EndpointId) -> bool {
-        self.get(id).is_some_and(|endpoint| endpoint.bound.is_empty())
+    /// Whether an end point uses an address as soon as the stack has it.
+    pub(super) fn gains(&self, id: EndpointId, address: IpAddr) -> bool {
+        self.get(id)
+            .is_some_and(|endpoint| endpoint.is_wild() && endpoint.takes(address))
     }
 
     /// The stack has other addresses now.
     pub(super) fn set_addresses(&mut self, addresses: &[IpAddr]) {
         self.all_addresses = addresses.into();
-        for (_, endpoint) in &mut self.slots {
-            if endpoint.bound.is_empty() {
-                endpoint.addresses = Arc::clone(&self.all_addresses);
+        let mut slots = std::mem::take(&mut self.slots);
+        for (_, endpoint) in &mut slots {
+            if endpoint.is_wild() {
+                endpoint.addresses = self.all_of(&endpoint.bound);
             }
         }
+        self.slots = slots;
+    }
+
+    /// End points may name this address, too.
+    pub(super) fn allow(&mut self, address: IpAddr) {
+        self.others.insert(address);
     }
 }
 
@@ -293,5 +330,37 @@ mod tests {
             endpoints.bind(config(None, &[]), &mut random),
             Err(BindError::NoPortFree)
         );
+    }
+
+    #[test]
+    fn rfc6458_3_1_2_the_wildcard_of_ipv4_is_all_addresses_of_that_family_at_the_time() {
+        let mut random = Random::from_number(1);
+        let mut endpoints = Endpoints::new(&[ip("10.0.0.1"), ip("fd00::1")]);
+        let one = endpoints.bind(config(Some(7), &["0.0.0.0"]), &mut random).unwrap();
+        assert_eq!(endpoints.get(one).unwrap().addresses()[..], [ip("10.0.0.1")]);
+        assert!(endpoints.bind(config(Some(7), &["10.0.0.1"]), &mut random).is_err());
+        let two = endpoints.bind(config(Some(7), &["fd00::1"]), &mut random).unwrap();
+        assert_eq!(endpoints.find(ip("fd00::1"), 7), Some(two));
+        assert_eq!(endpoints.find(ip("10.0.0.2"), 7), Some(one));
+        endpoints.set_addresses(&[ip("10.0.0.2"), ip("fd00::2")]);
+        assert_eq!(endpoints.get(one).unwrap().addresses()[..], [ip("10.0.0.2")]);
+        assert!(endpoints.gains(one, ip("10.0.0.3")) && !endpoints.gains(one, ip("fd00::3")));
+        assert!(!endpoints.gains(two, ip("fd00::3")));
+        let mixed = config(Some(8), &["0.0.0.0", "fd00::2"]);
+        assert_eq!(endpoints.bind(mixed, &mut random), Err(BindError::AddressNotAvailable));
+    }
+
+    #[test]
+    fn an_address_that_was_allowed_can_be_named_and_is_not_among_all() {
+        let (mut endpoints, mut random) = endpoints();
+        let other = || config(Some(7), &["127.0.0.9"]);
+        assert_eq!(
+            endpoints.bind(other(), &mut random),
+            Err(BindError::AddressNotAvailable)
+        );
+        endpoints.allow(ip("127.0.0.9"));
+        endpoints.bind(other(), &mut random).unwrap();
+        let all = endpoints.bind(config(Some(8), &[]), &mut random).unwrap();
+        assert_eq!(endpoints.get(all).unwrap().addresses().len(), 2);
     }
 }

@@ -34,7 +34,7 @@ impl Stack {
         for id in self.table.ids() {
             let Some(slot) = self.table.get_mut(id) else { continue };
             match change {
-                LocalAddressChange::Added(address) if self.endpoints.is_bound_to_all(slot.endpoint) => {
+                LocalAddressChange::Added(address) if self.endpoints.gains(slot.endpoint, address) => {
                     slot.assoc.on_address_gained(address);
                 }
                 LocalAddressChange::Added(_) => {}
@@ -53,6 +53,12 @@ impl Stack {
         for &address in before.iter().filter(|address| !addresses.contains(address)) {
             self.handle_local_address(now, LocalAddressChange::Removed(address));
         }
+    }
+
+    /// Lets end points be bound to this address as well, which the host has, if they name it. Those that are bound to all
+    /// addresses neither use nor list it: it may be one that no interface bears.
+    pub fn allow_local_address(&mut self, address: IpAddr) {
+        self.endpoints.allow(address);
     }
 
     /// Binds an end point to one address more (`sctp_bindx` with `SCTP_BINDX_ADD_ADDR`, RFC 6458 §9.1). Its open
