@@ -260,6 +260,7 @@ impl Host {
             port,
             addresses: Vec::new(),
             association,
+            ..EndpointConfig::default()
         };
         let bound = self.stack.bind(config);
         bound.unwrap_or_else(|error| panic!("port {port:?}: {error}"))

@@ -121,6 +121,7 @@ impl Pair {
             port,
             addresses: addresses(&self.ours),
             association: config.clone(),
+            ..EndpointConfig::default()
         };
         self.host.act(|stack, _| stack.bind(config)).unwrap()
     }

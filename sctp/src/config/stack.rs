@@ -134,6 +134,9 @@ pub struct EndpointConfig {
     pub port: Option<u16>,
     /// The own addresses it uses; empty for all that the stack has at the time, 0.0.0.0 alone for those of IPv4.
     pub addresses: Vec<IpAddr>,
+    /// Shares its port with other end points that say so too (SCTP_REUSE_PORT, RFC 6458 §8.1.27). At most one of them
+    /// can [listen](crate::Stack::listen), and no two have an association with the same peer.
+    pub reuse_port: bool,
     /// What new associations start with.
     pub association: AssociationConfig,
 }

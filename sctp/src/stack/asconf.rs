@@ -56,8 +56,11 @@ impl Stack {
         }
         let (endpoint, port) = (slot.endpoint, slot.assoc.peer_port());
         let others = |address: &IpAddr| {
-            let owner = self.table.by_confirmed_peer(endpoint, *address, port);
-            owner.is_some_and(|of| of != id)
+            let mut sharers = self.endpoints.sharers(endpoint);
+            sharers.any(|endpoint| {
+                let owner = self.table.by_confirmed_peer(endpoint, *address, port);
+                owner.is_some_and(|of| of != id)
+            })
         };
         wanted_addresses(packet, meta.src).filter(others).collect()
     }

@@ -29,8 +29,11 @@ impl Stack {
     }
 
     /// Accepts associations from peers, while fewer than `backlog` wait to be [accepted](Self::accept). Zero stops.
-    /// False if there is no such end point.
+    /// False if there is no such end point, or another one that shares its port listens (RFC 6458 §8.1.27).
     pub fn listen(&mut self, endpoint: EndpointId, backlog: usize) -> bool {
+        if backlog > 0 && self.endpoints.has_listening_sharer(endpoint) {
+            return false;
+        }
         let found = self.endpoints.get_mut(endpoint);
         found.map(|endpoint| endpoint.backlog = backlog).is_some()
     }
@@ -88,10 +91,11 @@ impl Stack {
         if reachable.is_empty() {
             return Err(ConnectError::NoSource);
         }
-        if reachable
-            .iter()
-            .any(|&address| self.table.by_confirmed_peer(endpoint, address, peer_port).is_some())
-        {
+        let connected = |address: &IpAddr| {
+            let mut sharers = self.endpoints.sharers(endpoint);
+            sharers.any(|endpoint| self.table.by_confirmed_peer(endpoint, *address, peer_port).is_some())
+        };
+        if reachable.iter().any(connected) {
             return Err(ConnectError::AlreadyConnected);
         }
         if self.table.len() >= self.config.max_associations() {

@@ -142,10 +142,8 @@ impl Stack {
     /// ABORT and SHUTDOWN COMPLETE may bear the peer's tag, with the T bit set (§8.5.1 B, C). Whether the packet was
     /// for an association; any other tag than its peer's is wrong, and the packet is discarded.
     fn on_reflected_tag(&mut self, meta: &RxMeta, packet: &Packet<'_>, first: &RawChunk<'_>) -> bool {
-        let Some(endpoint) = self.endpoints.find(meta.dst, packet.header.destination_port) else {
-            return false;
-        };
-        let Some(id) = self.table.by_peer(endpoint, meta.src, packet.header.source_port) else {
+        let takers = self.endpoints.takers(meta.dst, packet.header.destination_port);
+        let Some(id) = self.table.by_peer_of(takers, meta.src, packet.header.source_port) else {
             return false;
         };
         let Some(slot) = self.table.get_mut(id) else {

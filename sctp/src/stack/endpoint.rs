@@ -32,6 +32,8 @@ pub(super) struct Endpoint {
     pub(super) port: u16,
     /// Empty for all addresses of the stack; the wildcard of IPv4 stands for all of that family.
     bound: Vec<IpAddr>,
+    /// Whether others may be bound to the same, if they say so too.
+    shares: bool,
     addresses: Arc<[IpAddr]>,
     pub(super) association: Arc<AssociationConfig>,
     /// How many associations of peers may wait to be accepted; zero while it does not listen.
@@ -104,13 +106,13 @@ impl Endpoints {
 
     pub(super) fn bind(&mut self, config: EndpointConfig, random: &mut Random) -> Result<EndpointId, BindError> {
         let wild = config.addresses.iter().all(IpAddr::is_unspecified);
-        let known = config.addresses.iter().all(|address| self.has(*address));
-        if !known && !(wild && config.addresses == [ANY_V4]) {
+        let any_v4 = config.addresses == [ANY_V4];
+        if !any_v4 && !config.addresses.iter().all(|address| self.has(*address)) {
             return Err(BindError::AddressNotAvailable);
         }
         let port = match config.port {
             Some(0) | None => self.draw_port(&config.addresses, random)?,
-            Some(port) if self.is_free(port, &config.addresses) => port,
+            Some(port) if self.is_free(port, &config.addresses, config.reuse_port) => port,
             Some(_) => return Err(BindError::PortInUse),
         };
         self.generation = self.generation.wrapping_add(1);
@@ -122,6 +124,7 @@ impl Endpoints {
             generation: self.generation,
             port,
             bound: config.addresses,
+            shares: config.reuse_port,
             addresses,
             association: Arc::new(config.association),
             backlog: 0,
@@ -151,11 +154,15 @@ impl Endpoints {
         all.filter(|address| covers(bound, *address)).collect()
     }
 
-    fn is_free(&self, port: u16, bound: &[IpAddr]) -> bool {
-        let holders = self.by_port.get(&port).into_iter().flatten();
-        holders
-            .filter_map(|&id| self.get(id))
-            .all(|endpoint| !endpoint.overlaps(bound))
+    fn is_free(&self, port: u16, bound: &[IpAddr], shares: bool) -> bool {
+        self.on_port(port)
+            .all(|(_, endpoint)| !endpoint.overlaps(bound) || (shares && endpoint.shares))
+    }
+
+    /// All on a port, first bound first.
+    fn on_port(&self, port: u16) -> impl Iterator<Item = (EndpointId, &Endpoint)> {
+        let ids = self.by_port.get(&port).into_iter().flatten();
+        ids.filter_map(|&id| Some((id, self.get(id)?)))
     }
 
     /// A free ephemeral port: from a random one on, the first that is free.
@@ -164,7 +171,7 @@ impl Endpoints {
         let start = random.below(count.into());
         (0..u64::from(count))
             .filter_map(|i| u16::try_from(u64::from(FIRST_EPHEMERAL) + (start + i) % u64::from(count)).ok())
-            .find(|&port| self.is_free(port, bound))
+            .find(|&port| self.is_free(port, bound, false))
             .ok_or(BindError::NoPortFree)
     }
 
@@ -180,19 +187,42 @@ impl Endpoints {
             .filter(|endpoint| endpoint.generation == id.generation)
     }
 
-    /// The end point that gets packets for an own address and port.
+    /// The end point that gets packets for an own address and port: of several, the one that listens.
     pub(super) fn find(&self, address: IpAddr, port: u16) -> Option<EndpointId> {
-        let mut holders = self.by_port.get(&port)?.iter().copied();
-        holders.find(|&id| self.get(id).is_some_and(|endpoint| endpoint.takes(address)))
+        let taking = || self.on_port(port).filter(|(_, endpoint)| endpoint.takes(address));
+        let listening = taking().find(|(_, endpoint)| endpoint.backlog > 0);
+        listening.or_else(|| taking().next()).map(|(id, _)| id)
     }
 
-    /// The end point that sent a packet from a port, and from an address unless routing chose that.
-    pub(super) fn find_sender(&self, address: Option<IpAddr>, port: u16) -> Option<EndpointId> {
-        let Some(address) = address else {
-            let mut holders = self.by_port.get(&port)?.iter().copied();
-            return holders.find(|&id| self.get(id).is_some_and(Endpoint::is_wild));
-        };
-        self.find(address, port)
+    /// Those that may have an association with which packets for an own address and port have to do.
+    pub(super) fn takers(&self, address: IpAddr, port: u16) -> impl Iterator<Item = EndpointId> {
+        let taking = self.on_port(port).filter(move |(_, endpoint)| endpoint.takes(address));
+        taking.map(|(id, _)| id)
+    }
+
+    /// Those that may have sent a packet from a port, and from an address unless routing chose that.
+    pub(super) fn senders(&self, address: Option<IpAddr>, port: u16) -> impl Iterator<Item = EndpointId> {
+        let sending = self.on_port(port).filter(move |(_, endpoint)| match address {
+            Some(address) => endpoint.takes(address),
+            None => endpoint.is_wild(),
+        });
+        sending.map(|(id, _)| id)
+    }
+
+    /// Those that share the port of one, and itself.
+    pub(super) fn sharers(&self, id: EndpointId) -> impl Iterator<Item = EndpointId> {
+        let own = self.get(id);
+        let on_port = own
+            .into_iter()
+            .flat_map(|own| self.on_port(own.port).zip(std::iter::repeat(own)));
+        let sharing = on_port.filter(|((_, endpoint), own)| endpoint.overlaps(&own.bound));
+        sharing.map(|((id, _), _)| id)
+    }
+
+    /// Whether another one that shares its port listens.
+    pub(super) fn has_listening_sharer(&self, id: EndpointId) -> bool {
+        let mut others = self.sharers(id).filter(|other| *other != id);
+        others.any(|other| self.get(other).is_some_and(|endpoint| endpoint.backlog > 0))
     }
 
     pub(super) fn remove(&mut self, id: EndpointId) -> Option<Endpoint> {
@@ -224,7 +254,7 @@ impl Endpoints {
         if endpoint.bound.contains(&address) {
             return Ok(());
         }
-        if !self.is_free(endpoint.port, &[address]) {
+        if !self.is_free(endpoint.port, &[address], endpoint.shares) {
             return Err(AddressError::PortInUse);
         }
         if let Some(endpoint) = self.get_mut(id) {
@@ -362,5 +392,42 @@ mod tests {
         endpoints.bind(other(), &mut random).unwrap();
         let all = endpoints.bind(config(Some(8), &[]), &mut random).unwrap();
         assert_eq!(endpoints.get(all).unwrap().addresses().len(), 2);
+    }
+
+    #[test]
+    fn rfc6458_8_1_27_a_port_is_shared_by_those_who_all_say_so() {
+        let (mut endpoints, mut random) = endpoints();
+        let sharing = |addresses: &[&str]| EndpointConfig {
+            reuse_port: true,
+            ..config(Some(7), addresses)
+        };
+        let one = endpoints.bind(sharing(&["10.0.0.1"]), &mut random).unwrap();
+        let two = endpoints.bind(sharing(&[]), &mut random).unwrap();
+        assert_eq!(
+            endpoints.bind(config(Some(7), &["10.0.0.1"]), &mut random),
+            Err(BindError::PortInUse)
+        );
+        let three = endpoints.bind(sharing(&["10.0.0.2"]), &mut random).unwrap();
+        assert_eq!(endpoints.find(ip("10.0.0.1"), 7), Some(one));
+        endpoints.get_mut(two).unwrap().backlog = 1;
+        assert_eq!(endpoints.find(ip("10.0.0.1"), 7), Some(two));
+        assert!(
+            endpoints.has_listening_sharer(one)
+                && endpoints.has_listening_sharer(three)
+                && !endpoints.has_listening_sharer(two)
+        );
+        assert_eq!(endpoints.sharers(one).collect::<Vec<_>>(), [one, two]);
+        let alone = endpoints.bind(config(Some(8), &[]), &mut random).unwrap();
+        assert_eq!(
+            endpoints.bind(
+                EndpointConfig {
+                    port: Some(8),
+                    ..sharing(&[])
+                },
+                &mut random
+            ),
+            Err(BindError::PortInUse)
+        );
+        assert!(!endpoints.has_listening_sharer(alone));
     }
 }

@@ -79,8 +79,8 @@ impl Stack {
     /// The association and the path of a packet that went from `src` to `dst`.
     fn find_quoted(&self, src: Option<IpAddr>, dst: IpAddr, packet: &[u8]) -> Option<Quoted> {
         let header = CommonHeader::parse(packet).ok()?;
-        let endpoint = self.endpoints.find_sender(src, header.source_port)?;
-        let id = self.table.by_peer(endpoint, dst, header.destination_port)?;
+        let senders = self.endpoints.senders(src, header.source_port);
+        let id = self.table.by_peer_of(senders, dst, header.destination_port)?;
         let path = self.table.get(id)?.assoc.find_path(dst)?;
         Some(Quoted { id, path, header })
     }

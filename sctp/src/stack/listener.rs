@@ -53,8 +53,9 @@ impl Stack {
             self.stats.out_of_the_blue += 1;
             return;
         }
-        let endpoint = self.endpoints.find(meta.dst, packet.header.destination_port);
-        let existing = endpoint.and_then(|endpoint| self.find_peer(endpoint, meta, packet, &parsed.peer));
+        let own = (meta.dst, packet.header.destination_port);
+        let endpoint = self.endpoints.find(own.0, own.1);
+        let existing = self.find_peer(own, meta, packet, &parsed.peer);
         match (endpoint, existing) {
             (Some(_), Some(id)) => self.on_init_again(now, meta, packet, &parsed, id),
             (Some(endpoint), None) => self.on_new_init(now, meta, packet, &parsed, endpoint),
@@ -63,10 +64,16 @@ impl Stack {
     }
 
     /// The association that an INIT is about (§5.2): by where it came from, or by an address it lists.
-    fn find_peer(&self, endpoint: EndpointId, meta: &RxMeta, packet: &Packet<'_>, peer: &PeerInit) -> Option<AssocId> {
+    fn find_peer(&self, own: (IpAddr, u16), meta: &RxMeta, packet: &Packet<'_>, peer: &PeerInit) -> Option<AssocId> {
         let port = packet.header.source_port;
         let mut addresses = std::iter::once(meta.src).chain(peer.addresses.iter().copied());
-        addresses.find_map(|address| self.table.by_peer(endpoint, address, port))
+        addresses.find_map(|address| self.association_with(own, address, port))
+    }
+
+    /// The association between an own transport address and a peer's.
+    fn association_with(&self, own: (IpAddr, u16), peer: IpAddr, peer_port: u16) -> Option<AssocId> {
+        let takers = self.endpoints.takers(own.0, own.1);
+        self.table.by_peer_of(takers, peer, peer_port)
     }
 
     /// §8.4 rule 3: the ABORT bears the tag of the INIT.
@@ -240,7 +247,8 @@ impl Stack {
         let fits = (cookie.local_port, cookie.peer_port) == (header.destination_port, header.source_port)
             && cookie.local_tag == header.verification_tag
             && (cookie.source == meta.src || cookie.peer.addresses.contains(&meta.src));
-        let endpoint = self.endpoints.find(cookie.destination, cookie.local_port);
+        let own = (cookie.destination, cookie.local_port);
+        let endpoint = self.endpoints.find(own.0, own.1);
         let (true, Some(endpoint)) = (fits, endpoint) else {
             self.stats.bad_cookies += 1;
             return;
@@ -255,8 +263,8 @@ impl Stack {
             return;
         }
         let existing = by_tag
-            .or_else(|| self.find_peer(endpoint, meta, packet, &cookie.peer))
-            .or_else(|| self.table.by_peer(endpoint, cookie.source, cookie.peer_port));
+            .or_else(|| self.find_peer(own, meta, packet, &cookie.peer))
+            .or_else(|| self.association_with(own, cookie.source, cookie.peer_port));
         let Some(authenticated) = self.admit_cookie(datagram, auth, endpoint, existing, &cookie) else {
             self.stats.unauthenticated_cookies += 1;
             return;

@@ -187,7 +187,7 @@ impl Table {
         self.by_tag.get(&tag.0).copied()
     }
 
-    pub(super) fn by_peer(&self, endpoint: EndpointId, address: IpAddr, port: u16) -> Option<AssocId> {
+    fn by_peer(&self, endpoint: EndpointId, address: IpAddr, port: u16) -> Option<AssocId> {
         self.by_peer.get(&(endpoint, address, port)).copied()
     }
 
@@ -196,6 +196,24 @@ impl Table {
     pub(super) fn by_confirmed_peer(&self, endpoint: EndpointId, address: IpAddr, port: u16) -> Option<AssocId> {
         let id = self.by_peer(endpoint, address, port)?;
         self.get(id)?.assoc.has_confirmed(address).then_some(id)
+    }
+
+    /// The association with a peer among those of several end points: if need be one that merely claims the address.
+    pub(super) fn by_peer_of(
+        &self,
+        endpoints: impl Iterator<Item = EndpointId>,
+        address: IpAddr,
+        port: u16,
+    ) -> Option<AssocId> {
+        let mut claimed = None;
+        for endpoint in endpoints {
+            let confirmed = self.by_confirmed_peer(endpoint, address, port);
+            if confirmed.is_some() {
+                return confirmed;
+            }
+            claimed = claimed.or_else(|| self.by_peer(endpoint, address, port));
+        }
+        claimed
     }
 
     /// A tag that no association has (RFC 9260 §5.3.1).

@@ -204,6 +204,7 @@ impl Pair {
             port: Some([PORT_A, PORT_B][side]),
             addresses: addresses.to_vec(),
             association: self.configs[side].clone(),
+            ..EndpointConfig::default()
         };
         let backlog = self.backlog;
         let stack = self.world.stack(self.hosts[side]);

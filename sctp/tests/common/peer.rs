@@ -243,6 +243,7 @@ impl Peer {
             port: Some(Z_PORT),
             addresses: Vec::new(),
             association: setup.association,
+            ..EndpointConfig::default()
         };
         let takes_unchecked = config.association.zero_checksum().is_some();
         let stack = world.stack(z);

@@ -83,6 +83,7 @@ impl Match {
             port: Some(PORT),
             addresses: Vec::new(),
             association,
+            ..EndpointConfig::default()
         };
         let endpoint = stack.bind(config).unwrap();
         assert!(stack.listen(endpoint, 1));
