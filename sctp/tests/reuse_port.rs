@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use sctp::config::{EndpointConfig, StackConfig};
 use sctp::error::ConnectError;
-use sctp::{AssocId, ChecksumState, ConnectOptions, EndpointId, Event, Instant, RxMeta, Stack};
+use sctp::{AssocId, ChecksumState, ConnectOptions, EcnCodepoint, EndpointId, Event, Instant, RxMeta, Stack};
 
 const PORT: u16 = 7;
 
@@ -78,6 +78,7 @@ fn exchange(now: Instant, hosts: &mut [&mut Host]) {
                     dst,
                     encap: None,
                     checksum: ChecksumState::Unverified,
+                    ecn: EcnCodepoint::NotEct,
                     buffer_len: packet.len(),
                 };
                 host.stack.handle_datagram(now, &meta, packet);

@@ -23,6 +23,7 @@ pub struct SocketBuilder {
     association: AssociationConfig,
     subscriptions: Option<Subscriptions>,
     local: Option<Vec<SocketAddr>>,
+    reuse_port: bool,
 }
 
 impl SocketBuilder {
@@ -69,13 +70,27 @@ impl SocketBuilder {
         self
     }
 
+    /// Lets one-to-one style sockets share their port with others that are made so too (`SCTP_REUSE_PORT`, RFC 6458
+    /// §8.1.27): at most one of them listens, the others [connect](Self::connect) from the same port, each to another
+    /// peer. Without it, and for sockets that are not made so, [`Error::PortInUse`].
+    ///
+    /// The sockets are of one process, and of one [stack](Self::stack). A Linux kernel lets a socket that listens be
+    /// the last one only. Beside a listening socket of a stack with several [workers](crate::StackBuilder::workers)
+    /// there is no other.
+    #[must_use]
+    pub const fn reuse_port(mut self, share: bool) -> Self {
+        self.reuse_port = share;
+        self
+    }
+
     /// A one-to-many style socket. Several addresses make it multi-homed; `[::]` stands for all addresses of the
     /// host, `0.0.0.0` for its IPv4 addresses; port 0 draws a free one.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidAddress`], [`Error::AddressNotAvailable`], [`Error::PortInUse`], [`Error::NoPortFree`]; those
-    /// of [`StackBuilder::start`](crate::StackBuilder::start) if the socket needs a stack of its own.
+    /// [`Error::InvalidAddress`], [`Error::AddressNotAvailable`], [`Error::AddressOfOthers`], [`Error::PortInUse`],
+    /// [`Error::NoPortFree`]; [`Error::Unsupported`] with [`reuse_port`](Self::reuse_port), for this style; those of
+    /// [`StackBuilder::start`](crate::StackBuilder::start) if the socket needs a stack of its own.
     pub async fn bind(self, address: impl tokio::net::ToSocketAddrs) -> Result<SctpSocket> {
         self.bind_at(&resolve(address).await?, true)
     }
@@ -236,6 +251,7 @@ impl SocketBuilder {
             stack: self.stack,
             association: self.association,
             subscriptions: self.subscriptions,
+            reuse_port: self.reuse_port,
             on_runtime,
         }
     }
@@ -245,6 +261,7 @@ impl SocketBuilder {
         crate::kernel::Opening {
             association: self.association,
             subscriptions: self.subscriptions,
+            reuse_port: self.reuse_port,
             on_runtime,
         }
     }

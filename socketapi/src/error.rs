@@ -49,9 +49,13 @@ pub enum Error {
     /// No ephemeral SCTP port is free.
     #[error("no SCTP port is free")]
     NoPortFree,
-    /// The address to bind to is not one of this host's, or not one of the stack's.
+    /// The address to bind to is not one of this host's, or the device does not have it.
     #[error("not a local address")]
     AddressNotAvailable,
+    /// The stack was started on other addresses of the host; one that uses all can be had by naming none
+    /// ([`StackBuilder::addresses`](crate::StackBuilder::addresses)).
+    #[error("{0} is an address of this host, but the stack was started on others only")]
+    AddressOfOthers(IpAddr),
     /// The list of addresses is empty, or does not make one transport address: its ports differ, or families or
     /// wildcards are mixed with others.
     #[error("the addresses do not make one SCTP transport address")]
@@ -155,7 +159,7 @@ impl Error {
                 libc::EADDRINUSE
             }
             Self::NotPermitted(_) => libc::EPERM,
-            Self::AddressNotAvailable => libc::EADDRNOTAVAIL,
+            Self::AddressNotAvailable | Self::AddressOfOthers(_) => libc::EADDRNOTAVAIL,
             Self::AlreadyConnected => libc::EISCONN,
             Self::Unreachable => libc::ENETUNREACH,
             Self::TooManyAssociations => libc::ENOBUFS,
@@ -387,6 +391,7 @@ mod tests {
             Error::Reconfig(_) => 28,
             Error::AddressChange(_) => 29,
             Error::Io { .. } => 30,
+            Error::AddressOfOthers(_) => 31,
         }
     }
 
@@ -417,6 +422,7 @@ mod tests {
             (Error::PortInUse, libc::EADDRINUSE),
             (Error::NoPortFree, libc::EADDRINUSE),
             (Error::AddressNotAvailable, libc::EADDRNOTAVAIL),
+            (Error::AddressOfOthers([127, 0, 0, 1].into()), libc::EADDRNOTAVAIL),
             (Error::InvalidAddress, libc::EINVAL),
             (Error::AlreadyConnected, libc::EISCONN),
             (Error::Unreachable, libc::ENETUNREACH),
@@ -481,7 +487,7 @@ mod tests {
             assert_eq!(error.errno(), *errno, "{error:?}");
         }
         let seen: std::collections::BTreeSet<usize> = table.iter().map(|(error, _)| listed(error)).collect();
-        assert!(seen.iter().copied().eq(0..31), "{seen:?}");
+        assert!(seen.iter().copied().eq(0..32), "{seen:?}");
     }
 
     #[test]

@@ -29,6 +29,9 @@ fn not_empty(addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>> {
     }
 }
 
+/// What a one-to-many style socket is told that is to share its port (RFC 6458 §8.1.27).
+pub(crate) const ONE_TO_ONE_ONLY: Error = Error::Unsupported("one-to-many style sockets do not share ports");
+
 /// What a socket is bound to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Local {

@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fs;
-use std::io::BufRead;
+use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -43,6 +44,30 @@ fn process() {
             Ok(_) => say("bound"),
             Err(error) => say(&format!("refused: {error}")),
         },
+        "share" => match StackHandle::builder()
+            .udp_port(ports[0])
+            .share_udp_port(true)
+            .start_blocking()
+        {
+            Ok(_) => say("shares"),
+            Err(error) => say(&format!("refused: {error}")),
+        },
+        "squat" => {
+            let name = format!("sctp-udp-{}", ports[0]);
+            let socket = rustix::net::socket(
+                rustix::net::AddressFamily::UNIX,
+                rustix::net::SocketType::SEQPACKET,
+                None,
+            )
+            .unwrap();
+            let address = rustix::net::SocketAddrUnix::new_abstract_name(name.as_bytes()).unwrap();
+            rustix::net::bind(&socket, &address).unwrap();
+            rustix::net::listen(&socket, 1).unwrap();
+            say("has the name");
+            loop {
+                thread::park();
+            }
+        }
         other => panic!("{other}"),
     }
 }
@@ -294,27 +319,62 @@ fn rfc9260_8_4_one_process_answers_what_is_for_nobody() {
     assert_eq!((stats.out_of_the_blue, stats.bad_verification_tag), (0, 0), "{stats:?}");
 }
 
+/// A copy of this program in a place where other users may go.
+struct Copy(PathBuf);
+
+impl Copy {
+    fn new(name: &str) -> Self {
+        let copy = env::temp_dir().join(format!("{name}-{}", std::process::id()));
+        fs::copy(env::current_exe().unwrap(), &copy).unwrap();
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
+        Self(copy)
+    }
+
+    /// Plays a role for another user.
+    fn command(&self, role: &str) -> Command {
+        let mut command = Command::new(&self.0);
+        let role = format!("role:{role}");
+        command.args(["--ignored", "--exact", "process", &role, "--nocapture"]);
+        command.current_dir("/").uid(65_534);
+        command
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
 #[test]
 fn a_process_of_another_user_is_told_why_it_cannot_join() {
     let Some(namespace) = Namespace::new() else { return };
     namespace.enter();
     let _first = server(5001);
-    // Where this program is, another user may not be allowed to go.
-    let copy = env::temp_dir().join(format!("shared-port-{}", std::process::id()));
-    fs::copy(env::current_exe().unwrap(), &copy).unwrap();
-    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
-    let output = Command::new(&copy)
-        .args(["--ignored", "--exact", "process", "role:bind:5002", "--nocapture"])
-        .current_dir("/")
-        .uid(65_534)
-        .output()
-        .unwrap();
-    fs::remove_file(&copy).unwrap();
+    let copy = Copy::new("shared-port");
+    let output = copy.command("bind:5002").output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(
         text.contains("refused: UDP port 9899 is shared by processes of another user (uid 0)"),
         "{text}"
     );
+}
+
+#[test]
+fn nobody_becomes_the_guest_of_another_user_who_has_the_name() {
+    let Some(namespace) = Namespace::new() else { return };
+    namespace.enter();
+    let copy = Copy::new("shared-port-name");
+    let mut squatter = copy.command("squat:9899").stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(squatter.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("has the name")));
+    let refused = start("share:9899");
+    refused.wait_for("refused: UDP port 9899 is shared by processes of another user (uid 65534)");
+    // What needs some addresses only has the port to itself there.
+    start("bind:5001").wait_for("bound");
+    squatter.kill().unwrap();
+    squatter.wait().unwrap();
+    start("share:9899").wait_for("shares");
 }
 
 #[test]

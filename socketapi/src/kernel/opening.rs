@@ -12,7 +12,7 @@ use super::readiness::reactor;
 use super::socket::{Socket, listen, open};
 use super::stream::Stream;
 use super::{address, config, errno};
-use crate::resolve::{Local, LocalAddresses};
+use crate::resolve::{Local, LocalAddresses, ONE_TO_ONE_ONLY};
 use crate::{AssociationConfig, ConnectOptions, Error, Result, Subscriptions};
 
 /// What a socket is made with.
@@ -20,6 +20,8 @@ use crate::{AssociationConfig, ConnectOptions, Error, Result, Subscriptions};
 pub(crate) struct Opening {
     pub(crate) association: AssociationConfig,
     pub(crate) subscriptions: Option<Subscriptions>,
+    /// Whether the port may be shared with other one-to-one sockets.
+    pub(crate) reuse_port: bool,
     /// Whether the caller's runtime looks after the socket, rather than a thread of this library.
     pub(crate) on_runtime: bool,
 }
@@ -27,6 +29,9 @@ pub(crate) struct Opening {
 impl Opening {
     /// A one-to-many socket.
     pub(crate) fn bind(self, local: &Local) -> Result<Socket> {
+        if self.reuse_port {
+            return Err(ONE_TO_ONE_ONLY);
+        }
         let subscriptions = self.subscriptions.unwrap_or_default();
         let core = self.make(local, Style::Many, subscriptions)?;
         bind(&core, local)?;
@@ -102,6 +107,10 @@ impl Opening {
         ] {
             core.set(name, Number { value })?
                 .map_err(|error| errno::general("preparing a socket", &error))?;
+        }
+        if self.reuse_port {
+            core.set(abi::SCTP_REUSE_PORT, Number { value: 1 })?
+                .map_err(|error| errno::general("sharing a port", &error))?;
         }
         core.subscribe(abi::FUTURE_ASSOC, subscriptions)?;
         config::prepare(&core, self.association)?;

@@ -1,6 +1,6 @@
 //! What the public socket types hold: a socket of a stack.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use super::target::Target;
 use super::wait::Attempt;
 use crate::info::AssocRepr;
 use crate::options::NO_AUTOCLOSE;
-use crate::resolve::{Local, LocalAddresses};
+use crate::resolve::{Local, LocalAddresses, ONE_TO_ONE_ONLY};
 use crate::{AssocId, AssociationConfig, Error, Message, Received, Result, SndInfo, Subscriptions};
 
 /// What a socket is made with.
@@ -27,6 +27,8 @@ pub(crate) struct Opening {
     pub(crate) stack: Option<StackHandle>,
     pub(crate) association: AssociationConfig,
     pub(crate) subscriptions: Option<Subscriptions>,
+    /// Whether the port may be shared with other one-to-one sockets.
+    pub(crate) reuse_port: bool,
     /// Whether a stack that has to be started runs on the caller's runtime.
     pub(crate) on_runtime: bool,
 }
@@ -34,6 +36,9 @@ pub(crate) struct Opening {
 impl Opening {
     /// A one-to-many socket.
     pub(crate) fn bind(self, local: &Local) -> Result<Socket> {
+        if self.reuse_port {
+            return Err(ONE_TO_ONE_ONLY);
+        }
         let subscriptions = self.subscriptions.unwrap_or_default();
         let (stack, mut config) = self.prepare(local, false)?;
         let (stack, taken) = stack.take_port(&mut config)?;
@@ -112,14 +117,18 @@ impl Opening {
         }
         let addresses = match &local.addresses {
             LocalAddresses::Any => Vec::new(),
-            LocalAddresses::AnyV4 => stack.addresses().into_iter().filter(IpAddr::is_ipv4).collect(),
+            LocalAddresses::AnyV4 => vec![Ipv4Addr::UNSPECIFIED.into()],
             LocalAddresses::These(addresses) => addresses.iter().copied().collect(),
         };
+        for address in addresses.iter().filter(|address| !address.is_unspecified()) {
+            stack.about().addresses.admit(*address)?;
+        }
         Ok((
             stack,
             EndpointConfig {
                 port: local.port,
                 addresses,
+                reuse_port: self.reuse_port,
                 association,
             },
         ))
@@ -190,6 +199,7 @@ impl Bound {
     }
 
     pub(crate) fn bindx_add(&self, address: IpAddr) -> Result<()> {
+        self.stack.about().addresses.admit(address)?;
         let claimed = match &self.claim {
             Some(claim) => claim.add_address(address)?,
             None => false,
@@ -199,7 +209,7 @@ impl Bound {
         };
         let outcome = self.all().try_for_each(add);
         if let Some(claim) = self.claim.as_ref().filter(|_| claimed && outcome.is_err()) {
-            claim.remove_address(address)?;
+            claim.remove_address(address);
         }
         outcome
     }
@@ -210,7 +220,7 @@ impl Bound {
             bound.change_addresses(|stack, now, endpoint| stack.remove_endpoint_address(now, endpoint, address))
         })?;
         if let Some(claim) = &self.claim {
-            claim.remove_address(address)?;
+            claim.remove_address(address);
         }
         Ok(())
     }

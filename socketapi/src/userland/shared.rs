@@ -63,16 +63,16 @@ pub(super) fn shared(local: &LocalAddresses, connects: bool, on_runtime: bool) -
         thread::sleep(Duration::from_millis(1));
     }
 
-    let builder = StackBuilder::default().device(device).addresses(wanted);
+    let builder = StackBuilder::default().device(device.clone()).addresses(wanted);
     let usual = match setting {
         Some(port) => builder.clone().udp_port(port),
         None => builder.clone(),
     };
-    let mut outcome = if setting.is_none() && sharing::from_environment()?.is_none() {
-        usual
-            .clone()
-            .share_udp_port(cfg!(target_os = "linux"))
-            .launch(on_runtime)
+    let usually = setting.is_none() && cfg!(target_os = "linux");
+    let shares = sharing::from_environment()?.unwrap_or(usually);
+    let mut outcome = if shares && device == DeviceConfig::Udp {
+        // Who shares the port has it on all addresses anyway.
+        usual.clone().addresses([]).share_udp_port(true).launch(on_runtime)
     } else {
         usual.clone().launch(on_runtime)
     };
@@ -103,14 +103,7 @@ const fn is_taken(outcome: &Result<StackHandle>) -> bool {
 
 /// Whether a stack has all the addresses that are wanted; none stands for all of the host's.
 fn covers(about: &About, wanted: &BTreeSet<IpAddr>) -> bool {
-    let all = about.addresses.are_all();
-    if wanted.is_empty() {
-        return all;
-    }
-    // An address that no interface is known by may be the host's all the same, for a stack that names it. Where the UDP
-    // port is not shared there can be no such stack.
-    let covered = || wanted.is_subset(&about.addresses.now().into_iter().collect());
-    (all && !about.shared_port) || covered()
+    about.addresses.are_all() || (!wanted.is_empty() && wanted.is_subset(&about.addresses.now().into_iter().collect()))
 }
 
 #[cfg(test)]
@@ -125,7 +118,6 @@ mod tests {
             asked_udp_port: None,
             udp_port: Some(1),
             peer_udp_port: None,
-            shared_port: false,
         }
     }
 
@@ -141,12 +133,5 @@ mod tests {
         assert!(!covers(&two, &set(&[])), "all of the host's are more");
         let all = about(&[]);
         assert!(covers(&all, &set(&["127.0.0.2"])) && covers(&all, &set(&[])));
-        let sharing = About {
-            addresses: Arc::new(Addresses::fixed(&["127.0.0.1"], true)),
-            shared_port: true,
-            ..all
-        };
-        assert!(covers(&sharing, &set(&["127.0.0.1"])) && covers(&sharing, &set(&[])));
-        assert!(!covers(&sharing, &set(&["127.0.0.2"])));
     }
 }

@@ -57,8 +57,6 @@ pub(super) struct About {
     pub(super) asked_udp_port: Option<u16>,
     pub(super) udp_port: Option<u16>,
     pub(super) peer_udp_port: Option<u16>,
-    /// Whether other stacks have the UDP port too.
-    pub(super) shared_port: bool,
 }
 
 impl Drop for User {
@@ -219,7 +217,7 @@ impl StackHandle {
         } else {
             endpoint.addresses.clone()
         };
-        let claim = Arc::new(port.claim(wanted, addresses)?);
+        let claim = Arc::new(port.claim(wanted, addresses, endpoint.reuse_port)?);
         endpoint.port = Some(claim.port());
         let taken = Taken {
             claim: Some(Arc::clone(&claim)),
@@ -305,6 +303,9 @@ impl StackBuilder {
     /// By default, the environment variable `SCTP_SHARE_UDP_PORT` decides (`yes` or `no`). Without it, a stack on all
     /// addresses and on UDP port 9899 shares it, and one that was given addresses keeps them to itself, unless the port
     /// is shared already. Only Linux has shared ports.
+    ///
+    /// One process receives for all. When it ends, however that may be, another one goes on without loss; while it is
+    /// stopped (`SIGSTOP`, a debugger), nobody receives.
     #[must_use]
     pub const fn share_udp_port(mut self, share: bool) -> Self {
         self.share_udp_port = Some(share);
@@ -452,7 +453,6 @@ impl StackBuilder {
             asked_udp_port: self.udp_port,
             udp_port,
             peer_udp_port: self.peer_udp_port,
-            shared_port: shard.shared_port().is_some(),
         };
         let about = Arc::new(about);
         // A new shard has its first user already.

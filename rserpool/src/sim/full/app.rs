@@ -60,6 +60,7 @@ impl NodeApp {
             port,
             addresses: Vec::new(),
             association: EndpointConfig::default_association(),
+            ..SctpEndpointConfig::default()
         };
         let endpoint = ctx.bind(config).expect("a port that is free");
         self.endpoints.push(endpoint);

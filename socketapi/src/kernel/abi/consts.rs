@@ -38,6 +38,7 @@ pub(crate) const SCTP_AUTO_ASCONF: i32 = 30;
 pub(crate) const SCTP_RECVRCVINFO: i32 = 32;
 pub(crate) const SCTP_DEFAULT_SNDINFO: i32 = 34;
 pub(crate) const SCTP_AUTH_DEACTIVATE_KEY: i32 = 35;
+pub(crate) const SCTP_REUSE_PORT: i32 = 36;
 pub(crate) const SCTP_PEER_ADDR_THLDS_V2: i32 = 37;
 pub(crate) const SCTP_SOCKOPT_BINDX_ADD: i32 = 100;
 pub(crate) const SCTP_SOCKOPT_BINDX_REM: i32 = 101;

@@ -19,14 +19,21 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What the thread is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wish {
-    /// A port, `None` for any, on addresses, none for all.
+    /// A port, `None` for any, on addresses, none for all. It is answered under its own number.
     Claim {
         id: u64,
         port: Option<u16>,
         addresses: Vec<IpAddr>,
+        /// Whether this process may have it more than once.
+        shares: bool,
     },
     /// That port on other addresses.
-    Change { id: u64, addresses: Vec<IpAddr> },
+    Change {
+        id: u64,
+        /// What it is answered under.
+        ticket: u64,
+        addresses: Vec<IpAddr>,
+    },
     /// To give it back.
     Release(u64),
 }
@@ -38,13 +45,16 @@ pub(super) struct Desk {
     answered: Condvar,
     /// Wakes the thread.
     bell: OwnedFd,
+    patience: Duration,
 }
 
 #[derive(Debug, Default)]
 struct State {
     wishes: Vec<Wish>,
-    outcomes: BTreeMap<u64, Outcome>,
-    next_id: u64,
+    /// What callers wait for, with what became of it.
+    outcomes: BTreeMap<u64, Option<Outcome>>,
+    /// The next number of a claim or a change.
+    next: u64,
     closed: bool,
     /// Whether the thread is gone.
     abandoned: bool,
@@ -66,18 +76,19 @@ impl Desk {
             state: Mutex::default(),
             answered: Condvar::new(),
             bell: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+            patience: PATIENCE,
         })
     }
 
     /// Gets a port.
-    pub(super) fn claim(self: &Arc<Self>, port: Option<u16>, addresses: Vec<IpAddr>) -> Result<Claim> {
+    pub(super) fn claim(self: &Arc<Self>, port: Option<u16>, addresses: Vec<IpAddr>, shares: bool) -> Result<Claim> {
         let mut state = self.lock();
-        let id = state.next_id;
-        state.next_id += 1;
+        let id = state.number();
         state.wishes.push(Wish::Claim {
             id,
             port,
             addresses: addresses.clone(),
+            shares,
         });
         let mut claim = Claim {
             desk: Arc::clone(self),
@@ -91,22 +102,27 @@ impl Desk {
         Ok(claim)
     }
 
-    fn await_outcome(&self, mut state: MutexGuard<'_, State>, id: u64) -> Result<u16> {
+    fn await_outcome(&self, mut state: MutexGuard<'_, State>, ticket: u64) -> Result<u16> {
+        state.outcomes.insert(ticket, None);
         self.ring();
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + self.patience;
         loop {
-            if let Some(outcome) = state.outcomes.remove(&id) {
+            if let Some(outcome) = state.outcomes.get_mut(&ticket).and_then(Option::take) {
+                state.outcomes.remove(&ticket);
                 return outcome.map_err(|refusal| match refusal {
                     Refusal::Taken => Error::PortInUse,
                     Refusal::NoneFree => Error::NoPortFree,
                 });
             }
-            if state.abandoned {
-                return Err(Error::StackStopped);
-            }
             let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(Error::TimedOut);
+            let error = if state.abandoned {
+                Some(Error::StackStopped)
+            } else {
+                left.is_zero().then_some(Error::TimedOut)
+            };
+            if let Some(error) = error {
+                state.outcomes.remove(&ticket);
+                return Err(error);
             }
             state = self
                 .answered
@@ -151,15 +167,12 @@ impl Desk {
         }
     }
 
-    /// Tells what became of a wish.
-    pub(super) fn settle(&self, id: u64, outcome: Outcome) {
-        self.lock().outcomes.insert(id, outcome);
-        self.answered.notify_all();
-    }
-
-    /// Forgets what nobody waits for any more.
-    pub(super) fn forget(&self, id: u64) {
-        self.lock().outcomes.remove(&id);
+    /// Tells what became of a wish, if somebody still waits for it.
+    pub(super) fn settle(&self, ticket: u64, outcome: Outcome) {
+        if let Some(awaited) = self.lock().outcomes.get_mut(&ticket) {
+            *awaited = Some(outcome);
+            self.answered.notify_all();
+        }
     }
 
     /// Nobody will do anything any more.
@@ -170,6 +183,14 @@ impl Desk {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    const fn number(&mut self) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        number
     }
 }
 
@@ -191,42 +212,48 @@ impl Claim {
 
     /// Has it on one address more; whether that is new.
     pub(crate) fn add_address(&self, address: IpAddr) -> Result<bool> {
-        self.change(|addresses| {
-            let new = !addresses.is_empty() && !addresses.contains(&address);
-            if new {
-                addresses.push(address);
-            }
-            new
-        })
-    }
-
-    /// Has it on one address less, unless that is the last; whether it had it.
-    pub(crate) fn remove_address(&self, address: IpAddr) -> Result<bool> {
-        self.change(|addresses| {
-            let some = addresses.len() > 1 && addresses.contains(&address);
-            if some {
-                addresses.retain(|known| *known != address);
-            }
-            some
-        })
-    }
-
-    fn change(&self, change: impl FnOnce(&mut Vec<IpAddr>) -> bool) -> Result<bool> {
-        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut changed = addresses.clone();
-        let differs = change(&mut changed);
-        if differs {
-            let mut state = self.desk.lock();
-            // Of a change that nobody waited for any more.
-            state.outcomes.remove(&self.id);
-            state.wishes.push(Wish::Change {
-                id: self.id,
-                addresses: changed.clone(),
-            });
-            self.desk.await_outcome(state, self.id)?;
-            *addresses = changed;
+        let mut addresses = self.addresses();
+        if addresses.is_empty() || addresses.contains(&address) {
+            return Ok(false);
         }
-        Ok(differs)
+        let mut more = addresses.clone();
+        more.push(address);
+        let mut state = self.desk.lock();
+        let ticket = self.change(&mut state, &more);
+        let outcome = self.desk.await_outcome(state, ticket);
+        if outcome == Err(Error::TimedOut) {
+            // It may still be granted, after this caller was told that it was not.
+            self.change(&mut self.desk.lock(), &addresses);
+            self.desk.ring();
+        }
+        outcome?;
+        *addresses = more;
+        Ok(true)
+    }
+
+    /// Has it on one address less, unless that is the last. Nobody refuses that, so it is not waited for.
+    pub(crate) fn remove_address(&self, address: IpAddr) {
+        let mut addresses = self.addresses();
+        if addresses.len() > 1 && addresses.contains(&address) {
+            addresses.retain(|known| *known != address);
+            self.change(&mut self.desk.lock(), &addresses);
+            self.desk.ring();
+        }
+    }
+
+    fn addresses(&self) -> MutexGuard<'_, Vec<IpAddr>> {
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wishes for other addresses; what that is answered under.
+    fn change(&self, state: &mut State, addresses: &[IpAddr]) -> u64 {
+        let ticket = state.number();
+        state.wishes.push(Wish::Change {
+            id: self.id,
+            ticket,
+            addresses: addresses.to_vec(),
+        });
+        ticket
     }
 
     fn release(&self) {
@@ -263,8 +290,8 @@ mod tests {
             loop {
                 let work = desk.take();
                 for wish in &work.wishes {
-                    if let Wish::Claim { id, .. } | Wish::Change { id, .. } = wish {
-                        desk.settle(*id, Ok(5));
+                    if let Wish::Claim { id: ticket, .. } | Wish::Change { ticket, .. } = wish {
+                        desk.settle(*ticket, Ok(5));
                     }
                 }
                 seen.extend(work.wishes);
@@ -281,12 +308,12 @@ mod tests {
     fn what_is_claimed_is_given_back_once() {
         let desk = Arc::new(Desk::new().unwrap());
         let granter = grant(&desk);
-        let claim = desk.claim(None, vec!["10.0.0.1".parse().unwrap()]).unwrap();
+        let claim = desk.claim(None, vec!["10.0.0.1".parse().unwrap()], false).unwrap();
         assert_eq!(claim.port(), 5);
         claim.add_address("10.0.0.2".parse().unwrap()).unwrap();
         claim.add_address("10.0.0.2".parse().unwrap()).unwrap();
-        claim.remove_address("10.0.0.1".parse().unwrap()).unwrap();
-        claim.remove_address("10.0.0.2".parse().unwrap()).unwrap();
+        claim.remove_address("10.0.0.1".parse().unwrap());
+        claim.remove_address("10.0.0.2".parse().unwrap());
         let claim = Arc::new(claim);
         std::task::Waker::from(Arc::clone(&claim)).wake();
         drop(claim);
@@ -295,6 +322,41 @@ mod tests {
         let changes = seen.iter().filter(|wish| matches!(wish, Wish::Change { .. })).count();
         let releases = seen.iter().filter(|wish| **wish == Wish::Release(0)).count();
         assert_eq!((seen.len(), changes, releases), (4, 2, 1));
-        assert_eq!(desk.claim(Some(7), Vec::new()).map(drop), Err(Error::StackStopped));
+        assert_eq!(
+            desk.claim(Some(7), Vec::new(), false).map(drop),
+            Err(Error::StackStopped)
+        );
+    }
+
+    #[test]
+    fn what_was_not_answered_in_time_is_taken_back_and_its_answer_is_nobodys() {
+        let impatient = Desk {
+            patience: Duration::ZERO,
+            ..Desk::new().unwrap()
+        };
+        let desk = Arc::new(impatient);
+        let (one, two): (IpAddr, IpAddr) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
+        let claim = Claim {
+            desk: Arc::clone(&desk),
+            id: 100,
+            port: 5,
+            addresses: Mutex::new(vec![one]),
+            released: AtomicBool::new(false),
+        };
+        assert_eq!(claim.add_address(two), Err(Error::TimedOut));
+        assert_eq!(claim.add_address(two), Err(Error::TimedOut));
+        let changes: Vec<_> = desk.take().wishes;
+        let wished = changes.iter().map(|wish| match wish {
+            Wish::Change { addresses, .. } => addresses.len(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(wished.collect::<Vec<_>>(), [2, 1, 2, 1]);
+        for wish in &changes {
+            if let Wish::Change { ticket, .. } = wish {
+                desk.settle(*ticket, Ok(5));
+            }
+        }
+        assert!(desk.lock().outcomes.is_empty());
+        assert_eq!(*claim.addresses(), [one]);
     }
 }

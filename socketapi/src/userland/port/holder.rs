@@ -296,12 +296,13 @@ impl Holder {
             again,
             port,
             addresses,
+            shares,
         } = claim;
         let mut start = [0; 2];
         let outcome = match getrandom::fill(&mut start) {
             Ok(()) => self
                 .registry
-                .claim(owner, id, port, addresses, u16::from_ne_bytes(start)),
+                .grant((owner, id), port, addresses, shares, u16::from_ne_bytes(start)),
             Err(_) => Err(Refusal::NoneFree),
         };
         Answer { id, again, outcome }

@@ -32,8 +32,11 @@ pub(super) fn open(port: u16) -> Result<Place> {
         let error = match UdpDevice::bind(&[], port) {
             Ok(device) => match meeting::open(device.port()) {
                 Ok(listener) => return Ok((device.shared(), Start::Holder(listener))),
-                // Of someone who is about to end.
-                Err(Errno::ADDRINUSE) => in_use(port),
+                // Of someone who is about to end; or who has nothing but the name, to keep others from the port.
+                Err(Errno::ADDRINUSE) => {
+                    approach(port)?;
+                    in_use(port)
+                }
                 Err(error) => return Err(Error::io("sharing a UDP port", &error.into())),
             },
             Err(Error::UdpPortInUse { .. }) => match join(port)? {
@@ -51,15 +54,9 @@ pub(super) fn open(port: u16) -> Result<Place> {
 
 /// Joins those who share the port; `None` if there is nobody, or nobody any more.
 pub(super) fn join(port: u16) -> Result<Option<Place>> {
-    let failed = |error: Errno| Error::io("joining those who share a UDP port", &error.into());
-    let connection = match meeting::approach(port) {
-        Ok(connection) => connection,
-        Err(Errno::CONNREFUSED | Errno::AGAIN | Errno::INTR) => return Ok(None),
-        Err(error) => return Err(failed(error)),
+    let Some(connection) = approach(port)? else {
+        return Ok(None);
     };
-    if let Err(user) = meeting::check(&connection).map_err(failed)? {
-        return Err(Error::UdpPortOfUser { port, user });
-    }
     let hello = Request::Hello { version: VERSION }.encode();
     // One that refuses may have hung up already, but not without a word.
     let _ = meeting::send_message(&connection, &hello);
@@ -81,6 +78,23 @@ pub(super) fn join(port: u16) -> Result<Option<Place>> {
     }
     let device = UdpDevice::adopt(sockets, port).ok_or_else(|| in_use(port))?;
     Ok(Some((device, Start::Guest(connection))))
+}
+
+/// Connects to who has the name, if that is a process of this user or of root; `None` if there is nobody.
+fn approach(port: u16) -> Result<Option<OwnedFd>> {
+    let connection = match meeting::approach(port) {
+        Ok(connection) => connection,
+        Err(Errno::CONNREFUSED | Errno::AGAIN | Errno::INTR) => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    match meeting::check(&connection).map_err(failed)? {
+        Ok(()) => Ok(Some(connection)),
+        Err(user) => Err(Error::UdpPortOfUser { port, user }),
+    }
+}
+
+fn failed(error: Errno) -> Error {
+    Error::io("joining those who share a UDP port", &error.into())
 }
 
 /// The first thing that the holder says; `None` if it is gone.

@@ -106,15 +106,16 @@ impl SharedPort {
         started.map(drop).map_err(failed)
     }
 
-    /// Gets an SCTP port, `None` for any, on own addresses, none for all. Waits for the holder's answer, which takes
+    /// Gets an SCTP port, `None` for any, on own addresses, none for all; one that the process `shares` it may have again
+    /// to be shared as well. Waits for the holder's answer, which takes
     /// microseconds; where the holder has just been killed, until there is another one.
     ///
     /// # Errors
     ///
     /// [`Error::PortInUse`], [`Error::NoPortFree`]; [`Error::TimedOut`] if the holder does not answer,
     /// [`Error::StackStopped`].
-    pub(crate) fn claim(&self, port: Option<u16>, addresses: Vec<IpAddr>) -> Result<Claim> {
-        self.desk.claim(port, addresses)
+    pub(crate) fn claim(&self, port: Option<u16>, addresses: Vec<IpAddr>, shares: bool) -> Result<Claim> {
+        self.desk.claim(port, addresses, shares)
     }
 }
 

@@ -45,7 +45,7 @@ impl SharedPort {
         match *self {}
     }
 
-    pub(crate) fn claim(&self, _port: Option<u16>, _addresses: Vec<IpAddr>) -> Result<Claim> {
+    pub(crate) fn claim(&self, _port: Option<u16>, _addresses: Vec<IpAddr>, _shares: bool) -> Result<Claim> {
         match *self {}
     }
 }
@@ -59,7 +59,7 @@ impl Claim {
         match *self {}
     }
 
-    pub(crate) const fn remove_address(&self, _address: IpAddr) -> Result<bool> {
+    pub(crate) const fn remove_address(&self, _address: IpAddr) {
         match *self {}
     }
 }

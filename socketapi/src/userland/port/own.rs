@@ -1,6 +1,6 @@
 //! The ports of this process, whoever is the holder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
 use super::desk::{Desk, Wish};
@@ -9,6 +9,8 @@ use super::wire::{Answer, ClaimRequest, MAX_CLAIMS, Request};
 /// A port on addresses, as it was asked for.
 #[derive(Clone, Debug)]
 struct Asked {
+    /// What the one who waits for it knows it by.
+    ticket: u64,
     port: Option<u16>,
     addresses: Vec<IpAddr>,
 }
@@ -17,7 +19,10 @@ struct Asked {
 #[derive(Debug, Default)]
 struct Port {
     granted: Option<(u16, Vec<IpAddr>)>,
-    asked: Option<Asked>,
+    /// Whether this process may have it more than once.
+    shares: bool,
+    /// In the order in which it was asked for, and will be answered.
+    asked: VecDeque<Asked>,
 }
 
 /// What this process has and wants.
@@ -28,23 +33,48 @@ impl Own {
     /// Notes a wish; the claim to make for it.
     pub(super) fn want(&mut self, wish: Wish) -> Option<ClaimRequest> {
         let (id, asked) = match wish {
-            Wish::Claim { id, port, addresses } => (id, Asked { port, addresses }),
-            Wish::Change { id, addresses } => {
+            Wish::Claim {
+                id,
+                port,
+                addresses,
+                shares,
+            } => {
+                self.0.entry(id).or_default().shares = shares;
+                let ticket = id;
+                (
+                    id,
+                    Asked {
+                        ticket,
+                        port,
+                        addresses,
+                    },
+                )
+            }
+            Wish::Change { id, ticket, addresses } => {
                 let (port, _) = self.0.get(&id)?.granted.as_ref()?;
                 let port = Some(*port);
-                (id, Asked { port, addresses })
+                (
+                    id,
+                    Asked {
+                        ticket,
+                        port,
+                        addresses,
+                    },
+                )
             }
             Wish::Release(id) => {
                 self.0.remove(&id);
                 return None;
             }
         };
-        self.0.entry(id).or_default().asked = Some(asked.clone());
+        let known = self.0.entry(id).or_default();
+        known.asked.push_back(asked.clone());
         Some(ClaimRequest {
             id,
             again: false,
             port: asked.port,
             addresses: asked.addresses,
+            shares: known.shares,
         })
     }
 
@@ -55,15 +85,18 @@ impl Own {
         if again {
             return outcome.is_err();
         }
-        let Some(asked) = port.asked.take() else { return false };
+        let Some(asked) = port.asked.pop_front() else {
+            return false;
+        };
+        let Asked { ticket, addresses, .. } = asked;
         match outcome {
-            Ok(number) => port.granted = Some((number, asked.addresses)),
+            Ok(number) => port.granted = Some((number, addresses)),
             Err(_) if port.granted.is_none() => {
                 self.0.remove(&id);
             }
             Err(_) => {}
         }
-        desk.settle(id, outcome);
+        desk.settle(ticket, outcome);
         false
     }
 
@@ -76,15 +109,16 @@ impl Own {
                 again: true,
                 port: Some(number),
                 addresses,
+                shares: port.shares,
             })
         });
-        let asked = self.0.iter().filter_map(|(id, port)| {
-            let Asked { port, addresses } = port.asked.clone()?;
-            Some(ClaimRequest {
+        let asked = self.0.iter().flat_map(|(id, port)| {
+            port.asked.iter().map(|asked| ClaimRequest {
                 id: *id,
                 again: false,
-                port,
-                addresses,
+                port: asked.port,
+                addresses: asked.addresses.clone(),
+                shares: port.shares,
             })
         });
         granted.chain(asked)

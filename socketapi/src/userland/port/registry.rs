@@ -1,7 +1,7 @@
 //! The SCTP ports of a shared port: which process has which, on which addresses.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// The first of the ports that are drawn for who does not care (RFC 6335 §6).
 const FIRST_EPHEMERAL: u16 = 49_152;
@@ -31,18 +31,29 @@ pub(super) enum Refusal {
 struct Claim {
     owner: Owner,
     id: u64,
-    /// Empty for all.
+    /// Empty for all; 0.0.0.0 stands for all of IPv4.
     addresses: Vec<IpAddr>,
+    /// Whether its owner may have the port again.
+    shares: bool,
 }
 
 impl Claim {
     fn takes(&self, address: IpAddr) -> bool {
-        self.addresses.is_empty() || self.addresses.contains(&address)
+        covers(&self.addresses, address)
     }
 
     fn overlaps(&self, addresses: &[IpAddr]) -> bool {
-        addresses.is_empty() || self.addresses.is_empty() || addresses.iter().any(|a| self.addresses.contains(a))
+        addresses.is_empty()
+            || self.addresses.is_empty()
+            || addresses.iter().any(|address| covers(&self.addresses, *address))
+            || self.addresses.iter().any(|address| covers(addresses, *address))
     }
+}
+
+/// Whether an address is among others: none stand for all, and 0.0.0.0 for those of IPv4.
+fn covers(addresses: &[IpAddr], address: IpAddr) -> bool {
+    let any_v4 = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    addresses.is_empty() || addresses.contains(&address) || (address.is_ipv4() && addresses.contains(&any_v4))
 }
 
 /// Who has which port.
@@ -54,13 +65,14 @@ pub(super) struct Registry {
 
 impl Registry {
     /// Gives a port to a process, under a name that the process chose; `None` draws one, from `start` on. A name that
-    /// has a port already gets it on other addresses.
-    pub(super) fn claim(
+    /// has a port already gets it on other addresses. What a process shares (SCTP_REUSE_PORT, RFC 6458 §8.1.27) it may
+    /// have again, to be shared as well.
+    pub(super) fn grant(
         &mut self,
-        owner: Owner,
-        id: u64,
+        (owner, id): (Owner, u64),
         port: Option<u16>,
         addresses: Vec<IpAddr>,
+        shares: bool,
         start: u16,
     ) -> Result<u16, Refusal> {
         let before = self.ports.get(&(owner, id)).copied();
@@ -68,16 +80,18 @@ impl Registry {
             return Err(Refusal::NoneFree);
         }
         let port = match port.or(before) {
-            Some(port) if self.is_free(port, &addresses, (owner, id)) => port,
+            Some(port) if self.is_free(port, &addresses, (owner, id), shares) => port,
             Some(_) => return Err(Refusal::Taken),
             None => self.draw(&addresses, start).ok_or(Refusal::NoneFree)?,
         };
         self.release(owner, id);
         self.ports.insert((owner, id), port);
-        self.by_port
-            .entry(port)
-            .or_default()
-            .push(Claim { owner, id, addresses });
+        self.by_port.entry(port).or_default().push(Claim {
+            owner,
+            id,
+            addresses,
+            shares,
+        });
         Ok(port)
     }
 
@@ -126,9 +140,12 @@ impl Registry {
         self.of(owner).count()
     }
 
-    fn is_free(&self, port: u16, addresses: &[IpAddr], but: (Owner, u64)) -> bool {
+    fn is_free(&self, port: u16, addresses: &[IpAddr], to: (Owner, u64), shares: bool) -> bool {
         let mut claims = self.by_port.get(&port).into_iter().flatten();
-        claims.all(|claim| (claim.owner, claim.id) == but || !claim.overlaps(addresses))
+        claims.all(|claim| {
+            let shared = shares && claim.shares && claim.owner == to.0;
+            shared || (claim.owner, claim.id) == to || !claim.overlaps(addresses)
+        })
     }
 
     fn draw(&self, addresses: &[IpAddr], start: u16) -> Option<u16> {
@@ -147,6 +164,19 @@ impl Registry {
 mod tests {
     use super::*;
 
+    impl Registry {
+        fn claim(
+            &mut self,
+            owner: Owner,
+            id: u64,
+            port: Option<u16>,
+            addresses: Vec<IpAddr>,
+            start: u16,
+        ) -> Result<u16, Refusal> {
+            self.grant((owner, id), port, addresses, false, start)
+        }
+    }
+
     const A: Owner = Owner::Here;
     const B: Owner = Owner::Guest(1);
 
@@ -156,6 +186,36 @@ mod tests {
 
     fn ips(texts: &[&str]) -> Vec<IpAddr> {
         texts.iter().map(|text| ip(text)).collect()
+    }
+
+    #[test]
+    fn all_ipv4_addresses_are_claimed_as_one() {
+        let mut registry = Registry::default();
+        assert_eq!(registry.claim(A, 1, Some(7), ips(&["0.0.0.0"]), 0), Ok(7));
+        assert_eq!(
+            registry.claim(B, 1, Some(7), ips(&["10.0.0.1"]), 0),
+            Err(Refusal::Taken)
+        );
+        assert_eq!(registry.claim(B, 1, Some(7), ips(&["fd00::1"]), 0), Ok(7));
+        assert_eq!(registry.claim(B, 2, Some(7), ips(&["0.0.0.0"]), 0), Err(Refusal::Taken));
+        assert_eq!(registry.find(Some(ip("10.0.0.9")), 7), Some(A));
+        assert_eq!(registry.find(Some(ip("fd00::1")), 7), Some(B));
+    }
+
+    #[test]
+    fn rfc6458_8_1_27_a_process_may_have_what_it_shares_more_than_once() {
+        let mut registry = Registry::default();
+        let shared = |registry: &mut Registry, owner, id, addresses: &[&str]| {
+            registry.grant((owner, id), Some(7), ips(addresses), true, 0)
+        };
+        assert_eq!(shared(&mut registry, B, 1, &["10.0.0.1"]), Ok(7));
+        assert_eq!(shared(&mut registry, B, 2, &[]), Ok(7));
+        assert_eq!(registry.claim(B, 3, Some(7), ips(&[]), 0), Err(Refusal::Taken));
+        registry.release(B, 1);
+        assert_eq!(shared(&mut registry, A, 1, &["10.0.0.1"]), Err(Refusal::Taken));
+        registry.release(B, 2);
+        assert_eq!(registry.claim(A, 1, Some(7), ips(&["10.0.0.1"]), 0), Ok(7));
+        assert_eq!(shared(&mut registry, A, 2, &[]), Err(Refusal::Taken));
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl Member {
     }
 
     fn claim(&self, port: u16) -> Claim {
-        self.port.claim(Some(port), Vec::new()).unwrap()
+        self.port.claim(Some(port), Vec::new(), false).unwrap()
     }
 
     fn next(&self) -> (RxMeta, Bytes) {
@@ -96,7 +96,7 @@ fn send(from: &UdpSocket, udp_port: u16, packet: &[u8]) {
 fn all_have_one_space_of_ports() {
     let (first, udp_port) = Member::first();
     let (second, third) = (Member::on(udp_port), Member::on(udp_port));
-    let taken = |member: &Member, port| member.port.claim(Some(port), Vec::new()).map(drop);
+    let taken = |member: &Member, port| member.port.claim(Some(port), Vec::new(), false).map(drop);
     let seven = second.claim(7);
     assert_eq!(seven.port(), 7);
     for member in [&first, &second, &third] {
@@ -107,7 +107,7 @@ fn all_have_one_space_of_ports() {
     let mut drawn: Vec<u16> = Vec::new();
     let mut held = Vec::new();
     for member in [&first, &second, &third, &first, &second, &third] {
-        let claim = member.port.claim(None, Vec::new()).unwrap();
+        let claim = member.port.claim(None, Vec::new(), false).unwrap();
         drawn.push(claim.port());
         held.push(claim);
     }
@@ -125,8 +125,8 @@ fn addresses_of_a_port_can_be_shared_out() {
     let (first, udp_port) = Member::first();
     let second = Member::on(udp_port);
     let (one, two): (IpAddr, IpAddr) = ([127, 0, 0, 1].into(), [127, 0, 0, 2].into());
-    let a = first.port.claim(Some(7), vec![one]).unwrap();
-    let b = second.port.claim(Some(7), vec![two]).unwrap();
+    let a = first.port.claim(Some(7), vec![one], false).unwrap();
+    let b = second.port.claim(Some(7), vec![two], false).unwrap();
     assert_eq!(b.add_address(one), Err(Error::PortInUse));
     assert_eq!(a.add_address(two), Err(Error::PortInUse));
     let from = outsider();
@@ -275,7 +275,7 @@ fn a_guest_takes_over_and_everyone_keeps_their_ports() {
         for (index, member) in members.iter().enumerate() {
             let other = claims[(index + 1) % claims.len()].port();
             assert_eq!(
-                member.port.claim(Some(other), Vec::new()).map(drop),
+                member.port.claim(Some(other), Vec::new(), false).map(drop),
                 Err(Error::PortInUse)
             );
             while let Ok(got) = member.got.try_recv() {
@@ -320,7 +320,7 @@ fn a_new_holder_leaves_unanswered_what_may_be_somebodys() {
     // A process that does not come back: it sleeps.
     let sleeper = connect(udp_port);
     meeting::send_message(&sleeper, &claim_of(8).encode()).unwrap();
-    while guest.port.claim(Some(8), Vec::new()).is_ok() {}
+    while guest.port.claim(Some(8), Vec::new(), false).is_ok() {}
     drop(first);
     let from = outsider();
     let end = Instant::now() + LIMIT;
@@ -378,6 +378,7 @@ fn claim_of(port: u16) -> Request {
         again: true,
         port: Some(port),
         addresses: Vec::new(),
+        shares: false,
     }])
 }
 
@@ -396,7 +397,7 @@ fn a_guest_that_does_not_read_harms_nobody() {
         }
     }
     let end = Instant::now() + LIMIT;
-    while first.port.claim(Some(1000), Vec::new()).is_ok() {
+    while first.port.claim(Some(1000), Vec::new(), false).is_ok() {
         assert!(Instant::now() < end);
     }
     let from = outsider();
@@ -429,7 +430,7 @@ fn a_guest_that_makes_the_sockets_wait_blocks_nobody() {
         send(&from, udp_port, &packet(7, "x"));
         assert_eq!(guest.next().1, packet(7, "x"));
         // The holder does not wait for the next datagram.
-        drop(first.port.claim(None, Vec::new()).unwrap());
+        drop(first.port.claim(None, Vec::new(), false).unwrap());
     }
 }
 
@@ -442,7 +443,7 @@ fn a_guest_that_has_gone_and_makes_the_sockets_wait_blocks_nobody() {
     drop((claim, guest));
     let end = Instant::now() + LIMIT;
     let _claim = loop {
-        match first.port.claim(Some(7), Vec::new()) {
+        match first.port.claim(Some(7), Vec::new(), false) {
             Ok(claim) => break claim,
             Err(_) => assert!(Instant::now() < end, "the guest does not go"),
         }
@@ -457,7 +458,7 @@ fn a_guest_that_has_gone_and_makes_the_sockets_wait_blocks_nobody() {
         }
     }
     for _ in 0..20 {
-        drop(first.port.claim(None, Vec::new()).unwrap());
+        drop(first.port.claim(None, Vec::new(), false).unwrap());
     }
     send(&outsider(), udp_port, &packet(7, "x"));
     assert_eq!(first.next().1, packet(7, "x"));

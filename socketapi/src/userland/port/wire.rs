@@ -70,8 +70,10 @@ pub(super) struct ClaimRequest {
     pub(super) again: bool,
     /// Which one; `None` for any.
     pub(super) port: Option<u16>,
-    /// The own addresses that it is wanted on, none for all.
+    /// The own addresses that it is wanted on, none for all, 0.0.0.0 for all of IPv4.
     pub(super) addresses: Vec<IpAddr>,
+    /// Whether the process may have it again.
+    pub(super) shares: bool,
 }
 
 impl Request {
@@ -88,7 +90,7 @@ impl Request {
                 w.u8(CLAIMS);
                 for claim in claims {
                     w.u64(claim.id);
-                    w.u8(u8::from(claim.again));
+                    w.u8(u8::from(claim.again) | u8::from(claim.shares) << 1);
                     w.u16(claim.port.unwrap_or(0));
                     let addresses = claim.addresses.get(..MAX_ADDRESSES).unwrap_or(&claim.addresses);
                     w.u8(u8::try_from(addresses.len()).unwrap_or(0));
@@ -135,16 +137,17 @@ impl Request {
 
 fn read_claim(r: &mut Reader<'_>) -> Option<ClaimRequest> {
     let id = r.u64("id").ok()?;
-    let again = r.u8("again").ok()? != 0;
+    let flags = r.u8("flags").ok()?;
     let port = r.u16("port").ok()?;
     let count = usize::from(r.u8("addresses").ok()?);
     (count <= MAX_ADDRESSES).then_some(())?;
     let addresses = (0..count).map(|_| read_address(r)).collect::<Option<Vec<_>>>()?;
     Some(ClaimRequest {
         id,
-        again,
+        again: flags & 1 != 0,
         port: (port != 0).then_some(port),
         addresses,
+        shares: flags & 2 != 0,
     })
 }
 
@@ -402,6 +405,7 @@ mod tests {
             again,
             port,
             addresses: addresses.iter().map(|a| ip(a)).collect(),
+            shares: id % 2 == 0,
         };
         vec![
             Request::Hello { version: 7 },
@@ -498,6 +502,7 @@ mod tests {
                 again: false,
                 port: None,
                 addresses: Vec::new(),
+                shares: false,
             };
             MAX_CLAIMS + 1
         ]);

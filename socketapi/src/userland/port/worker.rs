@@ -26,6 +26,8 @@ use crate::userland::device::{Receiver, Trouble, UdpDevice};
 const RECEIVE_BUDGET: usize = 4;
 /// The first and the longest break between attempts to find the holder, or to become it.
 const BREAKS: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
+/// After each refusal in a row the break is twice as long, so often.
+const MAX_DOUBLINGS: u32 = 7;
 
 /// What receives for this process.
 pub(crate) trait Local {
@@ -70,6 +72,8 @@ pub(super) struct Worker<L> {
     poller: Poller,
     role: Role,
     own: Own,
+    /// How often in a row the holder would not have this process.
+    refusals: u32,
     receiver: Receiver,
     inbox: Inbox,
     here: Vec<(RxMeta, Bytes)>,
@@ -101,6 +105,7 @@ impl<L: Local> Worker<L> {
             poller,
             role,
             own: Own::default(),
+            refusals: 0,
             receiver: Receiver::default(),
             inbox: Inbox::new(),
             here: Vec::new(),
@@ -169,7 +174,8 @@ impl<L: Local> Worker<L> {
             }
             Role::Guest(_) => {
                 tracing::warn!("the holder of the shared UDP port does not answer");
-                self.leave(now, BREAKS.1);
+                let pause = self.refused();
+                self.leave(now, pause);
                 Ok(())
             }
             Role::Seeker { pause, others, .. } => {
@@ -190,9 +196,6 @@ impl<L: Local> Worker<L> {
                 Wish::Claim { .. } | Wish::Change { .. } => None,
             };
             let claim = self.own.want(wish);
-            if let Some(id) = released {
-                self.desk.forget(id);
-            }
             let mut answer = None;
             let told = match (&mut self.role, claim, released) {
                 (Role::Holder(holder), Some(claim), _) => {
@@ -289,7 +292,10 @@ impl<L: Local> Worker<L> {
                 return true;
             };
             match self.inbox.receive(guest.connection(), self.udp_port) {
-                Ok(Heard::Welcome) => guest.on_welcome(),
+                Ok(Heard::Welcome) => {
+                    self.refusals = 0;
+                    guest.on_welcome();
+                }
                 Ok(Heard::Answers(answers)) => {
                     for answer in answers {
                         self.on_answer(answer);
@@ -304,7 +310,8 @@ impl<L: Local> Worker<L> {
                 Ok(Heard::Company(guests)) => guest.on_company(guests),
                 Ok(Heard::Refused(reason)) => {
                     tracing::warn!(?reason, "the holder of the shared UDP port refuses this process");
-                    self.leave(now, BREAKS.1);
+                    let pause = self.refused();
+                    self.leave(now, pause);
                     return true;
                 }
                 Err(Errno::AGAIN | Errno::INTR) => return true,
@@ -318,6 +325,13 @@ impl<L: Local> Worker<L> {
     }
 
     // Taking over.
+
+    /// The holder will not have this process; how long to leave it alone.
+    fn refused(&mut self) -> Duration {
+        let pause = BREAKS.1 * (1 << self.refusals.min(MAX_DOUBLINGS));
+        self.refusals = self.refusals.saturating_add(1);
+        pause
+    }
 
     /// The holder is gone, or useless.
     fn leave(&mut self, now: Instant, pause: Duration) {
@@ -342,9 +356,23 @@ impl<L: Local> Worker<L> {
         match meeting::open(self.udp_port) {
             Ok(listener) => self.take_over(listener, now, others),
             Err(Errno::ADDRINUSE) => {
-                if let Ok(connection) = meeting::approach(self.udp_port)
-                    && let Ok(Ok(())) = meeting::check(&connection)
-                    && let Ok(mut guest) = Guest::introduce(connection, now, &self.poller)
+                let Ok(connection) = meeting::approach(self.udp_port) else {
+                    return Ok(());
+                };
+                if let Ok(Err(user)) = meeting::check(&connection) {
+                    // It has no packets of this user's, and is told nothing.
+                    tracing::warn!(
+                        user,
+                        udp_port = self.udp_port,
+                        "a process of another user has the name of the shared UDP port; nothing is received until it is gone",
+                    );
+                    let pause = self.refused();
+                    self.role = Role::Seeker {
+                        next: now + pause,
+                        pause,
+                        others,
+                    };
+                } else if let Ok(mut guest) = Guest::introduce(connection, now, &self.poller)
                     && guest.tell(self.own.requests(), &self.poller).is_ok()
                     && guest.tell([Request::Told], &self.poller).is_ok()
                 {

@@ -5,15 +5,16 @@ use std::net::SocketAddr;
 use sctp::{AssocId, EndpointId};
 
 use super::{Owner, Sockets};
-use crate::Result;
 use crate::userland::wait::{Attempt, Interest, Refused};
+use crate::{Error, Result};
 
 impl Sockets {
     /// Accepts associations that peers open; zero stops.
     pub(crate) fn listen(&mut self, endpoint: EndpointId, backlog: usize) -> Result<()> {
         self.open_endpoint(endpoint)?;
-        self.stack.listen(endpoint, backlog);
-        Ok(())
+        // The end point is there.
+        let listens = self.stack.listen(endpoint, backlog);
+        listens.then_some(()).ok_or(Error::PortInUse)
     }
 
     /// Takes the oldest association out of a listening socket's backlog.
