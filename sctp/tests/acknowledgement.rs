@@ -5,11 +5,11 @@ mod common;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{A, B, Flow, Peer, PeerSetup, Setup, data_chunks, ms, sack_of, secs, transfer};
-use sctp::OutMessage;
+use common::{A, B, Flow, Peer, PeerSetup, Setup, data_chunks, ms, sack_of, secs, transfer, wire};
 use sctp::serial::{Ppid, StreamId, Tsn};
 use sctp::sim::Verdict;
 use sctp::wire::{ChunkType, DataHeader, write_data};
+use sctp::{Instant, OutMessage};
 
 #[test]
 fn rfc9260_6_1_a_closed_window_stops_the_sender_for_as_long_as_it_takes_and_costs_no_errors() {
@@ -103,6 +103,35 @@ fn rfc9260_6_2_the_receivers_silly_window_is_avoided() {
     }
     let sacks = pair.sent(B).iter().filter(|packet| packet.has(ChunkType::SACK)).count();
     assert!(sacks < 80, "{sacks} SACKs for 20000 bytes");
+}
+
+#[test]
+fn rfc9260_6_2_small_messages_to_a_user_that_is_late_are_not_lost() {
+    for (size, interleaving) in [(8, false), (64, false), (64, true), (100, false), (1000, false)] {
+        let mut pair = Setup::single()
+            .link(&wire(ms(10)).rate(100_000_000, 10_000_000))
+            .config(|config| config.interleaving_mut().set_offered(interleaving))
+            .build();
+        pair.connect();
+        let mut flows = [Flow::new(A, 3_000_000 / (size as u64 + 40)).sizes(&[size])];
+        while !flows[0].is_complete() {
+            flows[0].reading = !flows[0].reading;
+            assert!(
+                pair.now() < Instant::from_millis(60_000),
+                "{size}: {}",
+                flows[0].received()
+            );
+            // Long enough to fill the buffer, and too short for a probe of a closed window.
+            pair.wait(ms(if flows[0].reading { 5 } else { 400 }), |pair| {
+                flows[0].pump(pair).unwrap();
+                flows[0].is_complete()
+            });
+        }
+        let sender = pair.status(A).unwrap().stats;
+        assert_eq!((sender.t3_expiries, sender.data_chunks_retransmitted), (0, 0), "{size}");
+        let receiver = pair.status(B).unwrap().stats;
+        assert_eq!(receiver.data_chunks_dropped, 0, "{size}");
+    }
 }
 
 #[test]

@@ -11,24 +11,44 @@ const PACKET: usize = 1452 - 16 - 16;
 /// By how much the data that fills the first gap may exceed the limit: one packet of any size.
 const ONE_PACKET: usize = 1 << 16;
 
+/// Data of about this cost is what is expected to be like what will come.
+const MEMORY: u64 = u16::MAX as u64;
+
+/// Full pieces of this cost are taken for the traffic so far when an association begins.
+const PRIOR: u16 = 512;
+
 /// What the receive buffer holds, and the window that is announced.
 ///
-/// The window shrinks by what data costs rather than by its length, so a peer that counts bytes may have sent more
-/// small messages than the window says. The buffer takes these up to twice its size before data is dropped.
+/// A peer counts the bytes that it sends and knows nothing of what they cost here. What it was told that it may send is
+/// taken, as long as that costs no more than twice the buffer: nothing that was sent in good faith is dropped. So the
+/// announced window goes back by what arrives, and new room is announced by what is left of the buffer after costs.
+/// Where pieces are so small that a window of them would cost more than that, less is announced, in proportion.
 #[derive(Debug)]
 pub(super) struct Window {
-    /// The receive buffer's size, the initial a_rwnd.
-    buffer: usize,
     /// Bytes of user data held.
     payload: usize,
     /// What these cost.
     charged: usize,
-    /// What the peer has left of the window it was told.
-    announced: usize,
+    /// Bytes that came since the last announcement.
+    came: u64,
+    /// What these cost.
+    came_cost: u64,
+    /// The receive buffer's size, the initial a_rwnd.
+    buffer: u32,
     /// The last announcement.
     told: u32,
-    /// Whether the last announcement was zero.
-    closed: bool,
+    /// The largest window that can be announced.
+    whole: u32,
+    /// What came before that, older data counting less: bytes, and what these cost.
+    learnt: (u16, u16),
+}
+
+fn size(bytes: u32) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+fn wide(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 /// What a piece of `len` bytes costs.
@@ -39,26 +59,27 @@ pub(super) fn charge(len: usize) -> usize {
 impl Window {
     /// An empty buffer, announced as a whole (RFC 9260 §6.2 A).
     pub(super) fn new(buffer: u32) -> Self {
-        let told = buffer;
-        let buffer = usize::try_from(buffer).unwrap_or(usize::MAX);
         Self {
-            buffer,
             payload: 0,
             charged: 0,
-            announced: buffer,
-            told,
-            closed: false,
+            came: 0,
+            came_cost: 0,
+            buffer,
+            told: buffer,
+            whole: buffer,
+            learnt: (PRIOR, PRIOR),
         }
     }
 
     /// Changes the receive buffer's size. What is held already stays; the window follows with the next announcement.
     pub(super) fn set_buffer(&mut self, buffer: u32) {
-        self.buffer = usize::try_from(buffer).unwrap_or(usize::MAX);
+        self.buffer = buffer;
+        self.whole = self.largest();
     }
 
     /// The receive buffer's size.
-    pub(super) const fn buffer(&self) -> usize {
-        self.buffer
+    pub(super) fn buffer(&self) -> usize {
+        size(self.buffer)
     }
 
     /// Bytes of user data held.
@@ -73,19 +94,14 @@ impl Window {
         self.charged
     }
 
-    /// The window as it was announced last.
-    pub(super) const fn told(&self) -> u32 {
-        self.told
-    }
-
     /// What is left of the buffer.
-    pub(super) const fn free(&self) -> usize {
-        self.buffer.saturating_sub(self.charged)
+    pub(super) fn free(&self) -> usize {
+        self.buffer().saturating_sub(self.charged)
     }
 
     /// Whether the peer was told that the window is zero, so that new data must be dropped (RFC 9260 §6.2).
     pub(super) const fn is_closed(&self) -> bool {
-        self.closed
+        self.told == 0
     }
 
     /// Whether too little is left for the peer to send anything sensible.
@@ -95,23 +111,25 @@ impl Window {
 
     /// Whether one more piece may be held. The last one may exceed the limit: a sender with nothing in flight may
     /// send a packet that is larger than the window (RFC 9260 §6.1 A).
-    pub(super) const fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         self.has_room_with(0)
     }
 
     /// Whether a piece that fills the first gap may be held.
-    pub(super) const fn has_room_for_gap(&self) -> bool {
+    pub(super) fn has_room_for_gap(&self) -> bool {
         self.has_room_with(ONE_PACKET)
     }
 
-    const fn has_room_with(&self, slack: usize) -> bool {
-        self.payload < self.buffer + slack && self.charged < 2 * self.buffer + slack
+    fn has_room_with(&self, slack: usize) -> bool {
+        let buffer = self.buffer();
+        self.payload < buffer + slack && self.charged < 2 * buffer + slack
     }
 
     /// A piece of `len` bytes arrived and is held (RFC 9260 §6.2 B).
     pub(super) fn hold(&mut self, len: usize) {
         self.hold_unannounced(len);
-        self.announced = self.announced.saturating_sub(charge(len));
+        self.came += wide(len);
+        self.came_cost += wide(charge(len));
     }
 
     /// A piece of `len` bytes is held that the peer knows nothing of.
@@ -137,36 +155,93 @@ impl Window {
         self.charged = self.charged.saturating_sub(charged);
     }
 
+    /// What the peer has left of the window it was told.
+    fn promised(&self) -> usize {
+        size(self.told).saturating_sub(usize::try_from(self.came).unwrap_or(usize::MAX))
+    }
+
+    /// How many bytes of user data come with this cost, if what comes is like what came.
+    fn worth(&self, cost: u64) -> u64 {
+        let (bytes, learnt_cost) = self.learnt;
+        // In whole pieces, and rather too few.
+        let of_each = u64::from(bytes) * MIN_CHARGE as u64 / u64::from(learnt_cost).max(1);
+        cost / MIN_CHARGE as u64 * of_each.max(1)
+    }
+
+    /// How many bytes of user data can come until everything that may be held is.
+    fn tenable(&self) -> usize {
+        let cost = (2 * u64::from(self.buffer)).saturating_sub(wide(self.charged));
+        let bytes = usize::try_from(self.worth(cost)).unwrap_or(usize::MAX);
+        bytes.min(self.buffer().saturating_sub(self.payload))
+    }
+
+    /// The largest window that can be announced, by what was learnt.
+    fn largest(&self) -> u32 {
+        let all = u32::try_from(self.worth(2 * u64::from(self.buffer))).unwrap_or(u32::MAX);
+        all.min(self.buffer)
+    }
+
+    /// The largest window that can be announced.
+    #[cfg(test)]
+    pub(super) fn whole(&self) -> usize {
+        size(self.whole)
+    }
+
     /// The window to announce. It opens only in steps that let the peer send a full packet, or half of a small
     /// buffer (RFC 9260 §6.2, RFC 1122 §4.2.3.3: silly window avoidance).
     pub(super) fn a_rwnd(&self) -> u32 {
-        let free = self.free();
-        let window = if free >= self.announced + self.step() {
+        let tenable = self.tenable();
+        let free = self.free().min(tenable);
+        let promised = self.promised();
+        let window = if free >= promised + self.step() {
             free
         } else {
-            free.min(self.announced)
+            promised.min(tenable)
         };
         u32::try_from(window).unwrap_or(u32::MAX)
     }
 
     /// The window is announced now (RFC 9260 §6.2 D).
     pub(super) fn announce(&mut self) -> u32 {
-        let window = self.a_rwnd();
-        self.announced = usize::try_from(window).unwrap_or(usize::MAX);
-        self.told = window;
-        self.closed = window == 0;
-        window
+        self.learn();
+        self.told = self.a_rwnd();
+        (self.came, self.came_cost) = (0, 0);
+        self.told
+    }
+
+    /// The last announcement.
+    pub(super) const fn told(&self) -> u32 {
+        self.told
+    }
+
+    /// Expects what will come to be like what came.
+    fn learn(&mut self) {
+        let mut bytes = self.came.saturating_add(self.learnt.0.into());
+        let mut cost = self.came_cost.saturating_add(self.learnt.1.into());
+        while cost > MEMORY {
+            bytes /= 2;
+            cost /= 2;
+        }
+        let narrow = |n: u64| u16::try_from(n).unwrap_or(u16::MAX);
+        self.learnt = (narrow(bytes), narrow(cost));
+        self.whole = self.largest();
     }
 
     /// Whether the window opened so far that the peer should be told without waiting for data: by half of the buffer,
     /// or from less than a packet by two packets (RFC 9260 §6.2: window updates, but few).
     pub(super) fn update_is_due(&self) -> bool {
-        let opened = self.free().saturating_sub(self.announced);
-        let half = self.buffer / 2;
-        opened >= half || (self.announced < self.step() && opened >= half.min(2 * PACKET))
+        let promised = self.promised();
+        let opened = self.free().saturating_sub(promised);
+        let half = size(self.whole) / 2;
+        let enough = if promised < self.step() {
+            half.min(2 * PACKET)
+        } else {
+            half
+        };
+        opened >= enough && self.tenable() >= promised + enough
     }
 
     fn step(&self) -> usize {
-        PACKET.min(self.buffer / 2)
+        PACKET.min(size(self.whole) / 2)
     }
 }

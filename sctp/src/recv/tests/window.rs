@@ -175,20 +175,101 @@ fn rfc9260_6_2_what_is_for_the_user_already_is_not_given_up() {
     assert_eq!(inbound.pending_messages(), 65);
 }
 
-#[test]
-fn small_messages_cost_what_they_take_but_those_in_flight_are_not_dropped() {
-    let mut inbound = inbound();
-    // The whole window in messages of 100 bytes, without a SACK in between.
-    for n in 0..655u32 {
+/// Takes what a peer sends that uses the whole window that it was told, in messages of `len` bytes, and learns of a
+/// new one only after `flight` bytes more. Gives back how many bytes that were.
+fn fill(inbound: &mut Inbound, first: u32, len: usize, flight: usize) -> u32 {
+    let mut tsn = first;
+    // Where the window ends, counted from the first byte: what the peer was told, and what it will be told next.
+    let mut told = std::collections::VecDeque::from([(0, inbound.a_rwnd() as usize)]);
+    let mut sent = 0;
+    loop {
+        while told.len() > 1 && told[1].0 + flight <= sent {
+            told.pop_front();
+        }
+        if sent + len > told[0].1 {
+            if told.len() == 1 {
+                return tsn;
+            }
+            told.pop_front();
+            continue;
+        }
+        let message = data(tsn, 0, (tsn - 1) as u16, &vec![0; len]);
         assert_eq!(
-            inbound.on_data(data(n + 1, 0, n as u16, &[0; 100])),
-            Ok(DataOutcome::Accepted)
+            inbound.on_data(message),
+            Ok(DataOutcome::Accepted),
+            "{len}, {flight}: {sent}"
         );
+        check_invariants(inbound);
+        tsn += 1;
+        sent += len;
+        if tsn.is_multiple_of(16) {
+            told.push_back((sent, sent + sack(inbound).0.a_rwnd as usize));
+        }
+    }
+}
+
+#[test]
+fn rfc9260_6_2_what_a_peer_may_send_is_never_dropped_however_small_it_is() {
+    for len in [1, 2, 10, 30, 60, 64, 65, 100, 127, 128, 1000] {
+        for flight in [0, 500, 5000, 60_000] {
+            // A whole window of the smallest cannot be held, and is in flight only after much of it was taken.
+            if flight > 64 * len {
+                continue;
+            }
+            let mut inbound = inbound();
+            let mut tsn = 1;
+            for _ in 0..5 {
+                let from = tsn;
+                tsn = fill(&mut inbound, from, len, flight);
+                assert!(sack(&mut inbound).0.a_rwnd < 128.max(len as u32), "{len}, {flight}");
+                let held = (tsn - from) as usize * len;
+                assert!(
+                    held * 128 / len.min(128) > BUFFER as usize - 1000,
+                    "{len}, {flight}: {held}"
+                );
+                while inbound.recv().is_some() {}
+                assert!(inbound.sack_wanted());
+                sack(&mut inbound);
+            }
+        }
+    }
+}
+
+#[test]
+fn small_messages_in_flight_are_not_dropped() {
+    let mut inbound = inbound();
+    // The whole window in messages of 64 bytes, where every other one is told.
+    for n in 0..1024u32 {
+        let message = data(n + 1, 0, n as u16, &[0; 64]);
+        assert_eq!(inbound.on_data(message), Ok(DataOutcome::Accepted));
+        if n.is_multiple_of(2) {
+            assert_eq!(sack(&mut inbound).0.a_rwnd, BUFFER - 64 * (n + 1));
+        }
     }
     assert_eq!(sack(&mut inbound).0.a_rwnd, 0);
     while inbound.recv().is_some() {}
     assert!(inbound.sack_wanted());
     assert_eq!(sack(&mut inbound).0.a_rwnd, BUFFER);
+}
+
+#[test]
+fn tiny_messages_get_a_window_that_can_be_held() {
+    let mut inbound = inbound();
+    for n in 0..4000 {
+        let message = data(n + 1, 0, n as u16, b"x");
+        assert_eq!(inbound.on_data(message), Ok(DataOutcome::Accepted));
+        inbound.recv().unwrap();
+        sack(&mut inbound);
+    }
+    let whole = 2 * BUFFER / 128;
+    assert!((whole / 2..=whole).contains(&inbound.a_rwnd()));
+    // Large ones open it again.
+    for n in 4000..4200 {
+        inbound.on_data(data(n + 1, 0, n as u16, &[0; 1000])).unwrap();
+        inbound.recv().unwrap();
+        sack(&mut inbound);
+    }
+    assert!(inbound.a_rwnd() > BUFFER - 1452, "but for less than a packet");
 }
 
 #[test]
