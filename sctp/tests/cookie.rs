@@ -11,8 +11,8 @@ use sctp::error::FailureReason;
 use sctp::serial::{Tsn, VerificationTag};
 use sctp::tlv::Tlv;
 use sctp::wire::{
-    Cause, ChunkType, CommonHeader, InitFixed, Param, ParamType, begin_packet, finish_packet, write_cookie_ack,
-    write_cookie_echo, write_data, write_error, write_init,
+    Cause, ChunkType, CommonHeader, InitFixed, Param, ParamType, begin_packet, finish_packet, write_abort,
+    write_cookie_ack, write_cookie_echo, write_data, write_error, write_init,
 };
 use sctp::{AssociationPhase, ChecksumState, EcnCodepoint, Event, Instant, PathState, RxMeta, Stack};
 
@@ -74,6 +74,54 @@ fn rfc9260_5_1_5_a_stale_cookie_is_reported_and_makes_no_association() {
     assert!((2_900_000..3_200_000).contains(&staleness), "{staleness}");
     assert!(peer.log.is_empty());
     assert_eq!(peer.world.peek(peer.z).stats().stale_cookies, 1);
+}
+
+#[test]
+fn rfc9260_5_1_5_a_cookie_opens_one_association_and_no_other_after_it() {
+    let mut peer = Peer::new();
+    let cookie = peer.fetch_cookie();
+    let opened = |peer: &Peer| peer.world.peek(peer.z).stats().passive_establishments;
+    peer.send(|buf| write_cookie_echo(buf, &cookie));
+    assert!(peer.answer().has(ChunkType::COOKIE_ACK));
+    // While the association is there, it is the same one.
+    peer.send(|buf| write_cookie_echo(buf, &cookie));
+    assert!(peer.answer().has(ChunkType::COOKIE_ACK));
+    peer.send(|buf| write_abort(buf, false, |_| {}));
+    peer.answers();
+    assert_eq!(opened(&peer), 1);
+    let events = peer.log.len();
+    for _ in 0..3 {
+        peer.send(|buf| write_cookie_echo(buf, &cookie));
+        let answer = peer.answer();
+        assert_eq!((answer.kinds(), answer.tag()), (vec![ChunkType::ABORT], peer.tag));
+    }
+    assert_eq!((opened(&peer), peer.log.len()), (1, events));
+    // The peer itself is welcome.
+    peer.establish();
+    assert_eq!(opened(&peer), 2);
+}
+
+#[test]
+fn rfc9260_5_1_5_a_cookie_of_before_a_restart_opens_nothing_either() {
+    let mut peer = Peer::new();
+    let first = peer.fetch_cookie();
+    let first_tag = peer.z_tag;
+    peer.send(|buf| write_cookie_echo(buf, &first));
+    assert!(peer.answer().has(ChunkType::COOKIE_ACK));
+    // The peer lost its state.
+    peer.fixed.initiate_tag = VerificationTag(peer.tag.0 + 1);
+    peer.tag = peer.fixed.initiate_tag;
+    let second = peer.fetch_cookie();
+    let second_tag = peer.z_tag;
+    peer.send(|buf| write_cookie_echo(buf, &second));
+    assert!(peer.answer().has(ChunkType::COOKIE_ACK));
+    peer.send(|buf| write_abort(buf, false, |_| {}));
+    peer.answers();
+    for (tag, cookie) in [(first_tag, first), (second_tag, second)] {
+        peer.send_tagged(tag, |buf| write_cookie_echo(buf, &cookie));
+        assert_eq!(peer.answer().kinds(), [ChunkType::ABORT]);
+    }
+    assert_eq!(peer.world.peek(peer.z).stats().passive_establishments, 1);
 }
 
 #[test]

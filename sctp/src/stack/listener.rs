@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::origin::Origin;
+use super::spent::Use;
 use super::{AssocId, EndpointId, Stack};
 use crate::assoc::{
     Association, AssociationPhase, CookieAction, Identity, InitReply, LocalSide, PacketIn, ParsedInit, PeerInit,
@@ -277,7 +278,22 @@ impl Stack {
         let has_its_tags = existing
             .and_then(|id| self.table.get(id))
             .is_some_and(|s| s.assoc.has_tags_of(&cookie));
-        if let Some(staleness) = cookie.staleness(now).filter(|_| !has_its_tags) {
+        let use_of_it = match existing {
+            Some(_) => Use::Fresh,
+            None => self.spent_cookies.look_up(now, cookie.created_at, cookie.local_tag),
+        };
+        if use_of_it == Use::Spent {
+            // Its association has ended, and it is good for no other one.
+            self.stats.bad_cookies += 1;
+            return self.answer(now, meta, packet, cookie.peer.initiate_tag, |buf| {
+                wire::write_abort(buf, false, |_| {});
+            });
+        }
+        let staleness = match use_of_it {
+            Use::Unknown(staleness) => Some(staleness),
+            _ => cookie.staleness(now).filter(|_| !has_its_tags),
+        };
+        if let Some(staleness) = staleness {
             // §5.1.5 step 4, §5.2.4 step 3.
             self.stats.stale_cookies += 1;
             let micros = u32::try_from(staleness.as_micros()).unwrap_or(u32::MAX);
@@ -291,6 +307,8 @@ impl Stack {
             None => self.open_passively(now, meta, packet, endpoint, &cookie),
         };
         let Some(id) = id else { return };
+        self.spent_cookies
+            .spend(now, cookie.created_at, cookie.lifespan, cookie.local_tag);
         self.table.relink(id);
         self.deliver_rest(now, id, meta, datagram, packet, authenticated);
     }

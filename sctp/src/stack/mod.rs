@@ -14,6 +14,7 @@ mod ready;
 mod reconfig;
 mod settings;
 mod snapshot;
+mod spent;
 mod streams;
 mod table;
 
@@ -40,6 +41,7 @@ pub use table::AssocId;
 use endpoint::Endpoints;
 use ootb::OotbLimiter;
 use ready::ReadyQueue;
+use spent::SpentCookies;
 use table::Table;
 
 /// How many answers that belong to no association may wait to be sent.
@@ -62,6 +64,7 @@ pub struct Stack {
     config: StackConfig,
     random: Random,
     cookie_keys: CookieKeys,
+    spent_cookies: SpentCookies,
     endpoints: Endpoints,
     table: Table,
     timers: TimerQueue<AssocId>,
@@ -80,6 +83,7 @@ impl Stack {
         let mut random = Random::new(seed);
         Self {
             cookie_keys: CookieKeys::new(random.child()),
+            spent_cookies: SpentCookies::default(),
             endpoints: Endpoints::new(config.local_addresses()),
             table: Table::new(config.tag_share(), &mut random),
             timers: TimerQueue::new(),

@@ -53,7 +53,7 @@ counters! {
         unknown_source,
         /// INIT chunks answered (RFC 9260 §5.1).
         inits_answered,
-        /// State Cookies with a wrong MAC or content (RFC 9260 §5.1.5).
+        /// State Cookies with a wrong MAC or content, or used before (RFC 9260 §5.1.5).
         bad_cookies,
         /// State Cookies past their lifetime (RFC 9260 §5.1.5).
         stale_cookies,
