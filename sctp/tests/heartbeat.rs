@@ -2,8 +2,9 @@
 
 mod common;
 
-use common::{A, Answer, B, Pair, Peer, PeerSetup, Setup, ms, secs};
+use common::{A, Answer, B, Flow, Pair, Peer, PeerSetup, Setup, ms, secs, transfer};
 use sctp::error::{FailureReason, PathError};
+use sctp::sim::Verdict;
 use sctp::wire::{ChunkType, write_heartbeat, write_heartbeat_ack, write_heartbeat_answer};
 use sctp::{AssociationPhase, Event, Instant, PathChange, PathState};
 
@@ -275,4 +276,33 @@ fn both_sides_find_out_that_the_link_is_cut() {
     pair.world.set_link_up(pair.links[0], false);
     let gone = |pair: &mut Pair| pair.ends(A) == 1 && pair.ends(B) == 1;
     pair.must("both give up", secs(3600), gone);
+}
+
+#[test]
+fn rfc9260_8_3_probes_of_the_mtu_that_are_answered_undo_the_doubling_of_the_rto() {
+    let mut pair = Setup::single()
+        .config(|config| config.path_mut().set_mtu_discovery(Some(u16::MAX)).unwrap())
+        .build();
+    pair.connect();
+    transfer(&mut pair, &mut [Flow::new(A, 15).sizes(&[20_000])], secs(60));
+    pair.run(secs(60));
+    let before = pair.status(A).unwrap().stats;
+    pair.world.set_filter(pair.links[0], |_, packet| {
+        if packet.has(ChunkType::DATA) {
+            return Verdict::Drop;
+        }
+        Verdict::Pass
+    });
+    pair.say(A, 0, &[7; 1400]);
+    let mut longest = ms(0);
+    for _ in 0..250 {
+        pair.run(ms(100));
+        longest = longest.max(pair.path(A, 0).rto);
+    }
+    let stats = pair.status(A).unwrap().stats;
+    assert!(stats.t3_expiries >= before.t3_expiries + 3, "{stats:?}");
+    // Large packets vanish, so the base size is tried, and arrives.
+    assert!(stats.mtu_probes_sent > before.mtu_probes_sent, "{stats:?}");
+    assert!(longest >= secs(2), "{longest:?}");
+    assert!(longest <= secs(8), "{longest:?}");
 }

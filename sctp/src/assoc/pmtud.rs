@@ -65,6 +65,7 @@ impl Association {
         let id = info.path();
         let Some(path) = self.paths.get_mut(id) else { return };
         if path.pmtud.on_probe_ack(now, info) {
+            path.measure_probe(now, info);
             path.on_mtu_change();
             self.on_answer(now, id);
         }

@@ -206,9 +206,15 @@ impl Path {
         }
         self.probe.outstanding = None;
         self.stats.heartbeats_answered += 1;
-        self.rto.measure(now.saturating_since(info.sent_at));
+        self.measure_probe(now, info);
         self.arm_probe(now, random);
         true
+    }
+
+    /// A HEARTBEAT of any kind was answered: the time that took makes an RTO that time-outs doubled what it should be
+    /// (§8.3, §6.3.1).
+    pub(crate) fn measure_probe(&mut self, now: Instant, info: &HeartbeatInfo) {
+        self.rto.measure(now.saturating_since(info.sent_at));
     }
 }
 
