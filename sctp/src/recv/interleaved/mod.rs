@@ -1,8 +1,8 @@
 //! Putting interleaved messages together, and delivering them in order (RFC 8260 §2.2.3).
 //!
 //! Fragments belong to messages by stream, U bit and Message Identifier, and have their places in them by Fragment
-//! Sequence Number; TSNs only tell what has arrived. What the window bounds is all that is kept. All work is logarithmic
-//! in that, but for the one time when it turns out how the peer counts fragments.
+//! Sequence Number; TSNs only tell what has arrived. What the window bounds is all that is kept. All work is
+//! logarithmic in that, but for the one time when it turns out how the peer counts fragments.
 
 mod open;
 mod rest;
@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
-use self::open::{Beginning, Counting, Open, Place, SECOND_FROM_ONE, SECOND_FROM_ZERO, Taken};
+use self::open::{Beginning, Counting, HALF, Open, SECOND_FROM_ONE, SECOND_FROM_ZERO, Taken};
+use self::rest::Place;
 use super::reassembly::Message;
 use super::tsn_map::{Position, tsn_of};
 use crate::error::Violation;
@@ -201,8 +202,8 @@ impl Interleaved {
         Ok(())
     }
 
-    /// An unordered message has come that was not given up. Where it is far ahead of what was, the mark follows: half the
-    /// numbers further on, it would seem to be ahead of everything.
+    /// An unordered message has come that was not given up. Where it is far ahead of what was, the mark follows: half
+    /// the numbers further on, it would seem to be ahead of everything.
     fn follow_unordered(&mut self, stream: StreamId, mid: Mid) {
         if let Some(from) = self.unordered_from.get_mut(&stream)
             && mid.steps_from(*from) > HALF / 2
@@ -445,8 +446,8 @@ impl Interleaved {
         }
     }
 
-    /// The peer starts to number the messages of streams anew (RFC 8260 §2.3.2). What is complete and waits for something
-    /// earlier, which will not come, is delivered; what is incomplete is dropped.
+    /// The peer starts to number the messages of streams anew (RFC 8260 §2.3.2). What is complete and waits for
+    /// something earlier, which will not come, is delivered; what is incomplete is dropped.
     pub(super) fn reset(&mut self, streams: &StreamSet, dropped: &mut Dropped) {
         let mut keys: Vec<Key> = self
             .open
@@ -535,9 +536,6 @@ impl Interleaved {
         self.open.values().flat_map(|open| open.piece_lens()).collect()
     }
 }
-
-/// Half of the Message Identifiers, and of the Fragment Sequence Numbers.
-const HALF: u32 = 1 << 31;
 
 /// What the user gets.
 fn message(key: Key, beginning: Option<Beginning>, taken: Taken, end_of_message: bool) -> Message {

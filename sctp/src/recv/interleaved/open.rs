@@ -4,13 +4,15 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::HALF;
-use super::rest::{Held, Rest};
+use super::rest::{Held, Place, Rest};
 use crate::error::Violation;
 use crate::recv::tsn_map::Position;
 use crate::recv::window::charge;
 use crate::serial::Ppid;
 use crate::wire::Fragment;
+
+/// Half of the Message Identifiers, and of the Fragment Sequence Numbers.
+pub(super) const HALF: u32 = 1 << 31;
 
 /// How the peer numbers the fragments after the first. RFC 8260 §2.1 counts the first as 0, so that the next is 1; the
 /// Linux kernel begins with the next.
@@ -24,10 +26,6 @@ pub(super) enum Counting {
     /// 0, 1, ...
     FromZero,
 }
-
-/// The place of a fragment in its message: 0 for the first, and 1 plus the Fragment Sequence Number for the others, without
-/// the wrap. So there is no place 1 if the peer counts from one.
-pub(super) type Place = u64;
 
 /// The place that only a peer that counts from zero has.
 pub(super) const SECOND_FROM_ZERO: Place = 1;

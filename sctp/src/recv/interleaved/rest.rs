@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::open::Place;
 use crate::recv::tsn_map::Position;
+
+/// The place of a fragment in its message: 0 for the first, and 1 plus the Fragment Sequence Number for the others,
+/// without the wrap. So there is no place 1 if the peer counts from one.
+pub(super) type Place = u64;
 
 /// A fragment.
 #[derive(Debug)]
