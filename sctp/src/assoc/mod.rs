@@ -1,8 +1,8 @@
 //! One association: its parts put together, and what its user may ask of it.
 //!
-//! Everything about one association is decided here and in the files beside this one, each for one section of RFC
-//! 9260 or an extension: `handshake` §5.1, `collision` §5.2, `data_in` §6.2, `output` §6.1 and §6.10, `reachability` §8, `shutdown`
-//! §9. The mechanisms are in `path`, `cc`, `send` and `recv`.
+//! Everything about one association is decided here and in the files beside this one, each for one section of RFC 9260
+//! or an extension: `handshake` §5.1, `collision` §5.2, `data_in` §6.2, `output` §6.1 and §6.10, `reachability` §8,
+//! `shutdown` §9. The mechanisms are in `path`, `cc`, `send` and `recv`.
 
 mod adopt;
 mod asconf;
@@ -40,7 +40,7 @@ use bytes::Bytes;
 
 use crate::addr;
 use crate::auth::Authenticator;
-use crate::config::{AssociationConfig, ReconfigRequests};
+use crate::config::AssociationConfig;
 use crate::ecn::Echo;
 use crate::error::{FailureReason, Violation};
 use crate::event::Event;
@@ -158,8 +158,6 @@ pub(crate) struct Association {
     next_verification: Instant,
     /// Re-configuration (RFC 6525), once it was used.
     reconfig: Option<Box<Reconfig>>,
-    /// Which requests of the peer are carried out.
-    reconfig_accepted: ReconfigRequests,
     stats: AssociationStats,
     /// Present where ASCONF is offered, and from set-up on where both sides do.
     asconf: Option<Box<AsconfState>>,
@@ -223,7 +221,6 @@ impl Association {
             last_activity: now,
             next_verification: Instant::ZERO,
             reconfig: None,
-            reconfig_accepted: config.reconfig().accepted(),
             stats: AssociationStats::default(),
             asconf: Extensions::offered(&config)
                 .contains(Extensions::ASCONF)

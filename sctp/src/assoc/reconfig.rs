@@ -1,6 +1,8 @@
 //! The own re-configuration requests of an association, and their answers (RFC 6525 §5.1, §5.2.7). The peer's requests
 //! are in `reconfig_in`.
 
+use std::sync::Arc;
+
 use super::{Association, AssociationPhase, Extensions};
 use crate::config::ReconfigRequests;
 use crate::ecn::Echo;
@@ -88,8 +90,8 @@ impl Association {
     }
 
     /// Which requests of the peer are carried out from now on (RFC 6525 §6.3.1).
-    pub(crate) const fn accept_reconfig(&mut self, accepted: ReconfigRequests) {
-        self.reconfig_accepted = accepted;
+    pub(crate) fn accept_reconfig(&mut self, accepted: ReconfigRequests) {
+        Arc::make_mut(&mut self.config).reconfig_mut().set_accepted(accepted);
     }
 
     fn may_ask(&self) -> Result<(), ReconfigError> {

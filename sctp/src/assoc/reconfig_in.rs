@@ -200,7 +200,7 @@ impl Association {
         path: PathId,
         asked_for: bool,
     ) -> ReconfigResult {
-        if !self.phase().may_receive_data() || !(self.reconfig_accepted.reset_streams || asked_for) {
+        if !self.phase().may_receive_data() || !(self.config.reconfig().accepted().reset_streams || asked_for) {
             return ReconfigResult::DENIED;
         }
         if !streams.is_below(self.inbound.streams()) {
@@ -281,7 +281,7 @@ impl Association {
     fn on_incoming_reset(&mut self, seq: RequestSeq, streams: StreamSet) -> Verdict {
         let established = self.phase() == AssociationPhase::Established;
         if !established
-            || !self.reconfig_accepted.reset_streams
+            || !self.config.reconfig().accepted().reset_streams
             || !self.fits_a_packet(request_len(streams.list().len()))
         {
             return Verdict::Result(ReconfigResult::DENIED);
@@ -300,7 +300,7 @@ impl Association {
 
     fn on_add_incoming(&mut self, seq: RequestSeq, streams: u16) -> Verdict {
         let established = self.phase() == AssociationPhase::Established;
-        if !established || !self.reconfig_accepted.add_streams || !self.may_have_outbound(streams) {
+        if !established || !self.config.reconfig().accepted().add_streams || !self.may_have_outbound(streams) {
             return Verdict::Result(ReconfigResult::DENIED);
         }
         if streams == 0 {
@@ -375,7 +375,7 @@ impl Association {
     // SSN/TSN Reset Request (§5.2.4).
 
     fn on_association_reset(&mut self, now: Instant, seq: RequestSeq, path: PathId) -> Verdict {
-        if self.phase() != AssociationPhase::Established || !self.reconfig_accepted.reset_association {
+        if self.phase() != AssociationPhase::Established || !self.config.reconfig().accepted().reset_association {
             return Verdict::Result(ReconfigResult::DENIED);
         }
         let Reconfig { outgoing, incoming } = self.reconfig_mut();
@@ -393,9 +393,9 @@ impl Association {
         Verdict::Result(ReconfigResult::IN_PROGRESS)
     }
 
-    /// A request that waits comes again. A peer that holds everything back because it does not know what is old has to be
-    /// told how far that goes now: it may have no room for what the reset waits for. One that takes nothing any more gets
-    /// its reset denied, since its own data waits too.
+    /// A request that waits comes again. A peer that holds everything back because it does not know what is old has to
+    /// be told how far that goes now: it may have no room for what the reset waits for. One that takes nothing any more
+    /// gets its reset denied, since its own data waits too.
     fn still_in_progress(&mut self, now: Instant, mut answer: Answer) -> Answer {
         let acked = self.outbound.cumulative_tsn_ack();
         let incoming = &mut self.reconfig_mut().incoming;
@@ -459,7 +459,7 @@ impl Association {
     }
 
     fn add_incoming(&mut self, streams: u16, asked_for: bool) -> ReconfigResult {
-        if !self.phase().may_receive_data() || !(self.reconfig_accepted.add_streams || asked_for) {
+        if !self.phase().may_receive_data() || !(self.config.reconfig().accepted().add_streams || asked_for) {
             return ReconfigResult::DENIED;
         }
         if streams == 0 {

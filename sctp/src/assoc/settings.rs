@@ -15,7 +15,6 @@ impl Association {
     pub(crate) fn settings(&self) -> AssociationConfig {
         let mut config = AssociationConfig::clone(&self.config);
         config.set_stream_scheduler(self.stream_scheduler());
-        config.reconfig_mut().set_accepted(self.reconfig_accepted);
         config
     }
 
@@ -36,7 +35,6 @@ impl Association {
         if next.stream_scheduler() != self.stream_scheduler() {
             self.set_stream_scheduler(next.stream_scheduler());
         }
-        self.reconfig_accepted = next.reconfig().accepted();
         self.config = Arc::new(next);
         self.tell_room();
         Ok(())
