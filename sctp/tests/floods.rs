@@ -1,17 +1,20 @@
 //! Floods from a peer against a stack whose user takes nothing: what is held stays bounded.
 
+mod common;
+
 use std::net::IpAddr;
 
 use bytes::Bytes;
+use common::datagram;
 use sctp::config::{EndpointConfig, StackConfig};
 use sctp::error::{FailureReason, Violation};
 use sctp::serial::{Ppid, Ssn, StreamId, Tsn, VerificationTag};
 use sctp::tlv::Writer;
 use sctp::wire::{
-    self, ChecksumRule, ChunkType, CommonHeader, DataHeader, Init, InitFixed, Packet, Param, begin_packet,
-    finish_packet, write_chunk, write_cookie_echo, write_data, write_heartbeat, write_init,
+    self, ChecksumRule, ChunkType, DataHeader, Init, InitFixed, Packet, Param, write_chunk, write_cookie_echo,
+    write_data, write_heartbeat, write_init,
 };
-use sctp::{AssocId, ChecksumState, EcnCodepoint, EndpointId, Event, Instant, OutMessage, RxMeta, Stack};
+use sctp::{AssocId, EndpointId, Event, Instant, OutMessage, Stack};
 
 const PORT: u16 = 7;
 const PEER_PORT: u16 = 9;
@@ -46,24 +49,8 @@ impl Victim {
     }
 
     fn give(&mut self, tag: VerificationTag, chunks: impl FnOnce(&mut Vec<u8>)) {
-        let header = CommonHeader {
-            source_port: PEER_PORT,
-            destination_port: PORT,
-            verification_tag: tag,
-        };
-        let mut packet = Vec::new();
-        let start = begin_packet(&mut packet, &header);
-        chunks(&mut packet);
-        finish_packet(&mut packet, start);
-        let meta = RxMeta {
-            src: address(1),
-            dst: address(2),
-            encap: None,
-            ecn: EcnCodepoint::NotEct,
-            checksum: ChecksumState::Unverified,
-            buffer_len: packet.len(),
-        };
-        self.stack.handle_datagram(self.now, &meta, packet.into());
+        let (meta, packet) = datagram((address(1), PEER_PORT), (address(2), PORT), tag, chunks);
+        self.stack.handle_datagram(self.now, &meta, packet);
     }
 
     /// Sends chunks under the right tag.

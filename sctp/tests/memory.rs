@@ -1,16 +1,19 @@
 //! What a peer can make the stack hold, in bytes of memory and not of user data (RFC 9260 §6.2, RFC 8260 §2.2.3).
 
+mod common;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::IpAddr;
 
+use common::datagram;
 use sctp::config::{EndpointConfig, StackConfig};
 use sctp::serial::{Fsn, Mid, Ppid, Ssn, StreamId, Tsn, VerificationTag};
 use sctp::wire::{
-    ChecksumRule, ChunkType, CommonHeader, DataHeader, Fragment, IDataHeader, Init, InitFixed, Packet, Param,
-    begin_packet, finish_packet, write_chunk, write_cookie_echo, write_data, write_i_data, write_init,
+    ChecksumRule, ChunkType, DataHeader, Fragment, IDataHeader, Init, InitFixed, Packet, Param, write_chunk,
+    write_cookie_echo, write_data, write_i_data, write_init,
 };
-use sctp::{ChecksumState, EcnCodepoint, EndpointId, Instant, RxMeta, Stack};
+use sctp::{EndpointId, Instant, Stack};
 
 /// Counts what each thread allocates; a test has a thread of its own.
 struct Counting;
@@ -106,24 +109,8 @@ impl Victim {
     }
 
     fn give(&mut self, chunks: impl FnOnce(&mut Vec<u8>)) {
-        let header = CommonHeader {
-            source_port: PEER_PORT,
-            destination_port: PORT,
-            verification_tag: self.tag,
-        };
-        let mut packet = Vec::new();
-        let start = begin_packet(&mut packet, &header);
-        chunks(&mut packet);
-        finish_packet(&mut packet, start);
-        let meta = RxMeta {
-            src: address(1),
-            dst: address(2),
-            encap: None,
-            ecn: EcnCodepoint::NotEct,
-            checksum: ChecksumState::Unverified,
-            buffer_len: packet.len(),
-        };
-        self.stack.handle_datagram(Instant::ZERO, &meta, packet.into());
+        let (meta, packet) = datagram((address(1), PEER_PORT), (address(2), PORT), self.tag, chunks);
+        self.stack.handle_datagram(Instant::ZERO, &meta, packet);
     }
 
     fn drain(&mut self) {

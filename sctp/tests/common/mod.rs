@@ -5,6 +5,7 @@
 pub(crate) mod addresses;
 pub(crate) mod asconf;
 pub(crate) mod auth;
+mod datagram;
 mod mixture;
 mod pair;
 mod peer;
@@ -19,6 +20,7 @@ use sctp::config::{AssociationConfig, StreamScheduler};
 use sctp::sim::{LinkConfig, Packet, Verdict};
 use sctp::wire::ChunkType;
 
+pub(crate) use datagram::datagram;
 pub(crate) use mixture::{Mixture, bad, exchange_mixtures};
 pub(crate) use pair::{A, B, Family, PORT_A, PORT_B, Pair, Setup, connected};
 pub(crate) use peer::{Answer, ChunkBytes, PEER_PORT, Peer, PeerSetup, Z_PORT, data_chunks, parse, sack_of};
