@@ -62,8 +62,8 @@ pub enum FailureReason {
 }
 
 impl FailureReason {
-    /// The code of the error cause in the ABORT that ended the association, whoever sent it (RFC 9260 §3.3.10); `None` if
-    /// it ended otherwise, or if the ABORT had none.
+    /// The code of the error cause in the ABORT that ended the association, whoever sent it (RFC 9260 §3.3.10); `None`
+    /// if it ended otherwise, or if the ABORT had none.
     pub const fn cause(&self) -> Option<u16> {
         match self {
             Self::UserAbort | Self::EndpointClosed => Some(USER_INITIATED_ABORT),

@@ -13,7 +13,8 @@ use crate::wire::AddressChange;
 /// While many wait to be polled, those that the peer can cause over and over ([`Restarted`](Self::Restarted),
 /// [`PeerShutdown`](Self::PeerShutdown), [`SenderDry`](Self::SenderDry), [`PathChanged`](Self::PathChanged),
 /// [`Authentication`](Self::Authentication), [`PeerError`](Self::PeerError), [`StreamReset`](Self::StreamReset),
-/// [`AssociationReset`](Self::AssociationReset), [`StreamChange`](Self::StreamChange)) push out older ones of their kind.
+/// [`AssociationReset`](Self::AssociationReset), [`StreamChange`](Self::StreamChange)) push out older ones of their
+/// kind.
 ///
 /// Every association that exists for the user ends with exactly one of [`ConnectFailed`](Self::ConnectFailed),
 /// [`CommunicationLost`](Self::CommunicationLost) and [`ShutdownComplete`](Self::ShutdownComplete).
@@ -193,8 +194,8 @@ pub struct SendFailure {
 pub enum PathChange {
     /// It is reachable again (§8.2), or answers again after it was potentially failed.
     Available,
-    /// It has not answered, and data avoids it (RFC 7829 §7.1). It is probed once a retransmission time-out, and soon is
-    /// either [`Available`](Self::Available) again or [`Unreachable`](Self::Unreachable).
+    /// It has not answered, and data avoids it (RFC 7829 §7.1). It is probed once a retransmission time-out, and soon
+    /// is either [`Available`](Self::Available) again or [`Unreachable`](Self::Unreachable).
     PotentiallyFailed,
     /// It does not answer: Path.Max.Retrans was exceeded (§8.2).
     Unreachable,

@@ -70,12 +70,12 @@ impl OutMessage {
 
 /// A received message, or a piece of one (RECEIVE, RFC 9260 §11.1.6).
 ///
-/// A message that the receive buffer cannot hold, or that would fill half of it, comes in pieces (§6.9). All pieces of a
-/// message have the same `stream`, `tsn` and other properties, and only the last has `end_of_message`. What may come
+/// A message that the receive buffer cannot hold, or that would fill half of it, comes in pieces (§6.9). All pieces of
+/// a message have the same `stream`, `tsn` and other properties, and only the last has `end_of_message`. What may come
 /// between them says [`FragmentInterleave`](crate::config::FragmentInterleave): with
 /// [`Streams`](crate::config::FragmentInterleave::Streams), always so where messages are interleaved (RFC 8260), other
-/// streams' messages and pieces, so that one message of each stream may be under way; otherwise nothing. If the end of a
-/// message will not come, [`Event::PartialDeliveryAborted`](crate::Event::PartialDeliveryAborted) names it.
+/// streams' messages and pieces, so that one message of each stream may be under way; otherwise nothing. If the end of
+/// a message will not come, [`Event::PartialDeliveryAborted`](crate::Event::PartialDeliveryAborted) names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
     /// The stream.

@@ -101,8 +101,8 @@ pub struct Transmit {
     /// Bytes of each packet; the last one may be shorter. Equal to `size` for a single packet.
     pub segment_size: usize,
     /// The packets must not be fragmented by IP, on this host or on their way: the engine knows that the path carries
-    /// them, or wants to find out (RFC 8899 §3). Otherwise a packet may be larger than what the path carries, and should
-    /// arrive in fragments (RFC 9260 §6.9).
+    /// them, or wants to find out (RFC 8899 §3). Otherwise a packet may be larger than what the path carries, and
+    /// should arrive in fragments (RFC 9260 §6.9).
     pub dont_fragment: bool,
     /// The Differentiated Services Code Point for the IP header, 0 to 63; zero is best effort (RFC 2474 §3).
     pub dscp: u8,

@@ -1,5 +1,5 @@
-//! Set-up with authenticated chunks (RFC 4895): what both sides say, COOKIE ECHO under AUTH, restarts, and packets of no
-//! association.
+//! Set-up with authenticated chunks (RFC 4895): what both sides say, COOKIE ECHO under AUTH, restarts, and packets of
+//! no association.
 
 mod common;
 

@@ -1,6 +1,7 @@
 //! A fuzzer that nothing guides, and so fast and without need of a C++ compiler: changes inputs of folders at random.
 //!
-//! `blind TARGET EXECUTIONS SEED FOLDER...`. At a finding it writes the input to `finding-TARGET` in the working folder.
+//! `blind TARGET EXECUTIONS SEED FOLDER...`. At a finding it writes the input to `finding-TARGET` in the working
+//! folder.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};

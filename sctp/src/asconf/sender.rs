@@ -176,9 +176,9 @@ impl Sender {
         self.outstanding.as_mut()
     }
 
-    /// Makes the next ASCONF of what waits, if none is outstanding and there is one to be made (RFC 5061 §5.1 A1 to A3).
-    /// `usable` are the own addresses that the peer knows and that are not to be deleted. Additions come first, since
-    /// the rest may build on them.
+    /// Makes the next ASCONF of what waits, if none is outstanding and there is one to be made (RFC 5061 §5.1 A1 to
+    /// A3). `usable` are the own addresses that the peer knows and that are not to be deleted. Additions come first,
+    /// since the rest may build on them.
     pub(crate) fn prepare(&mut self, usable: &[IpAddr], path: PathId) -> bool {
         if self.outstanding.is_some() || self.waiting.is_empty() {
             return false;

@@ -52,8 +52,8 @@ impl Association {
 }
 
 /// RFC 9653 §5.2: whoever gets one of these has to look for its association otherwise than by the tag, and may not know
-/// yet what was agreed on. A SHUTDOWN ACK that is sent again may find nobody any more, who has to answer it all the same
-/// (RFC 9260 §8.4 rule 5).
+/// yet what was agreed on. A SHUTDOWN ACK that is sent again may find nobody any more, who has to answer it all the
+/// same (RFC 9260 §8.4 rule 5).
 const CHECKED: [ChunkType; 4] = [
     ChunkType::INIT,
     ChunkType::COOKIE_ECHO,

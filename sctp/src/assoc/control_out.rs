@@ -78,8 +78,8 @@ impl ControlOut {
         self.errors.pop_front()
     }
 
-    /// Queues the answer to a HEARTBEAT, to where it came from, and from where it went to. The first one of a packet may
-    /// be as large as the packet was.
+    /// Queues the answer to a HEARTBEAT, to where it came from, and from where it went to. The first one of a packet
+    /// may be as large as the packet was.
     pub(crate) fn push_heartbeat_ack(&mut self, route: AnswerRoute, info: Bytes) {
         let len = CHUNK_HEADER_LEN + padded(info.len());
         if self.heartbeat_acks.len() < MAX_ANSWERS && (self.answered == 0 || self.answered + len <= ANSWER_LEN) {

@@ -399,8 +399,8 @@ impl Association {
         self.stats.control_chunks_sent += 1;
     }
 
-    /// A FORWARD-TSN or I-FORWARD-TSN goes before DATA, to a confirmed address (RFC 3758 §3.5 C3, F2). Without room for it in this packet
-    /// it waits for the next one.
+    /// A FORWARD-TSN or I-FORWARD-TSN goes before DATA, to a confirmed address (RFC 3758 §3.5 C3, F2). Without room for
+    /// it in this packet it waits for the next one.
     fn write_forward_tsn(&mut self, now: Instant, id: PathId, buf: &mut Vec<u8>, limit: usize, scratch: &mut Scratch) {
         let confirmed = self
             .paths

@@ -9,8 +9,8 @@ use crate::transmit::Transmit;
 use crate::wire::{self, ChunkType, CommonHeader};
 
 impl Association {
-    /// A probe of the path MTU, if one is due: a HEARTBEAT, and a PAD chunk (RFC 4820) that makes the packet as large as
-    /// is to be tried. It waits for no window, and counts for none.
+    /// A probe of the path MTU, if one is due: a HEARTBEAT, and a PAD chunk (RFC 4820) that makes the packet as large
+    /// as is to be tried. It waits for no window, and counts for none.
     pub(super) fn write_mtu_probe(&mut self, now: Instant, buf: &mut Vec<u8>, random: &mut Random) -> Option<PathId> {
         let is_due = |id: &PathId| {
             let path = self.paths.get(*id);
@@ -46,8 +46,8 @@ impl Association {
         })
     }
 
-    /// A packet with DATA went out on a path. If it is about as large as packets may be, larger ones would help; and since
-    /// chunks are cut for the narrowest path, whatever the others carry counts too.
+    /// A packet with DATA went out on a path. If it is about as large as packets may be, larger ones would help; and
+    /// since chunks are cut for the narrowest path, whatever the others carry counts too.
     #[inline]
     pub(super) fn note_packet_size(&mut self, id: PathId, size: usize, max_packet: usize) {
         if size * 4 < max_packet * 3 {
@@ -91,7 +91,8 @@ impl Association {
         }
     }
 
-    /// A router says that it cannot pass a packet of this association on that is larger than `size` bytes (RFC 8899 §4.6).
+    /// A router says that it cannot pass a packet of this association on that is larger than `size` bytes (RFC 8899
+    /// §4.6).
     pub(crate) fn on_packet_too_big(&mut self, now: Instant, id: PathId, size: u16) {
         let Some(path) = self.paths.get_mut(id) else { return };
         if path.pmtud.on_packet_too_big(now, size) {

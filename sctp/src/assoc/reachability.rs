@@ -61,7 +61,8 @@ impl Association {
     }
 
     /// Lets one unconfirmed path send its heartbeat in an RTO, the one that was asked least, and puts the others off:
-    /// HB.Max.Burst is one (§5.4). The addresses may be somebody else's, who should not get more than that (RFC 5062 §6).
+    /// HB.Max.Burst is one (§5.4). The addresses may be somebody else's, who should not get more than that (RFC 5062
+    /// §6).
     fn take_turns_verifying(&mut self, now: Instant) {
         let rto = self.current_rto();
         let mut turn = None;
@@ -103,8 +104,8 @@ impl Association {
         self.paths.iter().any(|(id, _)| self.outbound.flight(id) > 0)
     }
 
-    /// An answer is missing on a path (§8.2, RFC 7829 §3.2), to data or to a heartbeat, and maybe of the peer as a whole
-    /// (§8.1).
+    /// An answer is missing on a path (§8.2, RFC 7829 §3.2), to data or to a heartbeat, and maybe of the peer as a
+    /// whole (§8.1).
     pub(super) fn on_missing_answer(&mut self, now: Instant, id: PathId, counts_for_peer: bool, to_data: bool) {
         let Some(path) = self.paths.get_mut(id) else { return };
         let failure = path.missed();
@@ -284,8 +285,8 @@ impl Association {
         self.after_release(now);
     }
 
-    /// A HEARTBEAT is answered with what it carried, to where it came from (§8.3). It asks about the own address that it
-    /// went to, so that answers, whatever else the path is used from.
+    /// A HEARTBEAT is answered with what it carried, to where it came from (§8.3). It asks about the own address that
+    /// it went to, so that answers, whatever else the path is used from.
     pub(super) fn on_heartbeat(&mut self, value: &[u8], packet: &PacketIn<'_>) {
         let (from, own) = (packet.path, packet.meta.dst);
         let own = (!self.local.explicit || self.local.addresses.contains(&own)).then_some(own);

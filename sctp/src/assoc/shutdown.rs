@@ -46,8 +46,8 @@ impl Association {
     }
 
     /// Goes on with a shutdown that waits for everything to be acknowledged, and for an address that it can go on with:
-    /// with a SHUTDOWN or SHUTDOWN ACK addresses are neither verified (§8.3) nor, later, changed (RFC 5061 §5.1.1 C4) any
-    /// more, so both must be over if nothing can be sent before. What the peer sends must be understood, too.
+    /// with a SHUTDOWN or SHUTDOWN ACK addresses are neither verified (§8.3) nor, later, changed (RFC 5061 §5.1.1 C4)
+    /// any more, so both must be over if nothing can be sent before. What the peer sends must be understood, too.
     pub(super) fn advance_shutdown(&mut self, now: Instant) {
         if !self.outbound.is_empty() || !self.may_be_used(self.control_destination()) || self.is_unsure_of_numbers() {
             return;
@@ -121,8 +121,8 @@ impl Association {
         self.control_path = self.paths.for_retransmission(self.control_path);
     }
 
-    /// The peer may delete what it could be reached at while the SHUTDOWN is under way (RFC 5061 §5.1.1 C4). What is left
-    /// must be verified then, or the SHUTDOWN could not be sent again.
+    /// The peer may delete what it could be reached at while the SHUTDOWN is under way (RFC 5061 §5.1.1 C4). What is
+    /// left must be verified then, or the SHUTDOWN could not be sent again.
     fn verify_if_cut_off(&mut self) {
         if self.may_be_used(self.control_destination()) {
             return;

@@ -329,10 +329,10 @@ impl AssociationConfig {
         self.zero_checksum
     }
 
-    /// Sets how what carries the packets guards them (RFC 9653 §5.1): the method is announced to the peer, whose packets
-    /// then may come with a checksum of zero; if the peer announces the same one, packets leave with zero. Only who
-    /// knows that every packet of the association goes over such a carrier ([`ErrorDetectionMethod::DTLS`]: inside of
-    /// DTLS) may set it: what is damaged on the way is not found otherwise. `None`, the default, uses the CRC32c.
+    /// Sets how what carries the packets guards them (RFC 9653 §5.1): the method is announced to the peer, whose
+    /// packets then may come with a checksum of zero; if the peer announces the same one, packets leave with zero. Only
+    /// who knows that every packet of the association goes over such a carrier ([`ErrorDetectionMethod::DTLS`]: inside
+    /// of DTLS) may set it: what is damaged on the way is not found otherwise. `None`, the default, uses the CRC32c.
     pub const fn set_zero_checksum(&mut self, method: Option<ErrorDetectionMethod>) {
         self.zero_checksum = method;
     }

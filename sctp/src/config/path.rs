@@ -83,7 +83,8 @@ impl PathConfig {
         Ok(())
     }
 
-    /// The largest IP packet, headers included, that path MTU discovery tries (RFC 8899 §5.1.2); `None` while it is off.
+    /// The largest IP packet, headers included, that path MTU discovery tries (RFC 8899 §5.1.2); `None` while it is
+    /// off.
     pub const fn mtu_discovery(&self) -> Option<u16> {
         self.max_mtu
     }

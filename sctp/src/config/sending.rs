@@ -46,8 +46,8 @@ impl SendingConfig {
     }
 
     /// Sets whether what does not fill a packet is sent at once, the default, or waits while other data is not
-    /// acknowledged, so that small messages share packets (SCTP_NODELAY, the algorithm of Nagle). Waiting makes exchanges
-    /// of small messages as slow as the peer's delayed acknowledgements.
+    /// acknowledged, so that small messages share packets (SCTP_NODELAY, the algorithm of Nagle). Waiting makes
+    /// exchanges of small messages as slow as the peer's delayed acknowledgements.
     pub const fn set_nodelay(&mut self, nodelay: bool) {
         self.delay = !nodelay;
     }

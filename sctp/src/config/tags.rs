@@ -2,8 +2,8 @@
 
 /// The verification tags that one of several stacks draws for its associations, where a tag tells whose a packet is.
 ///
-/// The stacks of one address and UDP port, each with an index of its own, know so which of them a packet is for. A secret
-/// keeps others from telling, and so from guessing tags any better.
+/// The stacks of one address and UDP port, each with an index of its own, know so which of them a packet is for. A
+/// secret keeps others from telling, and so from guessing tags any better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TagShare {
     factor: u32,

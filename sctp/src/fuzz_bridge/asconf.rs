@@ -74,8 +74,8 @@ pub fn asconf(data: &[u8]) {
     }
 }
 
-/// How many packets may wait for an own address. While the peer has confirmed none, HEARTBEATs that are due cannot leave;
-/// the ASCONF-ACK that brings one lets them out, one for each path, however long it took.
+/// How many packets may wait for an own address. While the peer has confirmed none, HEARTBEATs that are due cannot
+/// leave; the ASCONF-ACK that brings one lets them out, one for each path, however long it took.
 fn waiting(it: &HostilePeer) -> usize {
     let status = it.stack.status(it.assoc);
     status

@@ -10,8 +10,8 @@ use crate::error::Violation;
 use crate::serial::{SharedKeyId, Tsn};
 use crate::wire::{self, AUTH_HEADER_LEN, ChunkType, CommonHeader, HmacId, Param};
 
-/// Bytes as what a side says of AUTH, as changes of an authenticated packet, or as packets of somebody who does not have
-/// the key: only what was signed is valid, and nothing else gets through.
+/// Bytes as what a side says of AUTH, as changes of an authenticated packet, or as packets of somebody who does not
+/// have the key: only what was signed is valid, and nothing else gets through.
 pub fn auth(data: &[u8]) {
     let mut choices = Choices::new(data);
     match choices.below(4) {

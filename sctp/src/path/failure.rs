@@ -82,8 +82,8 @@ impl Path {
         cleared
     }
 
-    /// Whether an acknowledgement of what went to several paths counts for this one (RFC 7829 §3.2 rule 9): not to bring
-    /// it back, where failures are detected that way.
+    /// Whether an acknowledgement of what went to several paths counts for this one (RFC 7829 §3.2 rule 9): not to
+    /// bring it back, where failures are detected that way.
     pub(crate) fn takes_ambiguous_answers(&self) -> bool {
         self.is_active() || self.config.thresholds().potentially_failed().is_none()
     }

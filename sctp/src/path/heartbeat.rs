@@ -113,8 +113,8 @@ impl Path {
         self.probe = Probe::default();
     }
 
-    /// The path is potentially failed from now on: it is probed once an RTO (RFC 7829 §3.2 rules 5, 6), beginning now, or
-    /// after an RTO if data goes there all the same (`used`), whose fate tells as much.
+    /// The path is potentially failed from now on: it is probed once an RTO (RFC 7829 §3.2 rules 5, 6), beginning now,
+    /// or after an RTO if data goes there all the same (`used`), whose fate tells as much.
     pub(crate) fn arm_failure_probe(&mut self, now: Instant, used: bool) {
         if self.config.heartbeat_interval().is_none() {
             return;
@@ -189,8 +189,8 @@ impl Path {
         info
     }
 
-    /// The content of the HEARTBEAT that probes the path MTU now (RFC 8899 §6.2.1.2), and the size of the SCTP packet that
-    /// it is to be in. It is no heartbeat otherwise: that it is lost says nothing about the path.
+    /// The content of the HEARTBEAT that probes the path MTU now (RFC 8899 §6.2.1.2), and the size of the SCTP packet
+    /// that it is to be in. It is no heartbeat otherwise: that it is lost says nothing about the path.
     pub(crate) fn send_mtu_probe(&mut self, now: Instant, id: PathId, random: &mut Random) -> (HeartbeatInfo, usize) {
         let size = self.pmtud.probed();
         let info = HeartbeatInfo::new(id, now, size, random);

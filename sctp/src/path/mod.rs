@@ -148,8 +148,8 @@ impl Path {
         self.local = local;
     }
 
-    /// Nothing was answered twice in a row: packets leave from the other own address that the peer is known to reach, if
-    /// there is one, and next time from this one again.
+    /// Nothing was answered twice in a row: packets leave from the other own address that the peer is known to reach,
+    /// if there is one, and next time from this one again.
     pub(crate) fn try_other_local(&mut self, config: &AssociationConfig) {
         if self.error_count > 1
             && let Some(other) = self.other_local.take()

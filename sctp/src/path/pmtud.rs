@@ -1,8 +1,8 @@
 //! Packetization layer path MTU discovery (RFC 8899 §5, for SCTP §6.2): which size of IP packets a path carries, found
 //! out by probes that nothing else depends on.
 //!
-//! Sizes are those of whole IP packets, headers included. Probing begins with the first packet that is filled, and stops
-//! when there are none: who sends little pays nothing.
+//! Sizes are those of whole IP packets, headers included. Probing begins with the first packet that is filled, and
+//! stops when there are none: who sends little pays nothing.
 
 mod search;
 #[cfg(test)]
@@ -334,8 +334,8 @@ impl Pmtud {
         true
     }
 
-    /// So many bytes arrived, in one packet or with nothing lost before them. If they were more than a packet of the base
-    /// size has, larger ones do arrive.
+    /// So many bytes arrived, in one packet or with nothing lost before them. If they were more than a packet of the
+    /// base size has, larger ones do arrive.
     #[inline]
     pub(crate) fn on_acked(&mut self, bytes: usize) {
         if self.large_lost > 0 && bytes > usize::from(self.base) {

@@ -149,8 +149,8 @@ impl PathSet {
         }
     }
 
-    /// The largest packet that every path carries: fragments must fit whichever way they are sent again (§6.9). Addresses
-    /// that nobody has confirmed do not count: data never goes there, and some never are.
+    /// The largest packet that every path carries: fragments must fit whichever way they are sent again (§6.9).
+    /// Addresses that nobody has confirmed do not count: data never goes there, and some never are.
     pub(crate) fn smallest_max_packet(&self) -> usize {
         let confirmed = self.iter().filter(|(_, path)| path.state != PathState::Unconfirmed);
         let smallest = confirmed.map(|(_, path)| path.max_packet()).min();

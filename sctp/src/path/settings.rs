@@ -12,8 +12,8 @@ impl Path {
         self.cc.set_max_burst(config.max_burst());
     }
 
-    /// Takes over settings of its own, with `probing` unless heartbeats have ended. True if a potentially failed path is
-    /// active by that.
+    /// Takes over settings of its own, with `probing` unless heartbeats have ended. True if a potentially failed path
+    /// is active by that.
     pub(crate) fn configure(&mut self, now: Instant, config: PathConfig, probing: bool, random: &mut Random) -> bool {
         let old = std::mem::replace(&mut self.config, config);
         if let (Some(encap), Some(port)) = (&mut self.encap, config.remote_encapsulation_port())

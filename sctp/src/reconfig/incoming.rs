@@ -46,8 +46,8 @@ pub(crate) enum Deferred {
     },
 }
 
-/// How long a peer that asks for a reset of everything may leave unacknowledged what the reset waits for: the pause until
-/// it may ask again (RFC 6525 §5.1.4).
+/// How long a peer that asks for a reset of everything may leave unacknowledged what the reset waits for: the pause
+/// until it may ask again (RFC 6525 §5.1.4).
 const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A request that the own side answers by one of its own, which has to wait for another (RFC 6525 §5.2.3, §5.2.6).

@@ -177,7 +177,8 @@ impl Outgoing {
             .is_some_and(|last| now.saturating_since(last) < RESET_PAUSE)
     }
 
-    /// It is sent now: for the first time with numbers, and so that what has a later TSN than `last_tsn` comes after it.
+    /// It is sent now: for the first time with numbers, and so that what has a later TSN than `last_tsn` comes after
+    /// it.
     pub(crate) fn send(&mut self, now: Instant, path: PathId, rto: Duration, last_tsn: Tsn) -> &[Part] {
         match &mut self.flight {
             Some(flight) => {

@@ -1,5 +1,5 @@
-//! What a re-configuration does to the receiver (RFC 6525 §5.2.2, §5.2.4, §5.2.7): numbers that begin anew, and data that
-//! waits until that has happened.
+//! What a re-configuration does to the receiver (RFC 6525 §5.2.2, §5.2.4, §5.2.7): numbers that begin anew, and data
+//! that waits until that has happened.
 
 use std::collections::BTreeMap;
 
@@ -47,8 +47,8 @@ pub(super) struct Hold {
     riddles: u8,
 }
 
-/// How often a peer says that it has not begun anew, without a new number, before that is taken to be true of everything
-/// that has arrived.
+/// How often a peer says that it has not begun anew, without a new number, before that is taken to be true of
+/// everything that has arrived.
 const MAX_RIDDLES: u8 = 3;
 
 impl Hold {
@@ -147,9 +147,9 @@ impl Inbound {
         self.start_partial_if_needed();
     }
 
-    /// Whether a FORWARD-TSN up to `tsn` may speak of old numbers of streams or of new ones, as long as everything is held.
-    /// Then it is as good as lost, and not answered: the peer repeats it, after a time-out or when it is
-    /// [asked for](Self::ask_for_forward) (RFC 3758 §3.5 C3, C5).
+    /// Whether a FORWARD-TSN up to `tsn` may speak of old numbers of streams or of new ones, as long as everything is
+    /// held. Then it is as good as lost, and not answered: the peer repeats it, after a time-out or when it is [asked
+    /// for](Self::ask_for_forward) (RFC 3758 §3.5 C3, C5).
     pub(super) fn puts_off_forward(&mut self, tsn: Tsn) -> bool {
         let cumulative = self.map.cumulative_tsn();
         let Some(hold) = self.hold.as_mut().filter(|hold| hold.streams == StreamSet::All) else {
@@ -166,9 +166,10 @@ impl Inbound {
         true
     }
 
-    /// The peer has not begun anew yet (RFC 6525 §4.4 "In progress"), and goes on with `next` if it says so (§5.1.7 D3):
-    /// what comes before has the old numbers, and is held no more. Otherwise the data that the peer waits to have
-    /// acknowledged might find no room here. Where it says nothing new time and again, what has come since long must be old.
+    /// The peer has not begun anew yet (RFC 6525 §4.4 "In progress"), and goes on with `next` if it says so (§5.1.7
+    /// D3): what comes before has the old numbers, and is held no more. Otherwise the data that the peer waits to have
+    /// acknowledged might find no room here. Where it says nothing new time and again, what has come since long must be
+    /// old.
     pub(crate) fn release_before(&mut self, next: Option<Tsn>) -> Result<(), Violation> {
         let Some(hold) = &mut self.hold else { return Ok(()) };
         let after = tsn_of(hold.after);
@@ -213,8 +214,8 @@ impl Inbound {
         (self.map.cumulative_tsn().next(), cut)
     }
 
-    /// The sender of an SSN/TSN Reset Request, who [holds](Self::hold_all) everything since: the peer goes on with `next`
-    /// (RFC 6525 §5.2.7 H5). True if the user has a part of a message that will not be completed.
+    /// The sender of an SSN/TSN Reset Request, who [holds](Self::hold_all) everything since: the peer goes on with
+    /// `next` (RFC 6525 §5.2.7 H5). True if the user has a part of a message that will not be completed.
     pub(crate) fn go_on_with(&mut self, next: Tsn) -> Result<bool, Violation> {
         let after = self.hold.as_ref().map_or_else(|| self.map.highest(), |hold| hold.after);
         let steps = next.minus(1).steps_from(tsn_of(after));

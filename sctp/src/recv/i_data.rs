@@ -149,8 +149,8 @@ impl Inbound {
         self.interleaved.as_ref().is_some_and(|peer| peer.counts_from_zero())
     }
 
-    /// The message of `stream` that is delivered in pieces has no end. What the user has not seen of it is dropped; false
-    /// if that is all of it, and there is nothing to tell.
+    /// The message of `stream` that is delivered in pieces has no end. What the user has not seen of it is dropped;
+    /// false if that is all of it, and there is nothing to tell.
     pub(super) fn cut_partial(&mut self, stream: StreamId) -> bool {
         match self.inbox.cut(stream) {
             Some(Cut::Seen(head)) => {
@@ -192,8 +192,8 @@ impl Inbound {
         }
     }
 
-    /// Delivers some message in pieces if the buffer is full and the user can do nothing about it (RFC 9260 §6.9). Large
-    /// ones are begun as soon as they fill half of it.
+    /// Delivers some message in pieces if the buffer is full and the user can do nothing about it (RFC 9260 §6.9).
+    /// Large ones are begun as soon as they fill half of it.
     pub(super) fn start_interleaved_if_needed(&mut self) {
         let stuck = self.inbox.is_empty() && self.window.is_exhausted();
         if let Some(interleaved) = &mut self.interleaved

@@ -191,8 +191,8 @@ impl Inbound {
         self.inbox.cut_all()
     }
 
-    /// Goes over to another configuration: the receive buffer, when SACKs are sent, and when messages come in pieces. The
-    /// rest stays.
+    /// Goes over to another configuration: the receive buffer, when SACKs are sent, and when messages come in pieces.
+    /// The rest stays.
     pub(crate) fn configure(&mut self, next: &AssociationConfig) {
         self.config = InboundConfig {
             receive_buffer: next.receive_buffer(),
@@ -543,8 +543,8 @@ impl Inbound {
         self.inbox.push_piece(piece.received);
     }
 
-    /// Delivers the message at the Cumulative TSN Ack in pieces if it fills half of the buffer, or if the buffer is full
-    /// and the user can do nothing about it (RFC 9260 §6.9).
+    /// Delivers the message at the Cumulative TSN Ack in pieces if it fills half of the buffer, or if the buffer is
+    /// full and the user can do nothing about it (RFC 9260 §6.9).
     #[inline(always)]
     fn start_partial_if_needed(&mut self) {
         if !self.reassembly.is_empty() {

@@ -100,8 +100,8 @@ impl Ordering {
         self.held.remove(&place)
     }
 
-    /// Expects number zero of these streams (RFC 6525 §5.2.2 E3). The messages of them that wait, in their order: what is
-    /// missing before them will not come.
+    /// Expects number zero of these streams (RFC 6525 §5.2.2 E3). The messages of them that wait, in their order: what
+    /// is missing before them will not come.
     pub(super) fn reset(&mut self, streams: &StreamSet) -> Vec<Message> {
         let mut places = Vec::new();
         match streams {

@@ -7,8 +7,8 @@ use bytes::Bytes;
 /// Payloads below this are copied out of their datagram.
 const SMALL_PAYLOAD: usize = 256;
 
-/// How much of a datagram is copied at once. Payloads that lie in one copy share it, and each keeps it alive as a whole:
-/// at most four times what the window counts for a small one.
+/// How much of a datagram is copied at once. Payloads that lie in one copy share it, and each keeps it alive as a
+/// whole: at most four times what the window counts for a small one.
 const COPY: usize = 512;
 
 /// Takes payloads out of one packet, from the first to the last.

@@ -117,8 +117,8 @@ impl SackOut {
         self.deadline = None;
     }
 
-    /// The numbers began anew, and the peer may not know them yet (RFC 6525 §5.2.4): an acknowledgement would seem to be
-    /// of what was never sent. There is none before data comes with new numbers.
+    /// The numbers began anew, and the peer may not know them yet (RFC 6525 §5.2.4): an acknowledgement would seem to
+    /// be of what was never sent. There is none before data comes with new numbers.
     pub(super) fn hush(&mut self) {
         *self = Self {
             first: self.first,

@@ -10,8 +10,8 @@ pub(super) type Position = u64;
 /// How far behind the Cumulative TSN Ack a Gap Ack Block can reach: its offsets have 16 bits (RFC 9260 §3.3.4).
 const MAX_AHEAD: u32 = 0xFFFF;
 
-/// How far a FORWARD-TSN can move after TSNs began anew half the space ahead (RFC 6525 §5.2.4 G1): one that seems to move
-/// farther is from before.
+/// How far a FORWARD-TSN can move after TSNs began anew half the space ahead (RFC 6525 §5.2.4 G1): one that seems to
+/// move farther is from before.
 const MAX_FORWARD: u32 = 1 << 30;
 
 /// Up to how many words of the bit map an association may keep while it has no gap.
@@ -148,8 +148,8 @@ impl TsnMap {
         self.out_of_order = old.out_of_order;
     }
 
-    /// Takes everything up to `tsn` as arrived (RFC 3758 §3.6), and what follows it without a gap. The position of `tsn`;
-    /// `None` if it is at or behind the Cumulative TSN Ack.
+    /// Takes everything up to `tsn` as arrived (RFC 3758 §3.6), and what follows it without a gap. The position of
+    /// `tsn`; `None` if it is at or behind the Cumulative TSN Ack.
     pub(super) fn forward(&mut self, tsn: Tsn) -> Option<Position> {
         let cumulative = self.cumulative_tsn();
         if !tsn.is_after(cumulative) {
@@ -164,8 +164,8 @@ impl TsnMap {
         Some(through)
     }
 
-    /// Takes half of all TSNs as arrived, so that what has an old one can be told from what has a new one (RFC 6525 §5.1.7
-    /// D4). The position of the last of them.
+    /// Takes half of all TSNs as arrived, so that what has an old one can be told from what has a new one (RFC 6525
+    /// §5.1.7 D4). The position of the last of them.
     pub(super) fn begin_anew(&mut self) -> Position {
         let through = self.cumulative + (1 << 31);
         self.begun_anew = true;

@@ -121,8 +121,8 @@ impl Outbound {
         failed
     }
 
-    /// The path `gone` is no more: what is in flight there is sent again on `to`, and what was wanted there goes wherever
-    /// it can.
+    /// The path `gone` is no more: what is in flight there is sent again on `to`, and what was wanted there goes
+    /// wherever it can.
     pub(crate) fn leave_path(&mut self, gone: PathId, to: PathId) {
         self.queue.leave_path(gone);
         if let Some(pause) = &mut self.pause {

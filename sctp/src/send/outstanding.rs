@@ -375,8 +375,8 @@ impl Outstanding {
         lost.len()
     }
 
-    /// The path `gone` is no more: what is in flight there is marked, to be sent again on `to`, and nothing else remembers
-    /// it. Acknowledgements of it measure nothing.
+    /// The path `gone` is no more: what is in flight there is marked, to be sent again on `to`, and nothing else
+    /// remembers it. Acknowledgements of it measure nothing.
     pub(crate) fn leave_path(&mut self, gone: PathId, to: PathId) {
         self.mark_path(gone);
         for chunk in self.chunks.iter_mut().filter(|chunk| chunk.path == gone) {

@@ -1,5 +1,5 @@
-//! What the next packet with DATA carries (RFC 9260 §6.1, §6.9): first what it would be and where it would go, then chunk
-//! by chunk.
+//! What the next packet with DATA carries (RFC 9260 §6.1, §6.9): first what it would be and where it would go, then
+//! chunk by chunk.
 
 use std::time::Duration;
 
@@ -315,8 +315,8 @@ impl Outbound {
     }
 
     /// How much of a message with `remaining` bytes goes into a chunk, where an empty packet has `max_chunks` bytes for
-    /// chunks and this one `room` (§6.9). What fits an empty packet is not split; a larger message fills up a packet that
-    /// is at least half free.
+    /// chunks and this one `room` (§6.9). What fits an empty packet is not split; a larger message fills up a packet
+    /// that is at least half free.
     #[inline(always)]
     fn fragment_len(&self, remaining: usize, room: usize, max_chunks: usize) -> Option<usize> {
         let room = self.max_payload(room);

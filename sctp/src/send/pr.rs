@@ -269,8 +269,8 @@ impl Outbound {
 
     /// What the FORWARD-TSN or I-FORWARD-TSN says that is sent now to `id`: the new cumulative TSN, and in `skipped`,
     /// which takes at most `max_entries`, the greatest SSN or MID given up on each stream (RFC 3758 §3.5 C4; RFC 8260
-    /// §2.3.1: of ordered messages, and of unordered ones). What does not fit comes with a later one. `None` if not even
-    /// the first message fits.
+    /// §2.3.1: of ordered messages, and of unordered ones). What does not fit comes with a later one. `None` if not
+    /// even the first message fits.
     pub(crate) fn take_forward(
         &mut self,
         now: Instant,

@@ -282,7 +282,8 @@ impl SendQueue {
             .map_or_else(StreamScheduler::default, |streams| streams.kind())
     }
 
-    /// Changes the scheduler to another one, while a message of `current` may be under way, and the one that is `parked`.
+    /// Changes the scheduler to another one, while a message of `current` may be under way, and the one that is
+    /// `parked`.
     pub(super) fn set_scheduler(&mut self, kind: StreamScheduler, current: Option<StreamId>, parked: Option<Cutting>) {
         let mut streams = self.streams.take().unwrap_or_else(|| Box::new(Streams::new(kind)));
         if kind == StreamScheduler::FirstComeFirstServed && !streams.has_cuts() {
@@ -345,7 +346,8 @@ impl SendQueue {
         }
     }
 
-    /// A message of `stream` that was being cut will not be cut further; where its cutting stood, if that is known here.
+    /// A message of `stream` that was being cut will not be cut further; where its cutting stood, if that is known
+    /// here.
     pub(super) fn take_cut(&mut self, stream: StreamId, message: u64) -> Option<Cutting> {
         self.streams.as_mut()?.take_cut(stream, message)
     }

@@ -99,8 +99,8 @@ impl Outbound {
         }
     }
 
-    /// The first chunk that a FORWARD-TSN may not cover while the peer may have reset streams without it being known here:
-    /// what it says of numbers from before would be taken for new ones.
+    /// The first chunk that a FORWARD-TSN may not cover while the peer may have reset streams without it being known
+    /// here: what it says of numbers from before would be taken for new ones.
     pub(super) fn forward_limit(&self) -> Index {
         let asked = self.pause.as_ref().and_then(|pause| pause.asked);
         // What is acknowledged is said no more.

@@ -1,4 +1,5 @@
-//! What the network says about packets of ours: ICMP (RFC 9260 §10, RFC 6951 §5.5) and the limits of the own interfaces.
+//! What the network says about packets of ours: ICMP (RFC 9260 §10, RFC 6951 §5.5) and the limits of the own
+//! interfaces.
 
 use std::net::IpAddr;
 
@@ -20,8 +21,8 @@ struct Quoted {
 }
 
 impl Stack {
-    /// An ICMP or ICMPv6 message arrived that is about a packet of this stack (RFC 9260 §10). One that quotes too little
-    /// of it, or the wrong verification tag, changes nothing.
+    /// An ICMP or ICMPv6 message arrived that is about a packet of this stack (RFC 9260 §10). One that quotes too
+    /// little of it, or the wrong verification tag, changes nothing.
     pub fn handle_icmp(&mut self, now: Instant, report: &IcmpReport) {
         if self.process_icmp(now, report).is_some() {
             self.stats.icmp_processed += 1;

@@ -20,8 +20,8 @@ pub enum StreamDirections {
 
 impl Stack {
     /// Asks the peer to let the stream sequence numbers of `streams` begin at zero again (SCTP_RESET_STREAMS, RFC 6525
-    /// §6.3.2); an empty list means all streams. One [`Event::StreamReset`](crate::Event::StreamReset) a direction tells
-    /// what came of it.
+    /// §6.3.2); an empty list means all streams. One [`Event::StreamReset`](crate::Event::StreamReset) a direction
+    /// tells what came of it.
     ///
     /// Messages that were queued for outgoing streams before get their old numbers and go first. Those that follow are
     /// held until the peer has answered, and then get new numbers if it agreed.
@@ -48,8 +48,8 @@ impl Stack {
     /// 6525 §6.3.3). [`Event::AssociationReset`](crate::Event::AssociationReset) tells what came of it.
     ///
     /// No message is begun until the peer has answered: what waits is sent with new numbers. Not all implementations
-    /// deliver what they themselves have on the way when they agree. This one waits until it is acknowledged, so take what
-    /// is received in the meantime: it denies the request if nothing is for half a minute.
+    /// deliver what they themselves have on the way when they agree. This one waits until it is acknowledged, so take
+    /// what is received in the meantime: it denies the request if nothing is for half a minute.
     pub fn reset_association(&mut self, now: Instant, assoc: AssocId) -> Result<(), ReconfigError> {
         let slot = self.table.get_mut(assoc).ok_or(ReconfigError::NoSuchAssociation)?;
         let result = slot.assoc.reset_association(now);

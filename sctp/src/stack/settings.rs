@@ -39,7 +39,8 @@ impl Stack {
         self.table.get(assoc).map(|slot| slot.assoc.settings())
     }
 
-    /// Changes the configuration of an association (SET PROTOCOL PARAMETERS, SET FAILURE THRESHOLD, §11.1.12, §11.1.13):
+    /// Changes the configuration of an association (SET PROTOCOL PARAMETERS, SET FAILURE THRESHOLD, §11.1.12,
+    /// §11.1.13):
     ///
     /// - RTO.Initial, RTO.Min and RTO.Max: for the time-outs computed from now on; running timers are left alone;
     /// - Max.Burst, Association.Max.Retrans, Max.Init.Retransmits: at once;

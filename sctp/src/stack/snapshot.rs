@@ -102,8 +102,8 @@ impl Stack {
         }
     }
 
-    /// Some of the associations, in the order of their ids, at most `limit` (one at least is looked for). Takes time for
-    /// `limit` of them, however many there are.
+    /// Some of the associations, in the order of their ids, at most `limit` (one at least is looked for). Takes time
+    /// for `limit` of them, however many there are.
     ///
     /// An association that is there during a whole walk is met once; one that comes or goes meanwhile, maybe.
     pub fn associations(&self, from: SnapshotCursor, limit: usize) -> SnapshotPage {

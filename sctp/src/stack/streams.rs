@@ -27,8 +27,8 @@ impl Stack {
     }
 
     /// Sets what a scheduler is to know of a stream (SCTP_STREAM_SCHEDULER_VALUE, RFC 8260 §4.3.3): its priority, where
-    /// zero is the highest, or its weight, where zero counts as one. Every stream begins with zero, and other schedulers
-    /// than [`StreamScheduler::Priority`] and [`StreamScheduler::WeightedFairQueueing`] do not look at it.
+    /// zero is the highest, or its weight, where zero counts as one. Every stream begins with zero, and other
+    /// schedulers than [`StreamScheduler::Priority`] and [`StreamScheduler::WeightedFairQueueing`] do not look at it.
     pub fn set_stream_scheduler_value(
         &mut self,
         assoc: AssocId,

@@ -1,5 +1,5 @@
-//! Counters. They have the names of the SCTP MIB (RFC 3873) where it has one, and are all 64 bits wide: none of them ever
-//! wraps or begins anew.
+//! Counters. They have the names of the SCTP MIB (RFC 3873) where it has one, and are all 64 bits wide: none of them
+//! ever wraps or begins anew.
 //!
 //! A counter that is to be added is a line in one of the sets; summing, listing and printing follow from it.
 

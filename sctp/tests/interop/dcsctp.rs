@@ -1,6 +1,6 @@
-//! Against the crate `dcsctp`, which has partial reliability, stream resets (outgoing ones only: it answers incoming ones
-//! by "Nothing to do", and knows no added streams and no SSN/TSN reset), message interleaving and zero checksum. It has
-//! one path.
+//! Against the crate `dcsctp`, which has partial reliability, stream resets (outgoing ones only: it answers incoming
+//! ones by "Nothing to do", and knows no added streams and no SSN/TSN reset), message interleaving and zero checksum.
+//! It has one path.
 
 use std::collections::VecDeque;
 use std::time::Duration;

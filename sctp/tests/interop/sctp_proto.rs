@@ -1,5 +1,6 @@
-//! Against the crate `sctp-proto`, which has partial reliability for whole streams, and resets a stream when it is closed
-//! or was reset by the peer, as data channels do (RFC 8831 §6.7). It has no message interleaving, no zero checksum and one path.
+//! Against the crate `sctp-proto`, which has partial reliability for whole streams, and resets a stream when it is
+//! closed or was reset by the peer, as data channels do (RFC 8831 §6.7). It has no message interleaving, no zero
+//! checksum and one path.
 //!
 //! Its ways that tests must leave out: it answers the SHUTDOWN ACK to its own SHUTDOWN by nothing, does not take a
 //! SHUTDOWN COMPLETE with a reflected tag (RFC 9260 §8.5.1 C), and closes without an ABORT.
