@@ -232,7 +232,7 @@ pub struct AssociationFeatures {
 /// Which notifications a socket receives (RFC 6458 §6.2).
 ///
 /// One-to-many style sockets start with [`Subscriptions::default`], one-to-one style sockets with
-/// [`Subscriptions::none`].
+/// [`Subscriptions::none`]; one that was [branched off](crate::SctpSocket::peel_off) keeps those of its association.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subscriptions {
     /// [`Notification::AssociationChange`].
