@@ -88,6 +88,11 @@ fn options_of_the_kernels_sockets() {
 }
 
 #[test]
+fn rules_of_the_sockets_api_on_the_kernel() {
+    run(&BOTH, &["sockets_api"]);
+}
+
+#[test]
 fn full_buffers_of_the_kernel() {
     run(&BOTH, &["backpressure"]);
 }
