@@ -30,3 +30,4 @@ pub mod log;
 pub mod program;
 pub mod protocol;
 pub mod service;
+pub mod stats;

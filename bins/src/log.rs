@@ -7,13 +7,16 @@ use std::sync::Mutex;
 
 use clap::Args;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::fmt;
+use tracing_subscriber::{EnvFilter, fmt};
 
 /// The logging options of RSPLIB's programs.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Logging")]
 pub struct LogArgs {
     /// How much: 0 nothing, 1 errors, 3 warnings, 4 steps, 6 details, 9 all
+    ///
+    /// The environment variable RUST_LOG says it for each part of the program, and then instead of this option: as in
+    /// RUST_LOG=sctp=debug,rserpool=info.
     #[arg(long, value_name = "0-9", default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..=9),
           hide_short_help = true)]
     pub loglevel: u8,
@@ -59,7 +62,9 @@ impl LogArgs {
         } else {
             level(self.loglevel)
         };
-        let builder = fmt().with_max_level(level).with_target(false);
+        let by_part = EnvFilter::try_from_default_env().ok().filter(|_| !self.logquiet);
+        let filter = by_part.unwrap_or_else(|| EnvFilter::default().add_directive(level.into()));
+        let builder = fmt().with_env_filter(filter).with_target(false);
         let file = match (&self.logfile, &self.logappend) {
             (Some(path), _) => Some((
                 path,

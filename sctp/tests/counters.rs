@@ -255,3 +255,31 @@ fn snapshots_are_json_with_the_names_of_the_mib() {
     let text = stack.snapshot().to_string();
     assert!(text.contains("sctpActiveEstabs                 1\n"), "{text}");
 }
+
+#[test]
+fn an_end_point_adds_up_what_its_associations_count_and_forgets_nothing() {
+    let mut pair = connected(Setup::single());
+    let endpoint = pair.endpoint(A);
+    let stats = |pair: &Pair| {
+        let stack = pair.world.peek(pair.hosts[A]);
+        let mut sum = stack.ended_stats(endpoint).unwrap();
+        let mut after = None;
+        loop {
+            let (open, last) = stack.open_stats(endpoint, after, 1);
+            sum += open;
+            after = last;
+            if after.is_none() {
+                return sum;
+            }
+        }
+    };
+    pair.say(A, 0, b"one");
+    pair.run(secs(1));
+    assert_eq!(stats(&pair).messages_sent, 1);
+    pair.shutdown(A);
+    pair.must("it ends", secs(5), |pair| pair.ends(A) + pair.ends(B) == 2);
+    pair.run(secs(1));
+    assert_eq!(pair.world.peek(pair.hosts[A]).snapshot().associations, 0);
+    let ended = stats(&pair);
+    assert_eq!((ended.messages_sent, ended.data_chunks_sent), (1, 1));
+}

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use crate::backend::{AnyTarget, dispatch};
 use crate::{
-    AbandonedMessages, AssociationStatus, ChunkType, Error, NxtInfo, Options, PartialReliabilityPolicy, PathStatus,
-    Result, StreamDirections, StreamId,
+    AbandonedMessages, AssociationStats, AssociationStatus, ChunkType, Error, NxtInfo, Options,
+    PartialReliabilityPolicy, PathStatus, Result, StreamDirections, StreamId,
 };
 
 /// One association of a socket, from [`SctpSocket::association`](crate::SctpSocket::association) or
@@ -30,6 +30,12 @@ impl Association {
     pub fn status(&self) -> Result<AssociationStatus> {
         let status: Result<Option<AssociationStatus>> = dispatch!(AnyTarget, self.0, target => target.status());
         status?.ok_or(Error::NoSuchAssociation)
+    }
+
+    /// Its counters (`SCTP_GET_ASSOC_STATS` of Linux; `sctpAssocTable` of RFC 3873). Those of its paths are in its
+    /// [`status`](Self::status).
+    pub fn stats(&self) -> Result<AssociationStats> {
+        dispatch!(AnyTarget, self.0, target => target.stats())
     }
 
     /// What is received next from the association (`SCTP_NXTINFO`, RFC 6458 §5.3.6); `None` if there is nothing yet, or

@@ -69,6 +69,19 @@
 //! [`Backend`] is chosen at run time, by [`SocketBuilder::backend`] or the environment variable `SCTP_BACKEND`. What the
 //! kernel cannot do fails with [`Error::Unsupported`].
 
+//!
+//! # What goes on
+//!
+//! - **Statistics**: [`SctpSocket::stats`], [`Association::stats`] and, with paths, [`Association::status`];
+//!   [`StackHandle::snapshot`] and [`StackHandle::associations`] tell of everything on a stack, `kernel_stats` of the
+//!   kernel. Counters have the names of the SCTP MIB (RFC 3873), print themselves, and are serialized with the feature
+//!   `serde`.
+//! - **Log lines** by `tracing`, in the spans `association` (fields `assoc`, `tag`, `port`, `peer`) and `path` (field `path`):
+//!   associations and paths that come up, fail and recover at the level info; timers, control chunks and what is sent again
+//!   at debug; each packet at trace. A program that starts `tracing_subscriber` with its filter from the environment shows
+//!   them with `RUST_LOG=sctp=info`. The target `sctp` is the protocol, `socketapi` what is around it.
+//! - **Captures** for Wireshark: [`StackBuilder::capture`], or the environment variable `SCTP_PCAP`.
+
 #[cfg(not(any(feature = "userland", feature = "kernel")))]
 compile_error!("socketapi needs a backend: enable the feature `userland`, `kernel`, or both");
 #[cfg(all(feature = "kernel", not(target_os = "linux")))]
@@ -97,13 +110,15 @@ pub use backend::Backend;
 pub use builder::SocketBuilder;
 pub use error::{Error, Result};
 pub use info::{AssocId, Destination, Message, NxtInfo, RcvInfo, Received, SndInfo};
+#[cfg(feature = "kernel")]
+pub use kernel::kernel_stats;
 pub use listener::SctpListener;
 pub use notification::{AssociationChange, AssociationFeatures, AssociationState, Notification, Subscriptions};
 pub use options::{AssocParams, AssocScope, DelayedSack, InitMsg, Options, RtoInfo};
 pub use socket::SctpSocket;
 pub use stream::SctpStream;
 #[cfg(feature = "userland")]
-pub use userland::{DeviceConfig, DeviceStats, MemoryNetwork, StackBuilder, StackHandle, TunConfig};
+pub use userland::{Associations, DeviceConfig, DeviceStats, MemoryNetwork, StackBuilder, StackHandle, TunConfig};
 
 pub use sctp::config::{
     AsconfConfig, AssociationConfig, AuthConfig, CongestionControl, FragmentInterleave, OotbPolicy, PathConfig,
@@ -113,7 +128,7 @@ pub use sctp::error::{AddressError, AuthKeyError, FailureReason, ReconfigError};
 pub use sctp::serial::{Mid, Ppid, SharedKeyId, Ssn, StreamId, Tsn, VerificationTag};
 pub use sctp::wire::{AddressChange, ChunkType, ErrorDetectionMethod, HmacId};
 pub use sctp::{
-    AbandonedMessages, AssociationPhase, AssociationStats, AssociationStatus, AuthEvent, ConnectOptions, Instant,
-    MtuDiscovery, PartialReliabilityPolicy, PathChange, PathState, PathStats, PathStatus, ReconfigOutcome, Reliability,
-    StackSnapshot, StackStats, StreamDirection, StreamDirections,
+    AbandonedMessages, AssociationPhase, AssociationSnapshot, AssociationStats, AssociationStatus, AuthEvent,
+    ConnectOptions, Instant, MtuDiscovery, PartialReliabilityPolicy, PathChange, PathState, PathStats, PathStatus,
+    ReconfigOutcome, Reliability, StackSnapshot, StackStats, StreamDirection, StreamDirections,
 };

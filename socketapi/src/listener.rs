@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 #[cfg(feature = "userland")]
 use crate::StackHandle;
 use crate::backend::{AnyListener, dispatch};
-use crate::{Options, Result, SctpStream, SocketBuilder, blocking};
+use crate::{AssociationStats, Options, Result, SctpStream, SocketBuilder, blocking};
 
 /// A listening one-to-one style SCTP socket (RFC 6458 §4).
 ///
@@ -81,6 +81,17 @@ impl SctpListener {
     /// [`Error::Closed`](crate::Error::Closed).
     pub fn close(&self) {
         dispatch!(AnyListener, self.0, s => s.close());
+    }
+
+    /// Counters of all associations that the socket has accepted, together, those that have ended too. The ones of a
+    /// single association are in its [`status`](crate::SctpStream::status).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsupported`](crate::Error::Unsupported) with a kernel, which counts for each association alone;
+    /// [`Error::Closed`](crate::Error::Closed), [`Error::StackStopped`](crate::Error::StackStopped).
+    pub fn stats(&self) -> Result<AssociationStats> {
+        dispatch!(AnyListener, self.0, s => s.bound().options().stats())
     }
 
     /// The options of the socket: what the associations that it accepts start with.

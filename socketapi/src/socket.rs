@@ -9,8 +9,8 @@ use crate::StackHandle;
 use crate::backend::{AnySocket, dispatch};
 use crate::blocking::Block;
 use crate::{
-    AssocId, Association, AssociationStatus, ConnectOptions, Error, Options, Received, Result, SctpStream, SndInfo,
-    SocketBuilder, Subscriptions, blocking,
+    AssocId, Association, AssociationStats, AssociationStatus, ConnectOptions, Error, Options, Received, Result,
+    SctpStream, SndInfo, SocketBuilder, Subscriptions, blocking,
 };
 
 /// A one-to-many style SCTP socket (RFC 6458 §3): one port, many associations.
@@ -389,6 +389,17 @@ impl SctpSocket {
     /// [`Error::AddressNotAvailable`](crate::Error::AddressNotAvailable) if the peer does not have it.
     pub fn request_heartbeat(&self, assoc: AssocId, address: IpAddr) -> Result<()> {
         self.association(assoc).request_heartbeat(address)
+    }
+
+    /// Counters of all associations of the socket together, those that have ended too. The ones of a single association
+    /// are in its [`status`](Self::status).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsupported`](crate::Error::Unsupported) with a kernel, which counts for each association alone;
+    /// [`Error::Closed`](crate::Error::Closed), [`Error::StackStopped`](crate::Error::StackStopped).
+    pub fn stats(&self) -> Result<AssociationStats> {
+        dispatch!(AnySocket, self.0, s => s.bound().options().stats())
     }
 
     /// The options of the socket: what its new associations start with.

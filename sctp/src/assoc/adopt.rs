@@ -129,6 +129,7 @@ impl Association {
         self.established_at = Some(now);
         self.last_activity = now;
         self.confirm_paths(now, confirmed, random);
+        self.log_up();
         self.events.push_back(Event::CommunicationUp {
             initiated_here: self.initiated_here,
             outbound_streams: self.outbound.streams(),

@@ -175,7 +175,7 @@ impl Association {
             state.lost.retain(|lost| *lost != address);
         }
         if self.config.asconf().automatic() && self.add_local_address(address).is_err() {
-            tracing::debug!(%address, "the peer is not told of a new address");
+            tracing::debug!(parent: &self.span, %address, "the peer is not told of a new address");
         }
     }
 
@@ -316,6 +316,7 @@ impl Association {
             path.rto.back_off();
         }
         self.stats.t4_expiries += 1;
+        tracing::debug!("T4-rto expired");
         self.on_missing_answer(now, tried, true, false);
     }
 
@@ -392,7 +393,7 @@ impl Association {
             }
         });
         self.stats.asconfs_sent += 1;
-        self.stats.control_chunks_sent += 1;
+        self.note_sent(wire::ChunkType::ASCONF);
     }
 
     // What the peer says to it.

@@ -295,7 +295,7 @@ impl Association {
         for chunk in &answers.chunks {
             buf.extend_from_slice(chunk);
             self.stats.asconf_acks_sent += 1;
-            self.stats.control_chunks_sent += 1;
+            self.note_sent(ChunkType::ASCONF_ACK);
         }
         self.finish_packet(buf, start);
         let transmit = self.transmit(via, buf.len(), buf.len())?;

@@ -357,7 +357,7 @@ impl Association {
         if let Some(mac) = auth.sign(key_id, hmac, buf, &field) {
             fill_in_hmac(buf, field, mac.as_slice());
             self.stats.auth_chunks_sent += 1;
-            self.stats.control_chunks_sent += 1;
+            self.note_sent(ChunkType::AUTH);
         }
     }
 }

@@ -205,6 +205,7 @@ impl Association {
         self.stats.restarts += 1;
         self.local_tag = cookie.local_tag;
         self.peer_tag = cookie.peer.initiate_tag;
+        self.log_restart(cookie.source);
         self.local_initial_tsn = cookie.local_initial_tsn;
         self.peer_initial_tsn = cookie.peer.initial_tsn;
         self.fail_requests();
@@ -310,7 +311,7 @@ mod tests {
         };
         let own = cookie("10.0.0.1", &["10.0.0.2"]);
         let (config, mut random) = (Arc::new(AssociationConfig::default()), Random::from_number(1));
-        let assoc = Association::accept(Instant::ZERO, config, local, &own, own.source, &mut random);
+        let assoc = Association::accept(Instant::ZERO, config, local, &own, own.source, "0.1", &mut random);
         assert!(assoc.may_own(&own));
         assert!(assoc.may_own(&cookie("10.0.0.7", &["10.0.0.2"])));
         assert!(!assoc.may_own(&cookie("10.0.0.7", &["10.0.0.8"])));

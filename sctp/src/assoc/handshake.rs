@@ -1,5 +1,6 @@
 //! Setting up an association (RFC 9260 §5.1): the opening side, and what the answering side makes of its own cookie.
 
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,6 +84,7 @@ impl Association {
         local: LocalSide,
         cookie: &StateCookie,
         source: IpAddr,
+        log_name: impl Display,
         random: &mut Random,
     ) -> Self {
         let identity = Identity {
@@ -98,6 +100,7 @@ impl Association {
             shutdown_wanted: false,
         };
         let mut assoc = Self::new(now, config, local, identity, (cookie.source, cookie.peer_port), setup);
+        assoc.set_log_name(log_name);
         assoc.initiated_here = false;
         assoc.begin_auth(cookie.auth.clone());
         if let Some(path) = assoc.paths.get_mut(PathId(0)) {
@@ -144,6 +147,7 @@ impl Association {
         };
         t1.attempts = t1.attempts.saturating_add(1);
         self.stats.t1_expiries += 1;
+        tracing::debug!(attempts = t1.attempts, "T1 expired");
         if t1.attempts > self.config.max_init_retransmits() {
             self.terminate(Err(FailureReason::SetupTimeout));
             return;

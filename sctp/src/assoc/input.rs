@@ -100,7 +100,7 @@ impl Association {
         path.stats.bytes_received += packet.packet.len() as u64;
         let encap = packet.meta.encap.map(UdpPorts::reversed);
         if path.encap != encap {
-            tracing::debug!(address = %path.address, ?encap, "the peer's UDP port changed");
+            tracing::debug!(path = %path.address, ?encap, "the peer's UDP port changed");
             let headers = path.headers();
             path.encap = encap;
             // RFC 6951 §5.6.
@@ -147,6 +147,11 @@ impl Association {
         random: &mut Random,
     ) -> bool {
         self.stats.control_chunks_received += 1;
+        if chunk.kind == ChunkType::SACK {
+            tracing::trace!(chunk = %chunk.kind, "chunk received");
+        } else {
+            tracing::debug!(chunk = %chunk.kind, "chunk received");
+        }
         match chunk.kind {
             ChunkType::FORWARD_TSN if self.takes_forward_tsn() => self.on_forward_tsn(packet, chunk),
             ChunkType::I_FORWARD_TSN => self.on_i_forward_tsn(packet, chunk),

@@ -19,6 +19,7 @@ mod ecn;
 mod handshake;
 mod input;
 mod interleaving;
+mod log;
 mod output;
 mod peer_init;
 mod pmtud;
@@ -37,6 +38,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tracing::Span;
 
 use crate::addr;
 use crate::auth::Authenticator;
@@ -163,6 +165,8 @@ pub(crate) struct Association {
     asconf: Option<Box<AsconfState>>,
     /// The Adaptation Code point of the peer.
     peer_adaptation: Option<u32>,
+    /// What log lines are about.
+    span: Span,
 }
 
 /// The numbers that a new association starts with.
@@ -226,6 +230,7 @@ impl Association {
                 .contains(Extensions::ASCONF)
                 .then(|| Box::new(AsconfState::new(identity.local_initial_tsn))),
             peer_adaptation: None,
+            span: log::span(identity.local_tag, local.port, peer),
             config,
             local,
         }
@@ -321,7 +326,7 @@ impl Association {
     fn transition(&mut self, next: State) {
         let (from, to) = (self.state.phase(), next.phase());
         debug_assert!(from.may_become(to), "{from:?} -> {to:?}");
-        tracing::trace!(tag = ?self.local_tag, ?from, ?to, "state");
+        tracing::debug!(parent: &self.span, %from, %to, "state");
         self.state = next;
     }
 
@@ -339,7 +344,7 @@ impl Association {
 
     /// The peer broke the protocol: ends the association and tells the peer why.
     fn abort_violation(&mut self, violation: Violation, causes: Bytes) {
-        tracing::debug!(tag = ?self.local_tag, %violation, "the peer broke the protocol");
+        tracing::debug!(parent: &self.span, %violation, "the peer broke the protocol");
         self.abort(causes, FailureReason::PeerMisbehaved(violation));
     }
 
@@ -368,6 +373,7 @@ impl Association {
         let cause = result.as_ref().err().and_then(FailureReason::cause).unwrap_or_default();
         failures.iter_mut().for_each(|failure| failure.cause = cause);
         self.events.extend(failures.into_iter().map(Event::SendFailed));
+        self.log_end(&result, phase.is_setup());
         // Nothing is told any more from here on.
         self.transition(State::Closed {
             graceful: result.is_ok(),

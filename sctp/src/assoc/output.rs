@@ -13,7 +13,9 @@ use crate::serial::{SharedKeyId, Ssn, StreamId, Tsn, VerificationTag};
 use crate::time::Instant;
 use crate::tlv::{Writer, padded};
 use crate::transmit::{EcnCodepoint, Transmit};
-use crate::wire::{self, CHUNK_HEADER_LEN, Cause, CommonHeader, DataHeader, SACK_HEADER_LEN, SkippedMessage};
+use crate::wire::{
+    self, CHUNK_HEADER_LEN, Cause, ChunkType, CommonHeader, DataHeader, SACK_HEADER_LEN, SkippedMessage,
+};
 
 /// What all associations of a stack share while they write packets.
 #[derive(Debug, Default)]
@@ -76,6 +78,7 @@ impl Association {
         self.stats.bytes_sent += size as u64;
         path.stats.packets_sent += packets;
         path.stats.bytes_sent += size as u64;
+        tracing::trace!(path = %path.address, size, packets, "packets sent");
         Some(Transmit {
             src: path.local,
             dst: path.address,
@@ -110,10 +113,13 @@ impl Association {
         match farewell {
             Farewell::Abort { causes, tag_reflected } => {
                 wire::write_abort(buf, tag_reflected, |w| w.bytes(&causes));
+                self.note_sent(ChunkType::ABORT);
             }
-            Farewell::ShutdownComplete(_) => wire::write_shutdown_complete(buf, false),
+            Farewell::ShutdownComplete(_) => {
+                wire::write_shutdown_complete(buf, false);
+                self.note_sent(ChunkType::SHUTDOWN_COMPLETE);
+            }
         }
-        self.stats.control_chunks_sent += 1;
         self.finish_packet(buf, start);
         Some(path)
     }
@@ -123,7 +129,7 @@ impl Association {
         if let Some(tag) = self.control.refused_init_ack.take() {
             let start = wire::begin_packet(buf, &self.header(tag));
             wire::write_abort(buf, false, |w| Cause::InvalidMandatoryParameter.write(w));
-            self.stats.control_chunks_sent += 1;
+            self.note_sent(ChunkType::ABORT);
             wire::finish_packet(buf, start);
             return Some(self.control_path);
         }
@@ -134,7 +140,7 @@ impl Association {
         let to = self.paths.get(id)?.address;
         let start = wire::begin_packet(buf, &self.header(VerificationTag::ZERO));
         self.write_init(buf, to);
-        self.stats.control_chunks_sent += 1;
+        self.note_sent(ChunkType::INIT);
         self.finish_packet(buf, start);
         self.touch(id, now);
         Some(id)
@@ -162,7 +168,7 @@ impl Association {
         info.write(&mut Writer::new(&mut bytes));
         let start = wire::begin_packet(buf, &header);
         wire::write_heartbeat(buf, &bytes);
-        self.stats.control_chunks_sent += 1;
+        self.note_sent(ChunkType::HEARTBEAT);
         self.finish_packet(buf, start);
         Some(id)
     }
@@ -175,7 +181,7 @@ impl Association {
         let start = wire::begin_packet(buf, &self.header(self.peer_tag));
         if self.control.cookie_ack.take_if(|path| *path == id).is_some() {
             wire::write_cookie_ack(buf);
-            self.stats.control_chunks_sent += 1;
+            self.note_sent(ChunkType::COOKIE_ACK);
         }
         let mut first = true;
         while let Some((path, len)) = self.control.next_heartbeat_ack() {
@@ -184,7 +190,7 @@ impl Association {
             }
             if let Some(value) = self.control.pop_heartbeat_ack() {
                 wire::write_heartbeat_answer(buf, &value);
-                self.stats.control_chunks_sent += 1;
+                self.note_sent(ChunkType::HEARTBEAT_ACK);
             }
             first = false;
         }
@@ -342,23 +348,23 @@ impl Association {
             && let State::CookieEchoed { cookie, .. } = &self.state
         {
             wire::write_cookie_echo(buf, cookie);
-            self.stats.control_chunks_sent += 1;
+            self.note_sent(ChunkType::COOKIE_ECHO);
             self.on_cookie_echo_sent(now);
             self.touch(self.control_path, now);
         }
         if self.control.cookie_ack.take().is_some() {
             wire::write_cookie_ack(buf);
-            self.stats.control_chunks_sent += 1;
+            self.note_sent(ChunkType::COOKIE_ACK);
         }
         self.write_errors(buf, limit);
         if std::mem::take(&mut self.control.shutdown) {
             wire::write_shutdown(buf, self.inbound.cumulative_tsn_ack());
-            self.stats.control_chunks_sent += 1;
+            self.note_sent(ChunkType::SHUTDOWN);
             self.touch(self.control_path, now);
         }
         if std::mem::take(&mut self.control.shutdown_ack) {
             wire::write_shutdown_ack(buf);
-            self.stats.control_chunks_sent += 1;
+            self.note_sent(ChunkType::SHUTDOWN_ACK);
             self.touch(self.control_path, now);
         }
     }
@@ -371,7 +377,7 @@ impl Association {
             }
             if let Some(causes) = self.control.pop_error() {
                 wire::write_error(buf, |w| w.bytes(&causes));
-                self.stats.control_chunks_sent += 1;
+                self.note_sent(ChunkType::ERROR);
             }
         }
     }
@@ -438,7 +444,7 @@ impl Association {
             wire::write_forward_tsn(buf, tsn, skipped_streams);
         }
         self.stats.forward_tsns_sent += 1;
-        self.stats.control_chunks_sent += 1;
+        self.note_sent(ChunkType::FORWARD_TSN);
     }
 
     /// The DATA of one packet, up to `limit`; the key that it asks for.
@@ -484,6 +490,13 @@ impl Association {
         let new = fill.chunks() - repeated;
         self.stats.data_chunks_sent += new;
         self.stats.data_chunks_retransmitted += repeated;
+        if repeated > 0 {
+            let path = self
+                .paths
+                .get(plan.path)
+                .map(|path| tracing::field::display(path.address));
+            tracing::debug!(path, chunks = repeated, "DATA sent again");
+        }
         self.stats.zero_window_probes += u64::from(plan.is_probe() && new > 0);
         self.outbound.packet_sent(&fill, now, &mut self.paths);
         fill.auth_key()

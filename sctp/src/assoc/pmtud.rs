@@ -31,7 +31,10 @@ impl Association {
         if padding > 0 {
             wire::write_pad(buf, padding);
         }
-        self.stats.control_chunks_sent += 1 + u64::from(padding > 0);
+        self.note_sent(ChunkType::HEARTBEAT);
+        if padding > 0 {
+            self.note_sent(ChunkType::PAD);
+        }
         self.finish_packet(buf, start);
         self.stats.mtu_probes_sent += 1;
         Some(id)
@@ -77,7 +80,7 @@ impl Association {
         let Some(path) = self.paths.get_mut(id) else { return };
         let base = path.packet_in(path.pmtud.base());
         if CommonHeader::LEN + largest > base && path.pmtud.on_large_packet_lost() {
-            tracing::debug!(address = %path.address, "large packets vanish");
+            tracing::debug!(path = %path.address, "large packets vanish");
             path.on_mtu_change();
         }
     }

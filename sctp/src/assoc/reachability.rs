@@ -22,6 +22,7 @@ impl Association {
             if path.t3_rtx.is_some_and(|at| at <= now) {
                 self.stats.t3_expiries += 1;
                 path.stats.t3_expiries += 1;
+                tracing::debug!(path = %path.address, rto = ?path.rto(), "T3-rtx expired");
                 self.look_for_black_hole(id);
                 if self.outbound.on_t3_expiry(id, &mut self.paths) {
                     self.on_missing_answer(now, id, true, true);
@@ -34,6 +35,8 @@ impl Association {
             if let Some(expiry) = path.on_probe_timer(now, busy, random)
                 && (expiry.missed || self.asks_in_vain(id))
             {
+                let _entered = self.log_path_details(id);
+                tracing::debug!("a heartbeat is not answered");
                 // §8.1: only heartbeats on the path in use say something about the peer, and with data outstanding the
                 // path in use is where that is. While no address is confirmed no path is in use, and every heartbeat
                 // counts.
@@ -121,6 +124,8 @@ impl Association {
                 }
                 if self.config.expose_potentially_failed() {
                     self.path_event(id, PathChange::PotentiallyFailed);
+                } else {
+                    self.log_path(id, PathChange::PotentiallyFailed);
                 }
             }
             Some(Failure::Inactive) => {
@@ -221,13 +226,12 @@ impl Association {
     pub(super) fn on_answer(&mut self, now: Instant, id: PathId) {
         self.error_count = 0;
         let Some(path) = self.paths.get_mut(id) else { return };
-        let told = match path.answered(now) {
-            Some(Recovery::FromPotentiallyFailed) => self.config.expose_potentially_failed(),
-            Some(Recovery::FromInactive) => true,
-            None => false,
-        };
-        if told {
-            self.path_event(id, PathChange::Available);
+        match path.answered(now) {
+            Some(Recovery::FromPotentiallyFailed) if !self.config.expose_potentially_failed() => {
+                self.log_path(id, PathChange::Available);
+            }
+            Some(_) => self.path_event(id, PathChange::Available),
+            None => {}
         }
     }
 

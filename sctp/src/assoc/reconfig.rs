@@ -174,7 +174,7 @@ impl Association {
             if let Some(params) = self.control.pop_reconfig() {
                 wire::write_reconfig(buf, |w| w.bytes(&params));
                 self.stats.reconfigs_sent += 1;
-                self.stats.control_chunks_sent += 1;
+                self.note_sent(wire::ChunkType::RE_CONFIG);
             }
         }
         if self.next_reconfig_path() != Some(id) {
@@ -211,7 +211,7 @@ impl Association {
         }
         self.touch(id, now);
         self.stats.reconfigs_sent += 1;
-        self.stats.control_chunks_sent += 1;
+        self.note_sent(wire::ChunkType::RE_CONFIG);
     }
 
     fn rto_of(&self, id: PathId) -> std::time::Duration {
@@ -227,6 +227,7 @@ impl Association {
         let Some((path, is_error)) = reconfig.outgoing.on_timeout(now, max) else {
             return;
         };
+        tracing::debug!("the re-configuration timer expired");
         reconfig.outgoing.move_to(self.paths.for_retransmission(path));
         if is_error {
             self.on_missing_answer(now, path, true, false);

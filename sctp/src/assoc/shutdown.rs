@@ -38,7 +38,7 @@ impl Association {
             return;
         }
         if self.outbound.is_empty() {
-            tracing::debug!(tag = ?self.local_tag, "idle for long enough");
+            tracing::debug!("idle for long enough");
             self.shutdown(now);
         } else {
             self.last_activity = now;
@@ -109,6 +109,7 @@ impl Association {
         }
         timers.t2.attempts = timers.t2.attempts.saturating_add(1);
         self.stats.t2_expiries += 1;
+        tracing::debug!(attempts = timers.t2.attempts, "T2-shutdown expired");
         if timers.t2.attempts > limit {
             return self.terminate(Err(FailureReason::PeerUnreachable));
         }

@@ -181,7 +181,7 @@ impl Association {
     }
 
     /// The counters.
-    fn stats(&self) -> AssociationStats {
+    pub(crate) fn stats(&self) -> AssociationStats {
         AssociationStats {
             messages_fragmented: self.outbound.fragmented(),
             messages_reassembled: self.inbound.reassembled(),

@@ -25,6 +25,7 @@ impl Association {
     }
 
     pub(super) fn path_event(&mut self, id: PathId, change: PathChange) {
+        self.log_path(id, change);
         if let Some(path) = self.paths.get(id) {
             let address = path.address;
             self.tell(Event::PathChanged { address, change });

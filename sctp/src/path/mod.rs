@@ -142,7 +142,7 @@ impl Path {
     /// Packets leave from another own address: by another route, of whose congestion nothing is known (§7.2.5.2).
     pub(crate) fn set_local(&mut self, local: Option<IpAddr>, config: &AssociationConfig) {
         if self.local.is_some() && self.local != local {
-            tracing::debug!(address = %self.address, ?local, "the path has another source address");
+            tracing::debug!(path = %self.address, ?local, "the path has another source address");
             self.reset_cc(config);
         }
         self.local = local;
@@ -181,6 +181,7 @@ impl Path {
 
     /// Packets of another size fit from now on.
     pub(crate) fn on_mtu_change(&mut self) {
+        tracing::debug!(path = %self.address, mtu = self.pmtud.mtu(), "the path MTU is another");
         let room = self.max_packet().saturating_sub(CommonHeader::LEN);
         self.cc.set_mtu(room, self.address.is_ipv4());
     }

@@ -108,6 +108,9 @@ impl Stack {
         let assoc = Association::connect(now, config, local, identity, &reachable, peer_port, &mut self.random);
         let id = assoc.and_then(|assoc| self.table.insert(endpoint, assoc, None));
         let id = id.ok_or(ConnectError::TooManyAssociations)?;
+        if let Some(slot) = self.table.get(id) {
+            slot.assoc.set_log_name(id);
+        }
         if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
             endpoint.associations.insert(id);
         }

@@ -125,6 +125,8 @@ impl Stack {
             from_elsewhere,
             taken: &taken,
         };
+        let _entered = slot.assoc.log_path_details(path);
+        tracing::trace!(size = datagram.len(), from = %meta.src, to = %meta.dst, "packet received");
         let before = slot.assoc.tally_received();
         slot.assoc.handle_packet(now, input, &mut self.random);
         self.stats.count_received(&before, &slot.assoc.tally_received());

@@ -11,6 +11,7 @@ use crate::assoc::LocalSide;
 use crate::config::{AssociationConfig, EndpointConfig};
 use crate::error::{AddressError, BindError};
 use crate::random::Random;
+use crate::stats::AssociationStats;
 
 /// Names an end point of a stack. Never used again for another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,6 +42,8 @@ pub(super) struct Endpoint {
     /// How many wait.
     pub(super) waiting: usize,
     pub(super) associations: BTreeSet<AssocId>,
+    /// What those have counted that are forgotten.
+    pub(super) ended: Option<Box<AssociationStats>>,
 }
 
 impl Endpoint {
@@ -130,6 +133,7 @@ impl Endpoints {
             backlog: 0,
             waiting: 0,
             associations: BTreeSet::new(),
+            ended: None,
         });
         let index = u32::try_from(index).map_err(|_| BindError::NoPortFree)?;
         let id = EndpointId {

@@ -340,6 +340,8 @@ impl Stack {
                 from_elsewhere: false,
                 taken: &taken,
             };
+            let _entered = slot.assoc.log_path_details(path);
+            tracing::debug!(chunk = %ChunkType::COOKIE_ECHO, "chunk received");
             let before = slot.assoc.tally_received();
             slot.assoc.count_cookie_echo();
             slot.assoc.handle_packet(now, input, &mut self.random);
@@ -372,7 +374,8 @@ impl Stack {
             return None;
         }
         let (config, local) = (Arc::clone(&listener.association), self.local_side(endpoint)?);
-        let assoc = Association::accept(now, config, local, cookie, meta.src, &mut self.random);
+        let name = self.table.next_id();
+        let assoc = Association::accept(now, config, local, cookie, meta.src, name, &mut self.random);
         let id = self.table.insert(endpoint, assoc, Some(origin))?;
         let listener = self.endpoints.get_mut(endpoint)?;
         listener.waiting += 1;
@@ -414,6 +417,7 @@ impl Stack {
                     self.settle(id);
                     return None;
                 }
+                assoc.set_log_name(id);
                 self.stats.restarts += 1;
             }
             CookieAction::Collision => assoc.on_collision(now, cookie, source, random),

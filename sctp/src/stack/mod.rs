@@ -114,6 +114,7 @@ impl Stack {
             slot.armed = None;
             // The stack's timer may be early: the association's moves on without it.
             if slot.assoc.poll_timeout().is_some_and(|at| at <= now) {
+                let _entered = slot.assoc.log_details();
                 slot.assoc.on_timeout(now, &mut self.random);
             }
             self.settle(id);
@@ -134,6 +135,7 @@ impl Stack {
         while let Some(id) = self.to_transmit.front() {
             if let Some(slot) = self.table.get_mut(id) {
                 let assoc = &mut slot.assoc;
+                let _entered = assoc.log_details();
                 let before = assoc.tally_sent();
                 let transmit = assoc.poll_transmit(now, max_segments, buf, &mut self.scratch, &mut self.random);
                 self.stats.count_sent(&before, &assoc.tally_sent());
@@ -249,10 +251,11 @@ impl Stack {
         let Some(slot) = self.table.get(id) else { return };
         let wanted = !slot.released && (slot.assoc.has_events() || slot.assoc.readable());
         if slot.unlinked && !wanted && !slot.transmit_queued {
-            let endpoint = slot.endpoint;
+            let (endpoint, stats) = (slot.endpoint, slot.assoc.stats());
             self.table.remove(id);
             if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
                 endpoint.associations.remove(&id);
+                **endpoint.ended.get_or_insert_default() += stats;
             }
         }
     }

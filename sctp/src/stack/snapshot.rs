@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::Bound;
 use std::time::Duration;
 
 use super::{AssocId, EndpointId, Stack};
 use crate::assoc::{AssociationStatus, PathStatus};
 use crate::config::AssociationConfig;
-use crate::stats::StackStats;
+use crate::stats::{AssociationStats, StackStats};
 
 /// How RTO is computed (`sctpRtoAlgorithm` of RFC 3873).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,6 +101,35 @@ impl Stack {
             associations: self.table.len(),
             stats: self.stats,
         }
+    }
+
+    /// What the associations of an end point counted that are over and forgotten, together; `None` if there is no such
+    /// end point.
+    pub fn ended_stats(&self, endpoint: EndpointId) -> Option<AssociationStats> {
+        let endpoint = self.endpoints.get(endpoint)?;
+        Some(endpoint.ended.as_deref().copied().unwrap_or_default())
+    }
+
+    /// What some others of an end point have counted, together: at most `limit` (one at least) of those behind `after`.
+    /// Also the last of them; `None` for that at the end, or if there is no such end point.
+    pub fn open_stats(
+        &self,
+        endpoint: EndpointId,
+        after: Option<AssocId>,
+        limit: usize,
+    ) -> (AssociationStats, Option<AssocId>) {
+        let mut sum = AssociationStats::default();
+        let mut last = None;
+        if let Some(endpoint) = self.endpoints.get(endpoint) {
+            let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+            for id in endpoint.associations.range((from, Bound::Unbounded)).take(limit.max(1)) {
+                last = Some(*id);
+                if let Some(slot) = self.table.get(*id) {
+                    sum += slot.assoc.stats();
+                }
+            }
+        }
+        (sum, last)
     }
 
     /// Some of the associations, in the order of their ids, at most `limit` (one at least is looked for). Takes time

@@ -119,10 +119,11 @@ impl Table {
         assoc: Association,
         origin: Option<Origin>,
     ) -> Option<AssocId> {
-        self.generation = self.generation.wrapping_add(1);
-        let generation = self.generation;
+        let id = self.next_id();
+        let AssocId { generation, .. } = id;
+        self.generation = generation;
         let tag = assoc.local_tag();
-        let index = u32::try_from(self.slots.vacant_key()).ok()?;
+        u32::try_from(self.slots.vacant_key()).ok()?;
         self.slots.insert(Slot {
             generation,
             endpoint,
@@ -141,10 +142,17 @@ impl Table {
         if let Some(origin) = origin {
             self.origins.add(origin);
         }
-        let id = AssocId { index, generation };
         self.by_tag.insert(tag.0, id);
         self.relink(id);
         Some(id)
+    }
+
+    /// What the next association will be called.
+    pub(super) fn next_id(&self) -> AssocId {
+        AssocId {
+            index: u32::try_from(self.slots.vacant_key()).unwrap_or(u32::MAX),
+            generation: self.generation.wrapping_add(1),
+        }
     }
 
     pub(super) fn get(&self, id: AssocId) -> Option<&Slot> {

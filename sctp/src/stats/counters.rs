@@ -14,6 +14,14 @@ macro_rules! counters {
             pub fn counters(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
                 [$(($crate::stats::counters::name!($field $($mib)?), self.$field)),+].into_iter()
             }
+
+            /// The counter of that name.
+            pub fn counter_mut(&mut self, name: &str) -> Option<&mut u64> {
+                $(if name == $crate::stats::counters::name!($field $($mib)?) {
+                    return Some(&mut self.$field);
+                })+
+                None
+            }
         }
 
         /// A map of [`counters`](Self::counters).

@@ -6,6 +6,7 @@
 //! | `opening` | how sockets are made |
 //! | `socket`, `listener`, `bound`, `stream` | what the public socket types hold |
 //! | `target` | whose options are read and set, and what can be asked of an association |
+//! | `snmp` | the counters of the kernel as a whole |
 //! | `config`, `paths`, `status` | the options as a configuration, those of paths, snapshots |
 //! | `send`, `receive`, `notification`, `close` | messages and notifications out and in, and how sockets end |
 //! | `readiness` | attempts made once, awaited, or waited for by a thread |
@@ -42,6 +43,7 @@ mod paths;
 mod readiness;
 mod receive;
 mod send;
+mod snmp;
 mod socket;
 mod status;
 mod stream;
@@ -50,6 +52,7 @@ mod target;
 
 pub(crate) use listener::Listener;
 pub(crate) use opening::Opening;
+pub use snmp::kernel_stats;
 pub(crate) use socket::Socket;
 pub(crate) use stream::Stream;
 pub(crate) use target::Target;

@@ -15,9 +15,9 @@ use super::abi::{
 use super::core::{Core, Style};
 use super::{close, config, errno, paths, send};
 use crate::{
-    AbandonedMessages, AssocId, AssociationConfig, AssociationStatus, AuthKeyError, ChunkType, Error, NxtInfo,
-    PartialReliabilityPolicy, PathConfig, ReconfigError, Reliability, Result, SharedKeyId, SndInfo, StreamDirections,
-    StreamId, Subscriptions,
+    AbandonedMessages, AssocId, AssociationConfig, AssociationStats, AssociationStatus, AuthKeyError, ChunkType, Error,
+    NxtInfo, PartialReliabilityPolicy, PathConfig, ReconfigError, Reliability, Result, SharedKeyId, SndInfo,
+    StreamDirections, StreamId, Subscriptions,
 };
 
 /// The new associations of a socket, or one association. It keeps no socket open.
@@ -286,6 +286,13 @@ impl Target {
     pub(crate) fn status(&self) -> Result<Option<AssociationStatus>> {
         let (core, id) = self.enter()?;
         id.map(|id| core.status(id)).transpose()
+    }
+
+    /// What the association has counted.
+    pub(crate) fn stats(&self) -> Result<AssociationStats> {
+        let status = self.status()?;
+        let stats = status.map(|status| status.stats);
+        stats.ok_or(Error::Unsupported("the kernel counts for each association alone"))
     }
 
     pub(crate) fn next_info(&self) -> Result<Option<NxtInfo>> {

@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `stack` | [`StackHandle`]: a running stack, and how it is started |
+//! | `snapshot` | counters and associations, for operators |
 //! | `sharing` | whether a stack shares its UDP port with other processes |
 //! | `shared` | the stacks that sockets of the process share by default |
 //! | `handle` | what the public socket types hold: a socket of a stack |
@@ -43,6 +44,7 @@ mod port;
 mod shard;
 mod shared;
 mod sharing;
+mod snapshot;
 mod sock;
 mod stack;
 mod target;
@@ -52,5 +54,6 @@ mod workers;
 
 pub use device::{DeviceConfig, DeviceStats, MemoryNetwork, TunConfig};
 pub(crate) use handle::{Listener, Opening, Socket, Stream};
+pub use snapshot::Associations;
 pub use stack::{StackBuilder, StackHandle};
 pub(crate) use target::Target;

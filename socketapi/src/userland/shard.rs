@@ -488,6 +488,11 @@ impl Shard {
         self.lock().sockets.unregister(interest, ticket);
     }
 
+    /// Looks at the engine and its sockets, also once the stack has stopped.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&Sockets) -> T) -> T {
+        look(&self.lock().sockets)
+    }
+
     /// The engine's counters.
     pub(crate) fn stats(&self) -> StackStats {
         self.lock().sockets.stack.stats()

@@ -192,6 +192,11 @@ impl StackHandle {
         Some(Self(Arc::new(User { shards, shard, about })))
     }
 
+    /// All shards of the stack.
+    pub(super) fn shards(&self) -> &[Arc<Shard>] {
+        &self.0.shards
+    }
+
     pub(super) fn shard(&self) -> &Arc<Shard> {
         &self.0.shard
     }

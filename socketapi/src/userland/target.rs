@@ -12,7 +12,8 @@ use sctp::{
 use super::sock::{Defaults, Holder, Sockets};
 use super::stack::StackHandle;
 use crate::{
-    AssocId, AssociationConfig, ChunkType, Error, NxtInfo, PathConfig, Result, SharedKeyId, StreamId, Subscriptions,
+    AssocId, AssociationConfig, AssociationStats, ChunkType, Error, NxtInfo, PathConfig, Result, SharedKeyId, StreamId,
+    Subscriptions,
 };
 
 /// The new associations of an end point, or one association.
@@ -224,6 +225,18 @@ impl Target {
     /// A snapshot; `None` of what is no association.
     pub(crate) fn status(&self) -> Result<Option<AssociationStatus>> {
         self.enter(|sockets, _, endpoint, id| id.map(|id| sockets.status(endpoint, id)).transpose())
+    }
+
+    /// What the association has counted, or all of the end point's.
+    pub(crate) fn stats(&self) -> Result<AssociationStats> {
+        if let Some(status) = self.status()? {
+            return Ok(status.stats);
+        }
+        let mut sum = self.stack.endpoint_stats(self.endpoint)?;
+        for (stack, endpoint) in &self.twins {
+            sum += stack.endpoint_stats(*endpoint)?;
+        }
+        Ok(sum)
     }
 
     pub(crate) fn next_info(&self) -> Result<Option<NxtInfo>> {

@@ -366,12 +366,12 @@ impl Endpoint {
 
 fn log(id: AssocId, event: &Event) {
     match event {
-        Event::Readable | Event::Writable | Event::SenderDry => tracing::trace!(assoc = ?id, ?event),
+        Event::Readable | Event::Writable | Event::SenderDry => tracing::trace!(assoc = %id, ?event),
         // The message itself may be long, and is nobody's business.
         Event::SendFailed(failure) => {
-            tracing::debug!(assoc = ?id, context = failure.context, bytes = failure.payload.len(), "send failed");
+            tracing::debug!(assoc = %id, context = failure.context, bytes = failure.payload.len(), "send failed");
         }
-        _ => tracing::debug!(assoc = ?id, ?event),
+        _ => tracing::debug!(assoc = %id, ?event),
     }
 }
 
