@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use socketapi::{
-    AssociationPhase, AssociationSnapshot, Error, Received, SctpListener, SctpSocket, SctpStream, SndInfo, SocketBuilder,
-    StackBuilder, StackHandle,
+    AssociationPhase, AssociationSnapshot, Error, Received, SctpListener, SctpSocket, SctpStream, SndInfo,
+    SocketBuilder, StackBuilder, StackHandle,
 };
 
 const ADDRESS: &str = "127.91.1.1";
@@ -46,14 +46,22 @@ async fn rfc3873_a_stack_tells_of_all_its_workers_associations() {
     let streams = exchange(&listener, &client, 100).await;
     let snapshot = server.snapshot();
     assert_eq!((snapshot.associations, snapshot.stats.current_established), (100, 100));
-    assert_eq!(snapshot.stats.ordered_chunks_received, client.stats().ordered_chunks_sent);
+    assert_eq!(
+        snapshot.stats.ordered_chunks_received,
+        client.stats().ordered_chunks_sent
+    );
     assert_eq!(snapshot.stats.messages_reassembled, client.stats().messages_fragmented);
     let found: Vec<AssociationSnapshot> = server.associations().collect();
     assert_eq!(found.len(), 100);
     for association in &found {
         let status = &association.status;
-        assert_eq!((status.phase, status.stats.messages_received), (AssociationPhase::Established, 1));
-        let [path] = status.paths.as_slice() else { panic!("{status:?}") };
+        assert_eq!(
+            (status.phase, status.stats.messages_received),
+            (AssociationPhase::Established, 1)
+        );
+        let [path] = status.paths.as_slice() else {
+            panic!("{status:?}")
+        };
         assert!(path.stats.bytes_received > 3000 && path.stats.bytes_received == status.stats.bytes_received);
     }
     // The client has one worker: pages in the order of their ids.
@@ -63,8 +71,16 @@ async fn rfc3873_a_stack_tells_of_all_its_workers_associations() {
     client.shutdown_graceful(LIMIT).await.unwrap();
     server.shutdown_graceful(LIMIT).await.unwrap();
     assert_eq!(server.associations().count(), 0);
-    assert_eq!((server.snapshot().stats.shutdowns, server.stats().current_established), (100, 0));
-    assert!(server.snapshot().to_string().contains("sctpPassiveEstabs                100\n"));
+    assert_eq!(
+        (server.snapshot().stats.shutdowns, server.stats().current_established),
+        (100, 0)
+    );
+    assert!(
+        server
+            .snapshot()
+            .to_string()
+            .contains("sctpPassiveEstabs                100\n")
+    );
 }
 
 #[tokio::test]
