@@ -67,7 +67,7 @@ impl Association {
             && let Some(tsn) = self.ecn.take_cwr()
         {
             wire::write_cwr(buf, tsn);
-            self.note_sent(wire::ChunkType::CWR);
+            self.note_sent(ChunkType::CWR);
         }
     }
 
@@ -76,7 +76,7 @@ impl Association {
         if let Some(tsn) = self.ecn.told() {
             wire::write_ecne(buf, tsn);
             self.stats.ecn_echoes_sent += 1;
-            self.note_sent(wire::ChunkType::ECNE);
+            self.note_sent(ChunkType::ECNE);
         }
     }
 
