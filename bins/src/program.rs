@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::args::NetArgs;
-use crate::stats::{self, Report, StatsFile};
+use crate::stats::{Report, StatsFile};
 
 /// How long a program that ends waits for its peers.
 pub const GOODBYE: Duration = Duration::from_secs(2);
@@ -164,16 +164,17 @@ impl Network {
     pub async fn close(self) {
         // Those that have not ended in time are aborted, which is as good now. The kernel needs no process for it.
         #[cfg(feature = "userland")]
-        if let Some(stack) = self.stack {
-            let open = self.stats.as_ref().map(|_| stats::open(&stack));
+        if let Some(stack) = &self.stack {
+            let open = self.stats.as_ref().map(|_| crate::stats::open(stack));
             let _ = stack.shutdown_graceful(GOODBYE).await;
-            if let Some((file, open)) = self.stats.zip(open) {
-                file.write(&Report::of_stack(&stack, &open));
+            if let Some((file, open)) = self.stats.as_ref().zip(open) {
+                file.write(&Report::of_stack(stack, &open));
             }
-            return;
         }
         #[cfg(feature = "kernel")]
-        if let Some(file) = self.stats {
+        if self.backend == Backend::Kernel
+            && let Some(file) = &self.stats
+        {
             match socketapi::kernel_stats() {
                 Ok(stats) => file.write(&Report::of_kernel(stats)),
                 Err(error) => eprintln!("--stats: {error}"),

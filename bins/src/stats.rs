@@ -69,7 +69,9 @@ impl Report {
             let _ = write!(text, "{association}");
         }
         let mut json = to_value(snapshot).unwrap_or_default();
-        json["open"] = to_value(open).unwrap_or_default();
+        if let (Value::Object(members), Ok(open)) = (&mut json, to_value(open)) {
+            members.insert("open".to_owned(), open);
+        }
         Self { text, json }
     }
 
