@@ -1,5 +1,7 @@
 //! Bulk data: one association, or one TCP connection, in this process.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -10,6 +12,8 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::cpu;
 use crate::pair::{LOOPBACK, Pair};
 
+/// How many associations the workers of a stack share.
+const ASSOCIATIONS: usize = 4;
 /// How long data flows before it is measured, at least: windows open, buffers are there.
 const WARM_UP: Duration = Duration::from_millis(150);
 /// How long path MTU discovery may take.
@@ -104,6 +108,48 @@ pub(crate) async fn sctp(message: usize, mtu: Option<u16>) -> Outcome {
     receiver.abort("enough").expect("the association is up");
     sending.await.expect("the sender ends");
     Outcome { mtu, ..outcome }
+}
+
+/// Messages of so many bytes over several associations at once, between stacks of so many workers.
+pub(crate) async fn sctp_of_workers(workers: u16, message: usize, mtu: u16) -> Outcome {
+    let mut config = AssociationConfig::default();
+    config.path_mut().set_mtu(mtu).expect("a valid MTU");
+    let pair = Pair::start_with(config, ASSOCIATIONS, workers).await;
+    let arrived = Arc::new(AtomicU64::new(0));
+    let mut receivers = Vec::new();
+    let mut tasks = Vec::new();
+    for _ in 0..ASSOCIATIONS {
+        let (sender, receiver) = pair.open().await;
+        receivers.push(receiver.clone());
+        let arrived = Arc::clone(&arrived);
+        tasks.push(tokio::spawn(async move {
+            // Ends with the association.
+            while let Ok(Some(message)) = receiver.recv().await {
+                arrived.fetch_add(message.payload.len() as u64, Ordering::Relaxed);
+            }
+        }));
+        tasks.push(tokio::spawn(async move {
+            let payload = Bytes::from(vec![0xa5; message]);
+            let info = SndInfo::new();
+            while sender.send(payload.clone(), &info).await.is_ok() {}
+        }));
+    }
+    tokio::time::sleep(WARM_UP).await;
+    let (start, cpu, before) = (Instant::now(), cpu::own(), arrived.load(Ordering::Relaxed));
+    tokio::time::sleep(MEASURED).await;
+    let outcome = Outcome {
+        wall: start.elapsed(),
+        cpu: cpu::own().saturating_sub(cpu),
+        bytes: arrived.load(Ordering::Relaxed) - before,
+        mtu: Some(usize::from(mtu)),
+    };
+    for receiver in receivers {
+        receiver.abort("enough").expect("the association is up");
+    }
+    for task in tasks {
+        task.await.expect("the ends end");
+    }
+    outcome
 }
 
 /// Whether path MTU discovery is through.

@@ -47,6 +47,8 @@ const BULK: [(&str, usize, Option<u16>); 5] = [
     ("udp_lo_64KiB", 64 * KIB, None),
     ("udp_64B", 64, None),
 ];
+/// Our rows of several associations at once: name, how many workers the stacks have.
+const WORKERS: [(&str, u16); 2] = [("workers_1", 1), ("workers_2", 2)];
 /// Rows of `tsctp`: name, size of a message.
 const TSCTP: [(&str, usize); 2] = [("tsctp_64KiB", 64 * KIB), ("tsctp_64B", 64)];
 const TCP: &str = "tcp_64KiB";
@@ -86,6 +88,7 @@ impl Options {
 #[derive(Default)]
 struct Rounds {
     bulk: [Vec<Outcome>; BULK.len()],
+    workers: [Vec<Outcome>; WORKERS.len()],
     tsctp: [Vec<Outcome>; TSCTP.len()],
     tcp: Vec<Outcome>,
     iperf3: Vec<Outcome>,
@@ -146,6 +149,11 @@ fn round(rounds: &mut Rounds, options: &Options, runtime: &Runtime, tsctp: Optio
             outcomes.push(run(runtime, bulk::sctp(message, mtu)));
         }
     }
+    for ((name, workers), outcomes) in WORKERS.into_iter().zip(&mut rounds.workers) {
+        if options.wants(name) {
+            outcomes.push(run(runtime, bulk::sctp_of_workers(workers, 64 * KIB, 1500)));
+        }
+    }
     if options.wants(TCP) {
         rounds.tcp.push(run(runtime, bulk::tcp(64 * KIB)));
     }
@@ -189,6 +197,11 @@ fn report_bulk(figures: &mut Figures, rounds: &Rounds, options: &Options, tsctp:
             .find(|(name, _)| *name == wanted)
             .and_then(|(_, rate)| *rate)
     };
+    for ((name, _), outcomes) in WORKERS.into_iter().zip(&rounds.workers) {
+        if options.wants(name) {
+            figures.bulk(name, outcomes);
+        }
+    }
     if options.wants(TCP) {
         figures.bulk(TCP, &rounds.tcp);
     }

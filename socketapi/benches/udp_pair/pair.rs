@@ -18,8 +18,16 @@ pub(crate) struct Pair {
 impl Pair {
     /// Two stacks with one UDP port each, whose associations are as `config` says.
     pub(crate) async fn start(config: AssociationConfig, backlog: usize) -> Self {
-        let (server, listener) = listener(config.clone(), backlog).await;
-        let client = client_of(server.udp_port()).await;
+        Self::start_with(config, backlog, 1).await
+    }
+
+    /// The same, each with so many workers.
+    pub(crate) async fn start_with(config: AssociationConfig, backlog: usize, workers: u16) -> Self {
+        let server = server_on(LOOPBACK).workers(workers).start().await;
+        let server = server.expect("a server stack");
+        let listener = listener_on(&server, config.clone(), backlog).await;
+        let client = client_on(LOOPBACK, server.udp_port()).workers(workers).start().await;
+        let client = client.expect("a client stack");
         Self {
             listener,
             client,
@@ -42,9 +50,13 @@ impl Pair {
 /// A stack on a free UDP port, and a listener on it.
 pub(crate) async fn listener(config: AssociationConfig, backlog: usize) -> (StackHandle, SctpListener) {
     let stack = server_on(LOOPBACK).start().await.expect("a server stack");
-    let builder = SocketBuilder::new().association(config).stack(&stack);
-    let listener = builder.listen(SERVER, backlog).await;
-    (stack, listener.expect("a listener"))
+    let listener = listener_on(&stack, config, backlog).await;
+    (stack, listener)
+}
+
+async fn listener_on(stack: &StackHandle, config: AssociationConfig, backlog: usize) -> SctpListener {
+    let builder = SocketBuilder::new().association(config).stack(stack);
+    builder.listen(SERVER, backlog).await.expect("a listener")
 }
 
 /// A stack on a free UDP port.
