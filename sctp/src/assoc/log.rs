@@ -1,8 +1,8 @@
 //! Log lines about an association. Nothing depends on them.
 //!
 //! What happens to an association or a path as a whole is logged for people (info), with the association's span as its
-//! parent. Details are logged (debug: timers, control chunks; trace: packets) in the spans that the stack enters while it
-//! has the association do something, if anybody wants details.
+//! parent. Details are logged (debug: timers, control chunks; trace: packets) in the spans that the stack enters while
+//! it has the association do something, if anybody wants details.
 
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
