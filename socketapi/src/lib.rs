@@ -76,9 +76,9 @@
 //!   [`StackHandle::snapshot`] and [`StackHandle::associations`] tell of everything on a stack, `kernel_stats` of the
 //!   kernel. Counters have the names of the SCTP MIB (RFC 3873), print themselves, and are serialized with the feature
 //!   `serde`.
-//! - **Log lines** by `tracing`, in the spans `association` (fields `assoc`, `tag`, `port`, `peer`) and `path` (field `path`):
-//!   associations and paths that come up, fail and recover at the level info; timers, control chunks and what is sent again
-//!   at debug; each packet at trace. A program that starts `tracing_subscriber` with its filter from the environment shows
+//! - **Log lines** by `tracing`, in the spans `association` (fields `assoc`, `tag`, `port`, `peer`) and `path`
+//!   (field `path`): associations and paths that come up, fail and recover at the level info; timers, control chunks
+//!   and what is sent again at debug; each packet at trace. A program that starts `tracing_subscriber` with its filter from the environment shows
 //!   them with `RUST_LOG=sctp=info`. The target `sctp` is the protocol, `socketapi` what is around it.
 //! - **Captures** for Wireshark: [`StackBuilder::capture`], or the environment variable `SCTP_PCAP`.
 

@@ -12,8 +12,8 @@ const PAGE: usize = 64;
 
 impl StackHandle {
     /// The stack in numbers, all workers together: what the groups `sctpParams` and `sctpStats` of the SCTP MIB have
-    /// (RFC 3873), and more. It prints itself as a table; with the feature `serde` it is serialized under the names of the
-    /// MIB.
+    /// (RFC 3873), and more. It prints itself as a table; with the feature `serde` it is serialized under the names of
+    /// the MIB.
     pub fn snapshot(&self) -> StackSnapshot {
         let own = self.shard().look(|sockets| sockets.stack.snapshot());
         StackSnapshot {
