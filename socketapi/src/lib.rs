@@ -78,8 +78,9 @@
 //!   `serde`.
 //! - **Log lines** by `tracing`, in the spans `association` (fields `assoc`, `tag`, `port`, `peer`) and `path`
 //!   (field `path`): associations and paths that come up, fail and recover at the level info; timers, control chunks
-//!   and what is sent again at debug; each packet at trace. A program that starts `tracing_subscriber` with its filter from the environment shows
-//!   them with `RUST_LOG=sctp=info`. The target `sctp` is the protocol, `socketapi` what is around it.
+//!   and what is sent again at debug; each packet at trace. A program that starts `tracing_subscriber` with its filter
+//!   from the environment shows them with `RUST_LOG=sctp=info`. The target `sctp` is the protocol, `socketapi` what is
+//!   around it.
 //! - **Captures** for Wireshark: [`StackBuilder::capture`], or the environment variable `SCTP_PCAP`.
 
 #[cfg(not(any(feature = "userland", feature = "kernel")))]
