@@ -68,7 +68,6 @@
 //! The feature `kernel` is for the SCTP of a Linux kernel: the same sockets over its own. Features add up; with both, a
 //! [`Backend`] is chosen at run time, by [`SocketBuilder::backend`] or the environment variable `SCTP_BACKEND`. What the
 //! kernel cannot do fails with [`Error::Unsupported`].
-
 //!
 //! # What goes on
 //!
