@@ -35,7 +35,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             Received::Data { payload, info } => {
                 println!("{:?}: {}", info.assoc, String::from_utf8_lossy(&payload));
                 match socket.shutdown(info.assoc) {
-                    Ok(()) | Err(Error::NoSuchAssociation) => {}
+                    Ok(()) | Err(Error::AssociationGone) => {}
                     Err(error) => return Err(error.into()),
                 }
             }

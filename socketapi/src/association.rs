@@ -46,11 +46,11 @@ impl Association {
 
     /// One of the peer's addresses (`SCTP_GET_PEER_ADDR_INFO`, RFC 6458 §8.2.2).
     ///
-    /// Fails with [`Error::AddressNotAvailable`] if the peer does not have it.
+    /// Fails with [`Error::NoSuchPath`] if the peer does not have it.
     pub fn get_peer_addr_info(&self, address: IpAddr) -> Result<PathStatus> {
         let mut paths = self.status()?.paths.into_iter();
         let found = paths.find(|path| path.address == address);
-        found.ok_or(Error::AddressNotAvailable)
+        found.ok_or(Error::NoSuchPath)
     }
 
     /// The peer's address that new data goes to (`SCTP_PRIMARY_ADDR`, RFC 6458 §8.1.9).
@@ -61,7 +61,7 @@ impl Association {
 
     /// Sends new data to this address of the peer from now on.
     ///
-    /// Fails with [`Error::AddressNotAvailable`] if the peer does not have it, [`Error::AddressUnconfirmed`].
+    /// Fails with [`Error::NoSuchPath`] if the peer does not have it, [`Error::AddressUnconfirmed`].
     pub fn set_primary_addr(&self, address: IpAddr) -> Result<()> {
         dispatch!(AnyTarget, self.0, target => target.set_primary_addr(address))
     }
@@ -70,7 +70,7 @@ impl Association {
     /// address is the one that it sees. [`Notification::LocalAddressChange`](crate::Notification::LocalAddressChange)
     /// tells what came of it.
     ///
-    /// Fails with [`Error::AddressChange`].
+    /// Fails with [`Error::AddressChange`], [`Error::AddressNotAvailable`].
     pub fn set_peer_primary_addr(&self, address: IpAddr) -> Result<()> {
         dispatch!(AnyTarget, self.0, target => target.set_peer_primary_addr(address))
     }
@@ -94,7 +94,7 @@ impl Association {
 
     /// Probes one of the peer's addresses now (`SPP_HB_DEMAND`, RFC 6458 §8.1.12).
     ///
-    /// Fails with [`Error::AddressNotAvailable`] if the peer does not have it.
+    /// Fails with [`Error::NoSuchPath`] if the peer does not have it.
     pub fn request_heartbeat(&self, address: IpAddr) -> Result<()> {
         dispatch!(AnyTarget, self.0, target => target.request_heartbeat(address))
     }

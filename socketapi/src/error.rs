@@ -49,8 +49,9 @@ pub enum Error {
     /// No ephemeral SCTP port is free.
     #[error("no SCTP port is free")]
     NoPortFree,
-    /// The address to bind to is not one of this host's, or the device does not have it.
-    #[error("not a local address")]
+    /// The address to bind to is not one of this host's, or the device does not have it; or the address to send to is not one
+    /// of the peer's, on a socket that has just one.
+    #[error("the address is not available")]
     AddressNotAvailable,
     /// The stack was started on other addresses of the host; one that uses all can be had by naming none
     /// ([`StackBuilder::addresses`](crate::StackBuilder::addresses)).
@@ -63,6 +64,9 @@ pub enum Error {
     /// There is an association with this peer already.
     #[error("there is an association with this peer already")]
     AlreadyConnected,
+    /// An association with this peer is being set up already.
+    #[error("an association with this peer is being set up already")]
+    ConnectInProgress,
     /// No own address can reach the peer: none has a fitting family and scope.
     #[error("no own address can reach the peer")]
     Unreachable,
@@ -72,9 +76,15 @@ pub enum Error {
     /// There is no such association on this socket, or it has ended.
     #[error("no such association")]
     NoSuchAssociation,
-    /// The socket is connected to one peer; the operation named none, or another one.
+    /// The association to send on, or to end, is not one of this socket, or has ended.
+    #[error("the association is not there any more")]
+    AssociationGone,
+    /// The message names no destination on a socket with many, or another association than the one of its socket.
     #[error("the destination is missing or not this socket's")]
     NoDestination,
+    /// The peer does not have this address.
+    #[error("not an address of the peer")]
+    NoSuchPath,
     /// The stream was not negotiated.
     #[error("no such stream")]
     InvalidStream,
@@ -151,7 +161,8 @@ impl Error {
         }
     }
 
-    /// The error number of the sockets API that stands for this error.
+    /// The error number of the sockets API that stands for this error: the one that a Linux kernel gives, as
+    /// `tests/errno.rs` compares them.
     pub fn errno(&self) -> i32 {
         match self {
             Self::WouldBlock => libc::EAGAIN,
@@ -161,10 +172,12 @@ impl Error {
             Self::NotPermitted(_) => libc::EPERM,
             Self::AddressNotAvailable | Self::AddressOfOthers(_) => libc::EADDRNOTAVAIL,
             Self::AlreadyConnected => libc::EISCONN,
+            Self::ConnectInProgress => libc::EALREADY,
             Self::Unreachable => libc::ENETUNREACH,
             Self::TooManyAssociations => libc::ENOBUFS,
-            Self::NoSuchAssociation | Self::NoDestination => libc::ENOTCONN,
             Self::InvalidAddress
+            | Self::NoSuchAssociation
+            | Self::NoSuchPath
             | Self::InvalidStream
             | Self::NoSuchKey
             | Self::EmptyMessage
@@ -172,27 +185,25 @@ impl Error {
             | Self::Fixed
             | Self::Config(_) => libc::EINVAL,
             Self::AuthKey(error) => match error {
-                AuthKeyError::NoSuchAssociation => libc::ENOTCONN,
                 AuthKeyError::NotOffered => libc::EACCES,
                 AuthKeyError::InUse => libc::EBUSY,
                 _ => libc::EINVAL,
             },
             Self::Reconfig(error) => match error {
-                ReconfigError::NoSuchAssociation | ReconfigError::NotEstablished => libc::ENOTCONN,
-                ReconfigError::NotSupported => libc::EOPNOTSUPP,
+                ReconfigError::NotEstablished => libc::ENOTCONN,
+                ReconfigError::NotSupported => libc::ENOPROTOOPT,
                 ReconfigError::InProgress => libc::EINPROGRESS,
                 ReconfigError::TooSoon => libc::EBUSY,
                 _ => libc::EINVAL,
             },
             Self::AddressChange(error) => match error {
-                AddressError::NotNegotiated | AddressError::NotSupported => libc::EOPNOTSUPP,
-                AddressError::NoSuchAddress => libc::EADDRNOTAVAIL,
+                AddressError::NotNegotiated | AddressError::NotSupported => libc::EPERM,
                 AddressError::LastAddress => libc::EBUSY,
                 AddressError::TooMany => libc::ENOBUFS,
                 _ => libc::EINVAL,
             },
             Self::MessageTooLarge => libc::EMSGSIZE,
-            Self::ShuttingDown => libc::EPIPE,
+            Self::ShuttingDown | Self::AssociationGone | Self::NoDestination => libc::EPIPE,
             Self::ConnectFailed(reason) => match reason {
                 FailureReason::PeerAbort { .. } | FailureReason::ProtocolUnreachable => libc::ECONNREFUSED,
                 FailureReason::UserAbort | FailureReason::EndpointClosed => libc::ECONNABORTED,
@@ -277,7 +288,7 @@ impl From<PathError> for Error {
     fn from(error: PathError) -> Self {
         match error {
             PathError::NoSuchAssociation => Self::NoSuchAssociation,
-            PathError::NoSuchPath => Self::AddressNotAvailable,
+            PathError::NoSuchPath => Self::NoSuchPath,
             PathError::Unconfirmed => Self::AddressUnconfirmed,
         }
     }
@@ -315,7 +326,7 @@ impl From<ReconfigError> for Error {
 impl From<SettingError> for Error {
     fn from(error: SettingError) -> Self {
         match error {
-            SettingError::NoSuchPath => Self::AddressNotAvailable,
+            SettingError::NoSuchPath => Self::NoSuchPath,
             SettingError::Fixed => Self::Fixed,
             _ => Self::NoSuchAssociation,
         }
@@ -354,7 +365,7 @@ mod tests {
         assert_eq!(Error::from(ReconfigError::InvalidStream), Error::InvalidStream);
         assert_eq!(Error::from(AddressError::LastAddress).errno(), libc::EBUSY);
         assert_eq!(Error::from(AuthKeyError::NotOffered).errno(), libc::EACCES);
-        assert_eq!(Error::from(SettingError::NoSuchPath), Error::AddressNotAvailable);
+        assert_eq!(Error::from(SettingError::NoSuchPath), Error::NoSuchPath);
     }
 
     /// What each error is for a C program. A new variant does not compile here before it has its number.
@@ -392,6 +403,9 @@ mod tests {
             Error::AddressChange(_) => 29,
             Error::Io { .. } => 30,
             Error::AddressOfOthers(_) => 31,
+            Error::ConnectInProgress => 34,
+            Error::AssociationGone => 32,
+            Error::NoSuchPath => 33,
         }
     }
 
@@ -427,8 +441,11 @@ mod tests {
             (Error::AlreadyConnected, libc::EISCONN),
             (Error::Unreachable, libc::ENETUNREACH),
             (Error::TooManyAssociations, libc::ENOBUFS),
-            (Error::NoSuchAssociation, libc::ENOTCONN),
-            (Error::NoDestination, libc::ENOTCONN),
+            (Error::ConnectInProgress, libc::EALREADY),
+            (Error::NoSuchAssociation, libc::EINVAL),
+            (Error::AssociationGone, libc::EPIPE),
+            (Error::NoDestination, libc::EPIPE),
+            (Error::NoSuchPath, libc::EINVAL),
             (Error::InvalidStream, libc::EINVAL),
             (Error::NoSuchKey, libc::EINVAL),
             (Error::EmptyMessage, libc::EINVAL),
@@ -465,18 +482,17 @@ mod tests {
                 libc::EINVAL,
             ),
             (Error::Fixed, libc::EINVAL),
-            (Error::AuthKey(AuthKeyError::NoSuchAssociation), libc::ENOTCONN),
             (Error::AuthKey(AuthKeyError::NotOffered), libc::EACCES),
             (Error::AuthKey(AuthKeyError::InUse), libc::EBUSY),
             (Error::AuthKey(AuthKeyError::NoSuchKey), libc::EINVAL),
             (Error::AuthKey(AuthKeyError::Active), libc::EINVAL),
             (Error::Reconfig(ReconfigError::NotEstablished), libc::ENOTCONN),
-            (Error::Reconfig(ReconfigError::NotSupported), libc::EOPNOTSUPP),
+            (Error::Reconfig(ReconfigError::NotSupported), libc::ENOPROTOOPT),
             (Error::Reconfig(ReconfigError::InProgress), libc::EINPROGRESS),
             (Error::Reconfig(ReconfigError::TooSoon), libc::EBUSY),
             (Error::Reconfig(ReconfigError::TooManyStreams), libc::EINVAL),
-            (Error::AddressChange(AddressError::NotNegotiated), libc::EOPNOTSUPP),
-            (Error::AddressChange(AddressError::NoSuchAddress), libc::EADDRNOTAVAIL),
+            (Error::AddressChange(AddressError::NotNegotiated), libc::EPERM),
+            (Error::AddressChange(AddressError::NoSuchAddress), libc::EINVAL),
             (Error::AddressChange(AddressError::LastAddress), libc::EBUSY),
             (Error::AddressChange(AddressError::TooMany), libc::ENOBUFS),
             (Error::AddressChange(AddressError::BoundToAll), libc::EINVAL),
@@ -487,7 +503,7 @@ mod tests {
             assert_eq!(error.errno(), *errno, "{error:?}");
         }
         let seen: std::collections::BTreeSet<usize> = table.iter().map(|(error, _)| listed(error)).collect();
-        assert!(seen.iter().copied().eq(0..32), "{seen:?}");
+        assert!(seen.iter().copied().eq(0..35), "{seen:?}");
     }
 
     #[test]

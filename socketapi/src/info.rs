@@ -79,6 +79,17 @@ pub enum Destination {
     Address(SocketAddr),
 }
 
+impl Destination {
+    /// What an error is for who sends there, or ends an association. The kernel has another number for them than for those
+    /// who ask for options, or would end what an address does not have (RFC 6458 §3.1.4: `EINVAL`).
+    pub(crate) fn refused(&self, error: crate::Error) -> crate::Error {
+        match (error, self) {
+            (crate::Error::NoSuchAssociation, Self::Association(_) | Self::Peer) => crate::Error::AssociationGone,
+            (error, _) => error,
+        }
+    }
+}
+
 /// How a message is to be sent (RFC 6458 §5.3.4, `struct sctp_sndinfo`; §5.3.7, `sctp_prinfo`; §5.3.8, `sctp_authinfo`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

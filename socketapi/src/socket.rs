@@ -9,8 +9,8 @@ use crate::StackHandle;
 use crate::backend::{AnySocket, dispatch};
 use crate::blocking::Block;
 use crate::{
-    AssocId, Association, AssociationStats, AssociationStatus, ConnectOptions, Error, Options, Received, Result,
-    SctpStream, SndInfo, SocketBuilder, Subscriptions, blocking,
+    AssocId, Association, AssociationStats, AssociationStatus, ConnectOptions, Destination, Error, Options, Received,
+    Result, SctpStream, SndInfo, SocketBuilder, Subscriptions, blocking,
 };
 
 /// A one-to-many style SCTP socket (RFC 6458 §3): one port, many associations.
@@ -105,7 +105,7 @@ impl SctpSocket {
     ///
     /// # Errors
     ///
-    /// [`Error::NoSuchAssociation`](crate::Error::NoSuchAssociation),
+    /// [`Error::AssociationGone`](crate::Error::AssociationGone),
     /// [`Error::ShuttingDown`](crate::Error::ShuttingDown), [`Error::InvalidStream`](crate::Error::InvalidStream),
     /// [`Error::EmptyMessage`](crate::Error::EmptyMessage), [`Error::MessageTooLarge`](crate::Error::MessageTooLarge),
     /// [`Error::NoDestination`](crate::Error::NoDestination);
@@ -113,7 +113,7 @@ impl SctpSocket {
     /// peer's; those of [`open`](Self::open).
     pub async fn send(&self, payload: impl Into<Bytes>, info: &SndInfo) -> Result<()> {
         let payload = payload.into();
-        dispatch!(AnySocket, self.0, s => s.send(payload, *info).await)
+        dispatch!(AnySocket, self.0, s => s.send(payload, *info).await).map_err(|error| info.destination.refused(error))
     }
 
     /// As [`send`](Self::send), but does not wait.
@@ -124,6 +124,7 @@ impl SctpSocket {
     pub fn try_send(&self, payload: impl Into<Bytes>, info: &SndInfo) -> Result<()> {
         let payload = payload.into();
         dispatch!(AnySocket, self.0, s => s.send(payload, *info).attempt())
+            .map_err(|error| info.destination.refused(error))
     }
 
     /// As [`send`](Self::send), but blocks.
@@ -134,6 +135,7 @@ impl SctpSocket {
     pub fn send_blocking(&self, payload: impl Into<Bytes>, info: &SndInfo) -> Result<()> {
         let payload = payload.into();
         dispatch!(AnySocket, self.0, s => blocking::wait(s.send(payload, *info)))
+            .map_err(|error| info.destination.refused(error))
     }
 
     /// Sends a message to a peer with several addresses (`sctp_sendv`, RFC 6458 §9.12): on the association with one of
@@ -197,7 +199,11 @@ impl SctpSocket {
     /// [`Error::EmptyMessage`](crate::Error::EmptyMessage), [`Error::Closed`](crate::Error::Closed).
     pub fn send_all(&self, payload: impl Into<Bytes>, info: &SndInfo) -> Result<Vec<(AssocId, Error)>> {
         let payload = payload.into();
-        dispatch!(AnySocket, self.0, s => s.send_all(&payload, info))
+        let mut refused = dispatch!(AnySocket, self.0, s => s.send_all(&payload, info))?;
+        for (assoc, error) in &mut refused {
+            *error = Destination::Association(*assoc).refused(error.clone());
+        }
+        Ok(refused)
     }
 
     /// Begins to set up an association and returns its name at once. Messages can be sent on it immediately; a
@@ -208,6 +214,7 @@ impl SctpSocket {
     /// # Errors
     ///
     /// [`Error::AlreadyConnected`](crate::Error::AlreadyConnected),
+    /// [`Error::ConnectInProgress`](crate::Error::ConnectInProgress),
     /// [`Error::InvalidAddress`](crate::Error::InvalidAddress), [`Error::Unreachable`](crate::Error::Unreachable),
     /// [`Error::TooManyAssociations`](crate::Error::TooManyAssociations), [`Error::Closed`](crate::Error::Closed).
     pub fn open(&self, peer: &[SocketAddr], options: ConnectOptions) -> Result<AssocId> {
@@ -278,18 +285,20 @@ impl SctpSocket {
     ///
     /// # Errors
     ///
-    /// [`Error::NoSuchAssociation`](crate::Error::NoSuchAssociation).
+    /// [`Error::AssociationGone`](crate::Error::AssociationGone).
     pub fn shutdown(&self, assoc: AssocId) -> Result<()> {
         dispatch!(AnySocket, self.0, s => s.shutdown(assoc))
+            .map_err(|error| Destination::Association(assoc).refused(error))
     }
 
     /// Ends an association at once (RFC 9260 §9.1); `reason` goes to the peer.
     ///
     /// # Errors
     ///
-    /// [`Error::NoSuchAssociation`](crate::Error::NoSuchAssociation).
+    /// [`Error::AssociationGone`](crate::Error::AssociationGone).
     pub fn abort(&self, assoc: AssocId, reason: impl Into<Bytes>) -> Result<()> {
         dispatch!(AnySocket, self.0, s => s.abort(assoc, reason.into()))
+            .map_err(|error| Destination::Association(assoc).refused(error))
     }
 
     /// Closes the socket for all its handles, and waits until its associations have ended gracefully. Operations
@@ -375,7 +384,7 @@ impl SctpSocket {
     /// # Errors
     ///
     /// [`Error::NoSuchAssociation`](crate::Error::NoSuchAssociation),
-    /// [`Error::AddressNotAvailable`](crate::Error::AddressNotAvailable) if the peer does not have it,
+    /// [`Error::NoSuchPath`](crate::Error::NoSuchPath) if the peer does not have it,
     /// [`Error::AddressUnconfirmed`](crate::Error::AddressUnconfirmed).
     pub fn set_primary(&self, assoc: AssocId, address: IpAddr) -> Result<()> {
         self.association(assoc).set_primary_addr(address)
@@ -386,7 +395,7 @@ impl SctpSocket {
     /// # Errors
     ///
     /// [`Error::NoSuchAssociation`](crate::Error::NoSuchAssociation),
-    /// [`Error::AddressNotAvailable`](crate::Error::AddressNotAvailable) if the peer does not have it.
+    /// [`Error::NoSuchPath`](crate::Error::NoSuchPath) if the peer does not have it.
     pub fn request_heartbeat(&self, assoc: AssocId, address: IpAddr) -> Result<()> {
         self.association(assoc).request_heartbeat(address)
     }

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use crate::backend::{AnyStream, dispatch};
 use crate::blocking::Block;
 use crate::{
-    AssocId, Association, AssociationStatus, Message, Received, Result, SndInfo, SocketBuilder, Subscriptions, blocking,
+    AssocId, Association, AssociationStatus, Destination, Message, Received, Result, SndInfo, SocketBuilder,
+    Subscriptions, blocking,
 };
 
 /// A one-to-one style SCTP socket (RFC 6458 §4): one association.
@@ -151,12 +152,12 @@ impl SctpStream {
     /// [`Error::ConnectFailed`](crate::Error::ConnectFailed), [`Error::InvalidStream`](crate::Error::InvalidStream),
     /// [`Error::EmptyMessage`](crate::Error::EmptyMessage),
     /// [`Error::MessageTooLarge`](crate::Error::MessageTooLarge);
-    /// [`Error::NoDestination`](crate::Error::NoDestination) if `info` names another association or an address;
+    /// [`Error::NoDestination`](crate::Error::NoDestination) if `info` names another association;
     /// [`Error::AddressNotAvailable`](crate::Error::AddressNotAvailable) if it is to go to an address that is not the
     /// peer's.
     pub async fn send(&self, payload: impl Into<Bytes>, info: &SndInfo) -> Result<()> {
         let payload = payload.into();
-        dispatch!(AnyStream, self.0, s => s.send(payload, *info).await)
+        dispatch!(AnyStream, self.0, s => s.send(payload, *info).await).map_err(|error| info.destination.refused(error))
     }
 
     /// As [`send`](Self::send), but does not wait.
@@ -167,6 +168,7 @@ impl SctpStream {
     pub fn try_send(&self, payload: impl Into<Bytes>, info: &SndInfo) -> Result<()> {
         let payload = payload.into();
         dispatch!(AnyStream, self.0, s => s.send(payload, *info).attempt())
+            .map_err(|error| info.destination.refused(error))
     }
 
     /// As [`send`](Self::send), but blocks.
@@ -177,6 +179,7 @@ impl SctpStream {
     pub fn send_blocking(&self, payload: impl Into<Bytes>, info: &SndInfo) -> Result<()> {
         let payload = payload.into();
         dispatch!(AnyStream, self.0, s => blocking::wait(s.send(payload, *info)))
+            .map_err(|error| info.destination.refused(error))
     }
 
     /// Ends the association gracefully (RFC 9260 §9.2): what was sent is delivered first, and nothing more can be
@@ -203,9 +206,9 @@ impl SctpStream {
     ///
     /// # Errors
     ///
-    /// [`Error::NoSuchAssociation`](crate::Error::NoSuchAssociation) if it has ended already.
+    /// [`Error::AssociationGone`](crate::Error::AssociationGone) if it has ended already.
     pub fn abort(&self, reason: impl Into<Bytes>) -> Result<()> {
-        dispatch!(AnyStream, self.0, s => s.abort(reason.into()))
+        dispatch!(AnyStream, self.0, s => s.abort(reason.into())).map_err(|error| Destination::Peer.refused(error))
     }
 
     /// Closes the socket for all its handles, and waits until its association has ended gracefully. What was not
@@ -294,7 +297,7 @@ impl SctpStream {
     /// # Errors
     ///
     /// [`Error::NoSuchAssociation`](crate::Error::NoSuchAssociation),
-    /// [`Error::AddressNotAvailable`](crate::Error::AddressNotAvailable) if the peer does not have it,
+    /// [`Error::NoSuchPath`](crate::Error::NoSuchPath) if the peer does not have it,
     /// [`Error::AddressUnconfirmed`](crate::Error::AddressUnconfirmed).
     pub fn set_primary(&self, address: IpAddr) -> Result<()> {
         self.association().set_primary_addr(address)
@@ -305,7 +308,7 @@ impl SctpStream {
     /// # Errors
     ///
     /// [`Error::NoSuchAssociation`](crate::Error::NoSuchAssociation),
-    /// [`Error::AddressNotAvailable`](crate::Error::AddressNotAvailable) if the peer does not have it.
+    /// [`Error::NoSuchPath`](crate::Error::NoSuchPath) if the peer does not have it.
     pub fn request_heartbeat(&self, address: IpAddr) -> Result<()> {
         self.association().request_heartbeat(address)
     }

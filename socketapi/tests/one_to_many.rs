@@ -88,10 +88,7 @@ async fn two_addresses_make_a_multihomed_association() {
         within(socket.send(address, &SndInfo::to(assoc))).await.unwrap();
         assert_eq!(next_data(&socket).await.payload, address);
     }
-    assert_eq!(
-        socket.set_primary(assoc, ip("127.0.0.9")),
-        Err(Error::AddressNotAvailable)
-    );
+    assert_eq!(socket.set_primary(assoc, ip("127.0.0.9")), Err(Error::NoSuchPath));
     assert_eq!(socket.request_heartbeat(assoc, ip("127.0.0.1")), Ok(()));
 }
 
@@ -236,7 +233,7 @@ async fn bad_calls_are_told_from_bad_luck() {
     assert_eq!(socket.open(&[], ConnectOptions::default()), Err(Error::InvalidAddress));
     assert_eq!(socket.try_connect(at("127.0.0.1", 0)), Err(Error::InvalidAddress));
     assert_eq!(socket.try_connect(at("0.0.0.0", 7)), Err(Error::InvalidAddress));
-    assert_eq!(socket.try_connect(at("::1", 7)), Err(Error::Unreachable));
+    assert_eq!(socket.try_connect(at("::1", 7)), Err(Error::InvalidAddress));
     let assoc = within(socket.connect(to)).await.unwrap();
     assert_eq!(
         socket.try_send("x", &SndInfo::to(assoc).on_stream(60_000)),
@@ -248,8 +245,8 @@ async fn bad_calls_are_told_from_bad_luck() {
         Err(Error::MessageTooLarge)
     );
     let other = stack.socket(0).unwrap();
-    assert_eq!(other.try_send("x", &SndInfo::to(assoc)), Err(Error::NoSuchAssociation));
-    assert_eq!(other.shutdown(assoc), Err(Error::NoSuchAssociation));
+    assert_eq!(other.try_send("x", &SndInfo::to(assoc)), Err(Error::AssociationGone));
+    assert_eq!(other.shutdown(assoc), Err(Error::AssociationGone));
 }
 
 #[tokio::test]
@@ -296,7 +293,7 @@ async fn a_peeled_off_association_has_a_socket_of_its_own() {
 
     let stream = socket.peel_off(assoc).unwrap();
     assert_eq!(common::next(&stream).await.payload, "before");
-    assert_eq!(socket.try_send("x", &SndInfo::to(assoc)), Err(Error::NoSuchAssociation));
+    assert_eq!(socket.try_send("x", &SndInfo::to(assoc)), Err(Error::AssociationGone));
     within(stream.send("mine", &SndInfo::new())).await.unwrap();
     assert_eq!(next_data(&peer).await.payload, "mine");
 

@@ -150,7 +150,7 @@ async fn rfc9260_9_1_an_abort_tells_the_peer_why() {
         accepted.try_send("x", &SndInfo::new()),
         Err(Error::AssociationLost(_))
     ));
-    assert_eq!(opened.abort("again"), Err(Error::NoSuchAssociation));
+    assert_eq!(opened.abort("again"), Err(Error::AssociationGone));
 }
 
 #[tokio::test]

@@ -173,22 +173,16 @@ async fn rfc6458_8_1_12_each_path_has_parameters_of_its_own() {
     assert!(info.primary && info.state == PathState::Active, "{info:?}");
 
     let stranger = Some(common::ip("127.0.0.9"));
-    assert_eq!(options.peer_addr_params(stranger), Err(Error::AddressNotAvailable));
+    assert_eq!(options.peer_addr_params(stranger), Err(Error::NoSuchPath));
     assert_eq!(
         options.set_peer_addr_thlds(stranger, thresholds),
-        Err(Error::AddressNotAvailable)
+        Err(Error::NoSuchPath)
     );
-    assert_eq!(
-        client.options().peer_addr_params(first),
-        Err(Error::AddressNotAvailable)
-    );
-    assert_eq!(
-        assoc.set_primary_addr(common::ip("127.0.0.9")),
-        Err(Error::AddressNotAvailable)
-    );
+    assert_eq!(client.options().peer_addr_params(first), Err(Error::NoSuchPath));
+    assert_eq!(assoc.set_primary_addr(common::ip("127.0.0.9")), Err(Error::NoSuchPath));
     assert_eq!(
         assoc.get_peer_addr_info(common::ip("127.0.0.9")),
-        Err(Error::AddressNotAvailable)
+        Err(Error::NoSuchPath)
     );
 }
 

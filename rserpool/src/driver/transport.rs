@@ -322,7 +322,7 @@ impl Transport {
         let opened = match self.main {
             Some(main) => match self.open(main, &peers) {
                 // Two end points have one association at most; another one needs another end point.
-                Err(Error::AlreadyConnected) => self.open_separately(&peers),
+                Err(Error::AlreadyConnected | Error::ConnectInProgress) => self.open_separately(&peers),
                 opened => opened,
             },
             None => self.open_separately(&peers),

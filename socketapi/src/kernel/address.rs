@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
-use super::abi::Field;
+use super::field::Field;
 
 const IN_LEN: usize = 16;
 const IN6_LEN: usize = 28;

@@ -11,8 +11,9 @@ use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 
 use super::abi::{self, Abi, Number, Status};
-use super::core::{Core, Phase, Style};
-use super::{readiness, sys};
+use super::cmsg::Control;
+use super::state::Style;
+use super::{reactor, sys};
 
 /// How many messages are thrown away at most when a socket goes: with more, its association is aborted.
 const MAX_UNREAD: usize = 100_000;
@@ -20,39 +21,35 @@ const MAX_UNREAD: usize = 100_000;
 const FIRST_WAIT: Duration = Duration::from_millis(1);
 const LONGEST_WAIT: Duration = Duration::from_millis(50);
 
-/// Lets a socket go that nobody holds any more. Its associations are shut down in the background.
-pub(crate) fn let_go(core: &Core, descriptor: Arc<AsyncFd<Socket>>) {
-    let failed = match core.style {
-        Style::Listener => {
-            abort_waiting(descriptor.get_ref());
-            false
-        }
-        Style::Stream => discard(descriptor.get_ref()).is_err(),
-        Style::Many | Style::PeeledOff => {
-            let _ = discard(descriptor.get_ref());
-            false
-        }
-    };
-    let (style, reactor) = (core.style, core.reactor());
-    // Its error was what showed that the association failed.
-    if !failed && has_opened(core) && is_set_up(style, descriptor.get_ref()) {
+/// Lets a socket go that nobody holds any more. Its associations are shut down in the background. `opened` says whether
+/// this side has begun to set up one of which it does not know that this is over.
+pub(crate) fn let_go(style: Style, opened: bool, descriptor: Arc<AsyncFd<Socket>>, reactor: Handle) {
+    if style == Style::Listener {
+        abort_waiting(descriptor.get_ref());
+        return;
+    }
+    if opened && is_set_up(style, descriptor.get_ref()) {
         // The kernel forgets an association that is closed while it is set up, with all it was to deliver.
-        core.reactor().spawn(async move {
-            until_set_up(style, descriptor.get_ref(), &reactor).await;
-            drop(descriptor);
+        let watching = reactor.clone();
+        reactor.spawn(async move {
+            until_set_up(style, descriptor.get_ref(), &watching).await;
+            discard(descriptor.get_ref());
         });
+    } else {
+        discard(descriptor.get_ref());
     }
 }
 
-/// Ends the association or associations of a socket gracefully, and waits until they are over.
-pub(crate) async fn close(core: &Core, descriptor: Arc<AsyncFd<Socket>>) {
+/// Ends the association or associations of a socket gracefully, and waits until they are over; `opened` as for
+/// [`let_go`].
+pub(crate) async fn close(style: Style, opened: bool, descriptor: Arc<AsyncFd<Socket>>) {
     // The one that polls this, or one that never ends: the one that looks after the descriptor may be gone.
-    let Ok(reactor) = readiness::reactor(true) else { return };
+    let Ok(reactor) = reactor::reactor(true) else { return };
     let socket = descriptor.get_ref();
-    if has_opened(core) {
-        until_set_up(core.style, socket, &reactor).await;
+    if opened {
+        until_set_up(style, socket, &reactor).await;
     }
-    if core.style == Style::Stream {
+    if style == Style::Stream {
         // One that has ended has no other direction to shut.
         let _ = socket.shutdown(Shutdown::Write);
     } else {
@@ -62,26 +59,34 @@ pub(crate) async fn close(core: &Core, descriptor: Arc<AsyncFd<Socket>>) {
                 flags: abi::SCTP_EOF,
                 ..abi::SndInfo::default()
             };
-            let mut control = super::cmsg::Control::default();
+            let mut control = Control::default();
             control.push(abi::CMSG_SNDINFO, &raw.to_bytes());
             // One that has ended meanwhile needs no end.
             let _ = sys::send(socket.as_fd(), &[], control.bytes(), None);
         }
     }
-    let _ = discard(socket);
+    discard(socket);
     let mut wait = FIRST_WAIT;
-    while is_alive(core.style, socket) {
+    while is_alive(style, socket) {
         pause(&reactor, wait).await;
         wait = (wait * 2).min(LONGEST_WAIT);
-        let _ = discard(socket);
+        discard(socket);
     }
 }
 
-/// Whether this side has begun to set up an association of which it does not know that this is over.
-fn has_opened(core: &Core) -> bool {
-    let state = core.state();
-    let known = core.style == Style::Stream && state.phase != Phase::Connecting;
-    !known && !state.opened.is_empty()
+/// Shuts the association of a one-to-one socket down once it is set up, in the background: the kernel forgets one that
+/// is shut down before, with all it was to deliver. `false` if it is set up already, and nothing was done.
+pub(crate) fn shut_down_later(descriptor: Arc<AsyncFd<Socket>>, reactor: &Handle) -> bool {
+    if !is_set_up(Style::Stream, descriptor.get_ref()) {
+        return false;
+    }
+    let watching = reactor.clone();
+    reactor.spawn(async move {
+        until_set_up(Style::Stream, descriptor.get_ref(), &watching).await;
+        // One that failed needs no end.
+        let _ = descriptor.get_ref().shutdown(Shutdown::Write);
+    });
+    true
 }
 
 /// Waits until no association is being set up any more.
@@ -101,8 +106,12 @@ async fn until_set_up(style: Style, socket: &Socket, reactor: &Handle) {
 fn is_set_up(style: Style, socket: &Socket) -> bool {
     match style {
         Style::Listener | Style::PeeledOff => false,
-        // It has a peer once it is set up, and an error if it failed.
-        Style::Stream => socket.peer_addr().is_err() && matches!(socket.take_error(), Ok(None)),
+        // How it ends is what is received first. It has a peer while it is up, and an error if it failed.
+        Style::Stream => {
+            socket.peer_addr().is_err()
+                && matches!(peek(socket), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+                && matches!(socket.take_error(), Ok(None))
+        }
         Style::Many => associations(socket).into_iter().any(|assoc| {
             let request = Status {
                 assoc,
@@ -116,20 +125,22 @@ fn is_set_up(style: Style, socket: &Socket) -> bool {
     }
 }
 
-/// Throws away what was not received: the kernel would abort the association of a socket that closes with it. The error
-/// of the socket, if it has one, is taken from it.
-fn discard(socket: &Socket) -> io::Result<()> {
+/// Whether something can be received.
+fn peek(socket: &Socket) -> io::Result<()> {
+    sys::receive(socket.as_fd(), &mut [0; 1], &mut [], libc::MSG_PEEK).map(drop)
+}
+
+/// Throws away what was not received: the kernel would abort the association of a socket that closes with it.
+fn discard(socket: &Socket) {
     // From now on it throws data away itself.
     let _ = socket.shutdown(Shutdown::Read);
     let mut scratch = [0; 16 << 10];
     for _ in 0..MAX_UNREAD {
         match sys::receive(socket.as_fd(), &mut scratch, &mut [], 0) {
             Ok(raw) if raw.len > 0 => {}
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
             _ => break,
         }
     }
-    Ok(())
 }
 
 /// Aborts the associations that wait to be accepted.
@@ -185,7 +196,8 @@ mod tests {
     use std::net::UdpSocket;
     use std::time::Instant;
 
-    use super::super::core::State;
+    use super::super::core::Core;
+    use super::super::state::{Phase, State};
     use super::*;
     use crate::Subscriptions;
 
@@ -193,7 +205,7 @@ mod tests {
     fn is_kept(socket: UdpSocket, phase: Phase) -> bool {
         let mut state = State::new(Subscriptions::none(), phase);
         state.opened.insert(1, Instant::now());
-        let reactor = readiness::reactor(false).unwrap();
+        let reactor = reactor::reactor(false).unwrap();
         let core = Core::new(socket.into(), Style::Stream, reactor, state).unwrap();
         let descriptor = Arc::downgrade(&core.descriptor().unwrap());
         drop(core);
@@ -216,6 +228,13 @@ mod tests {
         sys::set_option(socket.as_fd(), libc::IPPROTO_IP, libc::IP_RECVERR, &1i32.to_ne_bytes()).unwrap();
         let closed = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         socket.send_to(b"x", closed).unwrap();
+        assert!(!is_kept(socket, Phase::Connecting));
+    }
+
+    #[test]
+    fn a_socket_is_not_kept_that_has_something_to_receive() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.send_to(b"x", socket.local_addr().unwrap()).unwrap();
         assert!(!is_kept(socket, Phase::Connecting));
     }
 }

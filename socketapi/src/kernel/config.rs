@@ -6,9 +6,10 @@ use std::time::Duration;
 use socket2::Socket;
 
 use super::abi::{self, Abi, AssocParams, AuthChunk, AuthKeyId, Field, InitMsg, Number, RtoInfo, SackInfo};
-use super::core::{Core, Style};
+use super::core::Core;
 use super::send::milliseconds;
-use super::{errno, paths, target};
+use super::state::Style;
+use super::{errno, keys, paths};
 use crate::{
     AssociationConfig, Error, FragmentInterleave, HmacId, ReconfigRequests, Result, SharedKeyId, StreamScheduler,
 };
@@ -152,11 +153,11 @@ fn apply_sending(core: &Core, assoc: i32, have: &AssociationConfig, want: &Assoc
 fn read_auth(core: &Core, assoc: i32, config: &mut AssociationConfig) -> Result<()> {
     let auth = config.auth_mut();
     auth.set_enabled(true);
-    for kind in target::auth_chunks(core, assoc, abi::SCTP_LOCAL_AUTH_CHUNKS)? {
+    for kind in keys::auth_chunks(core, assoc, abi::SCTP_LOCAL_AUTH_CHUNKS)? {
         let _ = auth.require(kind);
     }
     if let Ok(answer) = core.get_bytes(abi::SCTP_HMAC_IDENT, &[], 64)? {
-        let count = usize::try_from(target::number(&answer).unwrap_or(0)).unwrap_or(0);
+        let count = usize::try_from(u32::load(&answer).unwrap_or(0)).unwrap_or(0);
         let hmacs = answer
             .get(4..)
             .unwrap_or_default()
@@ -435,7 +436,7 @@ fn apply_auth(core: &Core, id: Option<i32>, have: &AssociationConfig, want: &Ass
     let (old, keys) = (have.auth().keys(), want.auth().keys());
     for key in keys.ids() {
         if let Some(secret) = keys.secret(key).filter(|secret| old.secret(key) != Some(*secret)) {
-            target::set_auth_key(core, id, key, secret)?;
+            keys::set_auth_key(core, id, key, secret)?;
         }
     }
     if old.active() != keys.active() {

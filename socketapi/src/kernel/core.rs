@@ -1,101 +1,19 @@
-//! A socket of the kernel, whatever its style: its descriptor, what is known about it, and its options.
+//! A socket of the kernel, whatever its style: its descriptor and its options.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use socket2::Socket;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 
 use super::abi::{self, Abi, AssocValue, Event, GetAddrs};
-use super::readiness::{self, Interest, Waiters};
-use super::{address, errno, sys};
-use crate::FailureReason;
-use crate::{Error, Received, Result, Subscriptions};
-
-/// Which kind of socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Style {
-    /// One-to-many.
-    Many,
-    /// Listening, one-to-one.
-    Listener,
-    /// Connected, one-to-one.
-    Stream,
-    /// Connected, peeled off a one-to-many socket: the kernel treats it as one of those in part.
-    PeeledOff,
-}
-
-impl Style {
-    /// Whether it is for one association.
-    pub(crate) const fn is_single(self) -> bool {
-        matches!(self, Self::Stream | Self::PeeledOff)
-    }
-}
-
-/// Where in its life the association of a one-to-one socket is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    Connecting,
-    Up,
-    ShutDown,
-    Lost(FailureReason),
-    Failed(FailureReason),
-}
-
-/// What becomes of an association whose set-up is waited for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
-    Pending,
-    Up,
-    Failed(FailureReason),
-}
-
-/// What is known about a socket beside what the kernel knows.
-#[derive(Debug)]
-pub(crate) struct State {
-    /// What was taken from the kernel and not received by the user yet.
-    pub(crate) inbox: VecDeque<Received>,
-    /// What the user wants to be told. More comes from the kernel.
-    pub(crate) subscriptions: Subscriptions,
-    /// The same for associations of their own mind.
-    pub(crate) own: BTreeMap<i32, Subscriptions>,
-    /// The associations that this side has begun to set up, and when.
-    pub(crate) opened: BTreeMap<i32, Instant>,
-    /// Those whose set-up is waited for.
-    pub(crate) watched: BTreeMap<i32, Fate>,
-    /// Of a one-to-one socket.
-    pub(crate) phase: Phase,
-    /// Whether this side has shut the association of a one-to-one socket down.
-    pub(crate) shut_down_here: bool,
-    /// Whether the peer has.
-    pub(crate) peer_shut_down: bool,
-    /// Whether nothing more is received.
-    pub(crate) deaf: bool,
-    /// Whether a default of partial reliability was ever set.
-    pub(crate) default_prinfo: bool,
-}
-
-impl State {
-    pub(crate) fn new(subscriptions: Subscriptions, phase: Phase) -> Self {
-        Self {
-            inbox: VecDeque::new(),
-            subscriptions,
-            own: BTreeMap::new(),
-            opened: BTreeMap::new(),
-            watched: BTreeMap::new(),
-            phase,
-            shut_down_here: false,
-            peer_shut_down: false,
-            deaf: false,
-            default_prinfo: false,
-        }
-    }
-}
+use super::state::{Phase, State, Style};
+use super::waiters::{Interest, Waiters};
+use super::{address, close, errno, reactor, sys};
+use crate::{Error, Result, Subscriptions};
 
 /// A socket. Dropped, it closes, and the kernel shuts its associations down.
 #[derive(Debug)]
@@ -145,7 +63,7 @@ impl Core {
             // A second number for the same socket: the first is closed once nobody uses it.
             let same = gone.get_ref().try_clone();
             let same = same.map_err(|error| Error::io("watching a socket", &error))?;
-            let (descriptor, reactor) = watch(same, readiness::reactor(false)?)?;
+            let (descriptor, reactor) = watch(same, reactor::reactor(false)?)?;
             *slot = Some(Arc::new(descriptor));
             *self.reactor.lock().unwrap_or_else(PoisonError::into_inner) = reactor;
         }
@@ -172,6 +90,13 @@ impl Core {
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this side has begun to set up an association of which it does not know that this is over.
+    pub(crate) fn has_opened(&self) -> bool {
+        let state = self.state();
+        let known = self.style == Style::Stream && state.phase != Phase::Connecting;
+        !known && !state.opened.is_empty()
     }
 
     // Options.
@@ -282,7 +207,7 @@ fn watch(socket: Socket, reactor: Handle) -> Result<(AsyncFd<Socket>, Handle)> {
     match watched_by(&reactor, socket) {
         Ok(descriptor) => Ok((descriptor, reactor)),
         Err((socket, _)) => {
-            let own = readiness::reactor(false)?;
+            let own = reactor::reactor(false)?;
             match watched_by(&own, socket) {
                 Ok(descriptor) => Ok((descriptor, own)),
                 Err((_, error)) => Err(Error::io("watching a socket", &error)),
@@ -294,7 +219,7 @@ fn watch(socket: Socket, reactor: Handle) -> Result<(AsyncFd<Socket>, Handle)> {
 impl Drop for Core {
     fn drop(&mut self) {
         if let Some(descriptor) = self.take() {
-            super::close::let_go(self, descriptor);
+            close::let_go(self.style, self.has_opened(), descriptor, self.reactor());
         }
     }
 }

@@ -14,11 +14,11 @@ pub(crate) fn general(doing: &'static str, error: &io::Error) -> Error {
         Some(libc::EAGAIN | libc::EINTR) => Error::WouldBlock,
         Some(libc::EADDRINUSE) => Error::PortInUse,
         Some(libc::EADDRNOTAVAIL) => Error::AddressNotAvailable,
-        Some(libc::EISCONN | libc::EALREADY) => Error::AlreadyConnected,
+        Some(libc::EISCONN) => Error::AlreadyConnected,
+        Some(libc::EALREADY) => Error::ConnectInProgress,
         Some(libc::ENETUNREACH | libc::EHOSTUNREACH) => Error::Unreachable,
         Some(libc::EMSGSIZE) => Error::MessageTooLarge,
         Some(libc::EPIPE | libc::ESHUTDOWN) => Error::ShuttingDown,
-        Some(libc::ENOTCONN) => Error::NoSuchAssociation,
         Some(libc::EPROTONOSUPPORT | libc::ESOCKTNOSUPPORT) => Error::Unsupported(NO_SCTP),
         Some(libc::ENOPROTOOPT | libc::EOPNOTSUPP) => Error::Unsupported(doing),
         _ => Error::io(doing, error),
@@ -28,7 +28,7 @@ pub(crate) fn general(doing: &'static str, error: &io::Error) -> Error {
 /// As [`general`], where `EINVAL` says that the association is not there.
 pub(crate) fn of_association(doing: &'static str, error: &io::Error) -> Error {
     match error.raw_os_error() {
-        Some(libc::EINVAL | libc::ENOENT) => Error::NoSuchAssociation,
+        Some(libc::EINVAL | libc::ENOENT | libc::ENOTCONN) => Error::NoSuchAssociation,
         _ => general(doing, error),
     }
 }
@@ -78,6 +78,7 @@ mod tests {
             libc::EADDRINUSE,
             libc::EADDRNOTAVAIL,
             libc::EISCONN,
+            libc::EALREADY,
             libc::ENETUNREACH,
             libc::EMSGSIZE,
             libc::EPIPE,

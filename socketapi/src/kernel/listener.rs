@@ -6,9 +6,11 @@ use std::sync::Arc;
 use socket2::Socket;
 
 use super::bound::Bound;
-use super::core::{Core, Phase, State, Style};
-use super::readiness::{Interest, Operation};
+use super::core::Core;
+use super::readiness::Operation;
+use super::state::{Phase, State, Style};
 use super::stream::Stream;
+use super::waiters::Interest;
 use super::{abi, close, errno};
 use crate::Result;
 
@@ -48,7 +50,7 @@ impl Listener {
 
     pub(crate) fn close(&self) {
         if let Some(descriptor) = self.0.take() {
-            close::let_go(&self.0, descriptor);
+            close::let_go(Style::Listener, false, descriptor, self.0.reactor());
         }
     }
 

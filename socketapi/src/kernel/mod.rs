@@ -7,12 +7,14 @@
 //! | `socket`, `listener`, `bound`, `stream` | what the public socket types hold |
 //! | `target` | whose options are read and set, and what can be asked of an association |
 //! | `snmp` | the counters of the kernel as a whole |
-//! | `config`, `paths`, `status` | the options as a configuration, those of paths, snapshots |
-//! | `send`, `receive`, `notification`, `close` | messages and notifications out and in, and how sockets end |
+//! | `config`, `keys`, `paths`, `status` | the options as a configuration, those of keys and paths, snapshots |
+//! | `send`, `receive`, `notification` | messages and notifications out and in |
 //! | `readiness` | attempts made once, awaited, or waited for by a thread |
-//! | `core` | a socket of any style: its descriptor, and what is known beside what the kernel knows |
+//! | `core` | a socket of any style: its descriptor and options |
+//! | `close` | how sockets end |
+//! | `state`, `waiters`, `reactor` | what is known beside what the kernel knows, who waits, and who watches descriptors |
 //! | `errno` | the kernel's error numbers as errors |
-//! | `cmsg`, `address`, `abi` | the kernel's structures as bytes |
+//! | `cmsg`, `abi`, `address`, `field` | the kernel's structures as bytes |
 //! | `sys` | system calls: the only `unsafe` code |
 //!
 //! # How it differs from the userland backend
@@ -36,19 +38,24 @@ mod cmsg;
 mod config;
 mod core;
 mod errno;
+mod field;
+mod keys;
 mod listener;
 mod notification;
 mod opening;
 mod paths;
+mod reactor;
 mod readiness;
 mod receive;
 mod send;
 mod snmp;
 mod socket;
+mod state;
 mod status;
 mod stream;
 mod sys;
 mod target;
+mod waiters;
 
 pub(crate) use listener::Listener;
 pub(crate) use opening::Opening;

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use socket2::{Domain, Protocol, SockAddr, Socket as Descriptor, Type};
 
 use super::abi::{self, Number};
-use super::core::{Core, Phase, State, Style};
+use super::core::Core;
 use super::listener::Listener;
-use super::readiness::reactor;
+use super::reactor::reactor;
 use super::socket::{Socket, listen, open};
+use super::state::{Phase, State, Style};
 use super::stream::Stream;
 use super::{address, config, errno};
 use crate::resolve::{Local, LocalAddresses, ONE_TO_ONE_ONLY};

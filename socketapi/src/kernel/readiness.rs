@@ -4,79 +4,15 @@
 //! and each tries again.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::{Context, Poll, Wake, Waker, ready};
-use std::thread;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
 
-use tokio::runtime::{Builder, Handle};
 use tokio::task::coop;
 
 use super::core::Core;
+use super::waiters::Interest;
 use crate::blocking::Block;
 use crate::{Error, Result};
-
-/// What an operation waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Interest {
-    /// Something to receive, to accept, or the end.
-    Read,
-    /// Room to send, or the end of a set-up.
-    Write,
-}
-
-/// Those who wait for one direction of a socket.
-#[derive(Debug, Default)]
-pub(crate) struct Waiters(Mutex<List>);
-
-#[derive(Debug, Default)]
-struct List {
-    next: u64,
-    wakers: Vec<(u64, Waker)>,
-    /// How often all have been woken.
-    wakes: u64,
-}
-
-impl Waiters {
-    fn list(&self) -> MutexGuard<'_, List> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Adds one, or renews its waker.
-    fn add(&self, ticket: &mut Option<u64>, waker: &Waker) {
-        let mut list = self.list();
-        let number = *ticket.get_or_insert_with(|| {
-            list.next += 1;
-            list.next
-        });
-        match list.wakers.iter_mut().find(|(known, _)| *known == number) {
-            Some((_, known)) => known.clone_from(waker),
-            None => list.wakers.push((number, waker.clone())),
-        }
-    }
-
-    fn remove(&self, ticket: u64) {
-        self.list().wakers.retain(|(known, _)| *known != ticket);
-    }
-
-    fn wakes(&self) -> u64 {
-        self.list().wakes
-    }
-
-    /// Wakes all, once the list is unlocked.
-    pub(crate) fn wake_all(&self) {
-        let mut list = self.list();
-        list.wakes = list.wakes.wrapping_add(1);
-        let woken = std::mem::take(&mut list.wakers);
-        drop(list);
-        woken.into_iter().for_each(|(_, waker)| waker.wake());
-    }
-}
-
-impl Wake for Waiters {
-    fn wake(self: Arc<Self>) {
-        self.wake_all();
-    }
-}
 
 /// An attempt that can be made once, or again and again until it need not wait.
 ///
@@ -188,34 +124,15 @@ fn must_wait<T>(outcome: &Result<T>) -> bool {
     matches!(outcome, Err(Error::WouldBlock))
 }
 
-/// The runtime that looks after a new descriptor: the caller's, or one on a thread of its own.
-pub(crate) fn reactor(on_runtime: bool) -> Result<Handle> {
-    static OWN: OnceLock<Handle> = OnceLock::new();
-    static STARTING: Mutex<()> = Mutex::new(());
-
-    if on_runtime && let Ok(handle) = Handle::try_current() {
-        return Ok(handle);
-    }
-    let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(handle) = OWN.get() {
-        return Ok(handle.clone());
-    }
-    let failed = |error: std::io::Error| Error::io("starting the thread that waits for sockets", &error);
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    let handle = runtime.handle().clone();
-    thread::Builder::new()
-        .name("sctp-kernel".into())
-        .spawn(move || runtime.block_on(std::future::pending::<()>()))
-        .map_err(failed)?;
-    Ok(OWN.get_or_init(|| handle).clone())
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::UdpSocket;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use super::super::core::{Phase, State, Style};
+    use std::task::Wake;
+
+    use super::super::reactor::reactor;
+    use super::super::state::{Phase, State, Style};
     use super::*;
     use crate::Subscriptions;
 

@@ -8,7 +8,9 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::abi::{self, Abi, InitMsg, RcvInfo as Raw, RtoInfo};
-use super::core::{Core, Fate, Phase, State, Style};
+use super::core::Core;
+use super::state::{Fate, Phase, State, Style};
+use super::waiters::Interest;
 use super::{cmsg, errno, notification, sys};
 use crate::FailureReason;
 use crate::info::AssocRepr;
@@ -78,7 +80,7 @@ impl Core {
         // Those who wait to receive find something now. Woken for nothing, two who look for one another's news would wake
         // each other without end.
         if found {
-            self.waiters(super::readiness::Interest::Read).wake_all();
+            self.waiters(Interest::Read).wake_all();
         }
         outcome
     }

@@ -143,7 +143,7 @@ impl Core {
     pub(crate) fn path_address(&self, assoc: i32, address: IpAddr) -> Result<SocketAddr> {
         let peers = self.addresses(abi::SCTP_GET_PEER_ADDRS, assoc)?;
         let found = peers.into_iter().find(|peer| peer.ip() == address);
-        found.ok_or(Error::AddressNotAvailable)
+        found.ok_or(Error::NoSuchPath)
     }
 
     /// Whether an association is there, and what it is like.

@@ -10,11 +10,13 @@ use socket2::Socket as Descriptor;
 
 use super::abi;
 use super::bound::Bound;
-use super::core::{Core, Fate, Phase, State, Style};
-use super::readiness::{Interest, Operation};
+use super::core::Core;
+use super::readiness::Operation;
 use super::receive::Incoming;
+use super::state::{Fate, Phase, State, Style};
 use super::stream::Stream;
 use super::target::Target;
+use super::waiters::Interest;
 use super::{close, errno, sys};
 use crate::FailureReason;
 use crate::info::AssocRepr;
@@ -139,7 +141,7 @@ impl Socket {
 
     pub(crate) async fn close(&self) -> Result<()> {
         if let Some(descriptor) = self.0.take() {
-            close::close(&self.0, descriptor).await;
+            close::close(self.0.style, self.0.has_opened(), descriptor).await;
         }
         Ok(())
     }
@@ -197,7 +199,7 @@ pub(super) fn open(core: &Core, peer: &[SocketAddr], watched: bool) -> Result<i3
     match outcome {
         Ok(()) => {}
         Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return Err(Error::Unreachable),
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return Err(Error::InvalidAddress),
         Err(error) => return Err(errno::general("connecting", &error)),
     }
     state.opened.insert(id, Instant::now());
@@ -216,7 +218,7 @@ fn check_peer(core: &Core, peer: &[SocketAddr]) -> Result<()> {
     let domain = core.socket_option(Descriptor::domain)?;
     let only_v4 = domain.is_ok_and(|domain| domain == socket2::Domain::IPV4);
     if only_v4 && peer.iter().any(SocketAddr::is_ipv6) {
-        return Err(Error::Unreachable);
+        return Err(Error::InvalidAddress);
     }
     Ok(())
 }

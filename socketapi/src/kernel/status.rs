@@ -136,7 +136,7 @@ impl Core {
     pub(crate) fn path_storage(&self, assoc: Option<i32>, address: Option<IpAddr>) -> Result<Storage> {
         Ok(match (assoc, address) {
             (_, None) => Storage::new(None),
-            (None, Some(_)) => return Err(crate::Error::AddressNotAvailable),
+            (None, Some(_)) => return Err(crate::Error::NoSuchPath),
             (Some(assoc), Some(address)) => Storage::new(Some(self.path_address(assoc, address)?)),
         })
     }

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::core::{Core, Phase, State, Style};
-use super::readiness::{Interest, Operation};
+use super::core::Core;
+use super::readiness::Operation;
 use super::receive::{Incoming, TakeError};
+use super::state::{Phase, State, Style};
 use super::target::Target;
+use super::waiters::Interest;
 use super::{abi, close, errno};
 use crate::FailureReason;
 use crate::info::AssocRepr;
@@ -129,7 +131,9 @@ impl Stream {
         match info.destination {
             Destination::Peer => {}
             Destination::Association(assoc) if assoc.kernel() == Ok(self.0.id) => {}
-            _ => return Err(Error::NoDestination),
+            Destination::Association(_) => return Err(Error::NoDestination),
+            Destination::Address(peer) if peer == self.0.peer || self.core().find(peer)?.is_some() => {}
+            Destination::Address(_) => return Err(Error::AddressNotAvailable),
         }
         if info.abort {
             return self.abort(payload.clone());
@@ -174,6 +178,9 @@ impl Stream {
                 outcome => outcome,
             };
         }
+        if core.has_opened() && close::shut_down_later(core.descriptor()?, &core.reactor()) {
+            return Ok(());
+        }
         match core.socket_option(|socket| socket.shutdown(Shutdown::Write))? {
             // One that has ended needs no end.
             Err(error) if error.raw_os_error() != Some(libc::ENOTCONN) => Err(errno::general("shutting down", &error)),
@@ -216,7 +223,7 @@ impl Stream {
 
     pub(crate) async fn close(&self) -> Result<()> {
         if let Some(descriptor) = self.core().take() {
-            close::close(self.core(), descriptor).await;
+            close::close(self.core().style, self.core().has_opened(), descriptor).await;
         }
         Ok(())
     }

@@ -9,10 +9,12 @@ use sctp::error::ConfigError;
 use socket2::Socket;
 
 use super::abi::{
-    self, Abi, AddStreams, AuthChunks, AuthKey, AuthKeyId, DefaultPrInfo, Field, PaddrParams, PrStatus, Prim,
-    ResetStreams, SndInfo as RawSndInfo, StreamValue,
+    self, Abi, AddStreams, AuthKeyId, DefaultPrInfo, PaddrParams, PrStatus, Prim, ResetStreams, SndInfo as RawSndInfo,
+    StreamValue,
 };
-use super::core::{Core, Style};
+use super::core::Core;
+use super::keys::{self, key_error};
+use super::state::Style;
 use super::{close, config, errno, paths, send};
 use crate::{
     AbandonedMessages, AssocId, AssociationConfig, AssociationStats, AssociationStatus, AuthKeyError, ChunkType, Error,
@@ -225,7 +227,7 @@ impl Target {
 
     pub(crate) fn set_auth_key(&self, key: SharedKeyId, secret: &[u8]) -> Result<()> {
         let (core, id) = self.enter()?;
-        set_auth_key(&core, id, key, secret)
+        keys::set_auth_key(&core, id, key, secret)
     }
 
     pub(crate) fn active_auth_key(&self) -> Result<SharedKeyId> {
@@ -270,7 +272,7 @@ impl Target {
 
     fn auth_chunks(&self, name: i32) -> Result<Vec<ChunkType>> {
         let (core, id) = self.association()?;
-        auth_chunks(&core, id, name)
+        keys::auth_chunks(&core, id, name)
     }
 
     pub(crate) fn local_auth_chunks(&self) -> Result<Vec<ChunkType>> {
@@ -307,7 +309,7 @@ impl Target {
         let address = core.path_storage(Some(assoc), Some(address))?;
         core.set(abi::SCTP_PRIMARY_ADDR, Prim { assoc, address })?
             .map_err(|error| match error.raw_os_error() {
-                Some(libc::EINVAL) => Error::AddressNotAvailable,
+                Some(libc::EINVAL) => Error::NoSuchPath,
                 _ => errno::general("choosing the primary address", &error),
             })
     }
@@ -316,7 +318,7 @@ impl Target {
         let (core, assoc) = self.association()?;
         let own = core.addresses(abi::SCTP_GET_LOCAL_ADDRS, assoc)?;
         let found = own.into_iter().find(|own| own.ip() == address);
-        let address = found.ok_or(Error::AddressChange(crate::AddressError::NoSuchAddress))?;
+        let address = found.ok_or(Error::AddressNotAvailable)?;
         let address = abi::Storage::new(Some(address));
         core.set(abi::SCTP_SET_PEER_PRIMARY_ADDR, Prim { assoc, address })?
             .map_err(|error| match error.raw_os_error() {
@@ -469,44 +471,6 @@ fn ask(core: &Core, assoc: i32, request: u32, ask: impl FnOnce() -> Result<io::R
     outcome?.map_err(|error| reconfig_error(&error))
 }
 
-/// Sets a shared key of an association, or of new ones.
-pub(super) fn set_auth_key(core: &Core, id: Option<i32>, key: SharedKeyId, secret: &[u8]) -> Result<()> {
-    let head = AuthKey {
-        assoc: id.unwrap_or(abi::FUTURE_ASSOC),
-        key: key.0,
-        length: u16::try_from(secret.len()).map_err(|_| Error::Unsupported("a key this long"))?,
-    };
-    let bytes = [&head.to_bytes(), secret].concat();
-    core.set_bytes(abi::SCTP_AUTH_KEY, &bytes)?
-        .map_err(|error| key_error(&error))
-}
-
-/// A list of chunk types; none where authentication is off.
-pub(super) fn auth_chunks(core: &Core, assoc: i32, name: i32) -> Result<Vec<ChunkType>> {
-    let request = AuthChunks { assoc, count: 0 }.to_bytes();
-    match core.get_bytes(name, &request, 512)? {
-        Ok(answer) => {
-            let count = AuthChunks::from_bytes(&answer).map_or(0, |head| head.count);
-            let kinds = answer.get(AuthChunks::LEN..).unwrap_or_default();
-            Ok(kinds
-                .iter()
-                .take(usize::try_from(count).unwrap_or(usize::MAX))
-                .map(|kind| ChunkType(*kind))
-                .collect())
-        }
-        Err(error) if error.raw_os_error() == Some(libc::EACCES) => Ok(Vec::new()),
-        Err(error) => Err(errno::of_association("reading a list of chunk types", &error)),
-    }
-}
-
-fn key_error(error: &io::Error) -> Error {
-    match error.raw_os_error() {
-        Some(libc::EACCES) => Error::AuthKey(AuthKeyError::NotOffered),
-        Some(libc::EINVAL) => Error::NoSuchKey,
-        _ => errno::general("changing a key", error),
-    }
-}
-
 fn reconfig_error(error: &io::Error) -> Error {
     match error.raw_os_error() {
         Some(libc::ENOPROTOOPT | libc::EPERM) => Error::Reconfig(ReconfigError::NotSupported),
@@ -523,9 +487,4 @@ fn stream_error(error: &io::Error) -> Error {
         Some(libc::EINVAL) => Error::InvalidStream,
         _ => errno::general("asking about a stream", error),
     }
-}
-
-/// The number at the beginning of an answer.
-pub(super) fn number(bytes: &[u8]) -> Option<u32> {
-    u32::load(bytes)
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use sctp::error::ConfigError;
+use sctp::error::{AddressError, ConfigError};
 use sctp::{
     AbandonedMessages, AssocId as Id, AssociationStatus, EndpointId, Instant, PartialReliabilityPolicy, Stack,
     StreamDirections,
@@ -248,7 +248,10 @@ impl Target {
     }
 
     pub(crate) fn set_peer_primary_addr(&self, address: IpAddr) -> Result<()> {
-        self.command(|stack, now, id| Ok(stack.set_peer_primary(now, id, address)?))
+        self.command(|stack, now, id| match stack.set_peer_primary(now, id, address) {
+            Err(AddressError::NoSuchAddress) => Err(Error::AddressNotAvailable),
+            outcome => Ok(outcome?),
+        })
     }
 
     pub(crate) fn add_local_address(&self, address: IpAddr) -> Result<()> {
@@ -314,7 +317,7 @@ fn config(stack: &Stack, endpoint: EndpointId, id: Option<Id>) -> Result<Associa
 fn path_config(stack: &Stack, endpoint: EndpointId, id: Option<Id>, address: Option<IpAddr>) -> Result<PathConfig> {
     match (id, address) {
         (Some(id), Some(address)) => Ok(stack.path_config(id, address)?),
-        (None, Some(_)) => Err(Error::AddressNotAvailable),
+        (None, Some(_)) => Err(Error::NoSuchPath),
         (_, None) => Ok(*config(stack, endpoint, id)?.path()),
     }
 }

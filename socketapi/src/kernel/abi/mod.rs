@@ -5,6 +5,7 @@ mod structs;
 
 use std::net::SocketAddr;
 
+pub(crate) use super::field::Field;
 pub(crate) use consts::*;
 pub(crate) use structs::*;
 
@@ -21,32 +22,6 @@ pub(crate) trait Abi: Sized {
     /// It out of bytes, which may be more; `None` if they are fewer.
     fn from_bytes(bytes: &[u8]) -> Option<Self>;
 }
-
-/// What a field of a structure can be.
-pub(crate) trait Field: Copy {
-    /// Writes it over the beginning of `out`.
-    fn store(self, out: &mut [u8]);
-
-    /// Reads it from the beginning of `bytes`; `None` if they are too few.
-    fn load(bytes: &[u8]) -> Option<Self>;
-}
-
-macro_rules! number_fields {
-    ($($number:ty),*) => {$(
-        impl Field for $number {
-            fn store(self, out: &mut [u8]) {
-                if let Some(place) = out.first_chunk_mut() {
-                    *place = self.to_ne_bytes();
-                }
-            }
-
-            fn load(bytes: &[u8]) -> Option<Self> {
-                bytes.first_chunk().map(|bytes| Self::from_ne_bytes(*bytes))
-            }
-        }
-    )*};
-}
-number_fields!(u8, u16, u32, u64, i32);
 
 /// `struct sockaddr_storage`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,7 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::task::Waker;
 
 use sctp::config::EndpointConfig;
-use sctp::{AssocId, AssociationStatus, ConnectOptions, EndpointId, Instant};
+use sctp::error::ConnectError;
+use sctp::{AssocId, AssociationPhase, AssociationStatus, ConnectOptions, EndpointId, Instant};
 
 use super::{Assoc, Endpoint, Owner, Phase, Sockets, Style};
 use crate::resolve::common_port;
@@ -71,11 +72,38 @@ impl Sockets {
         let port = common_port(peer)?;
         let first = *peer.first().ok_or(Error::InvalidAddress)?;
         let addresses: Vec<IpAddr> = peer.iter().map(SocketAddr::ip).collect();
-        let id = self.stack.connect(now, endpoint, &addresses, port, options)?;
+        let started = self.stack.connect(now, endpoint, &addresses, port, options);
+        let id = started.map_err(|error| self.not_started(error, endpoint, &addresses, port))?;
         let entry = self.endpoints.get_mut(&endpoint).ok_or(Error::Closed)?;
         let assoc = Assoc::new(entry, first, owner, Phase::Connecting);
         entry.assocs.insert(id, assoc);
         Ok(id)
+    }
+
+    /// Why nothing was started, as a kernel tells it.
+    fn not_started(&self, error: ConnectError, endpoint: EndpointId, peer: &[IpAddr], port: u16) -> Error {
+        match error {
+            ConnectError::AlreadyConnected => {
+                let known = peer
+                    .iter()
+                    .find_map(|address| self.stack.find(endpoint, *address, port));
+                let phase = known.and_then(|id| self.stack.status(id)).map(|status| status.phase);
+                match phase {
+                    Some(AssociationPhase::CookieWait | AssociationPhase::CookieEchoed) => Error::ConnectInProgress,
+                    _ => Error::AlreadyConnected,
+                }
+            }
+            ConnectError::NoSource => {
+                let own = self.stack.local_addresses(endpoint);
+                let of_family = |own: &IpAddr| peer.iter().any(|peer| peer.is_ipv4() == own.is_ipv4());
+                if own.iter().any(of_family) {
+                    Error::Unreachable
+                } else {
+                    Error::InvalidAddress
+                }
+            }
+            other => other.into(),
+        }
     }
 
     /// Keeps an association of a one-to-many socket until the end of its set-up has been seen.

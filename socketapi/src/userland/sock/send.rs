@@ -70,7 +70,9 @@ impl Sockets {
         match info.destination {
             Destination::Peer => {}
             Destination::Association(assoc) if assoc.userland() == Ok(id) => {}
-            _ => return Err(Error::NoDestination.into()),
+            Destination::Association(_) => return Err(Error::NoDestination.into()),
+            Destination::Address(peer) if self.stack.find(endpoint, peer.ip(), peer.port()) == Some(id) => {}
+            Destination::Address(_) => return Err(Error::AddressNotAvailable.into()),
         }
         let assoc = self.owned(endpoint, id, Owner::Stream).map_err(|_| Error::Closed)?;
         match &assoc.phase {
