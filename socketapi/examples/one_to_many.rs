@@ -1,13 +1,13 @@
 //! One socket, many peers: `one_to_many ADDRESS:PORT...` greets each peer, shows what comes back, and says goodbye.
 //!
-//! The example `echo` makes a good peer. What carries the packets is chosen by `SCTP_DEVICE`; by default UDP port 9899,
-//! which programs of one host share.
+//! The example `echo` makes a good peer. `SCTP_BACKEND` chooses the kernel's SCTP or that of this process, and
+//! `SCTP_DEVICE` what carries the packets of the latter: by default UDP port 9899, which programs of one host share.
 
 use std::env;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use socketapi::{AssociationChange, AssociationState, Error, Notification, Received, SctpSocket, SndInfo, StackHandle};
+use socketapi::{AssociationChange, AssociationState, Error, Notification, Received, SctpSocket, SndInfo};
 
 /// How long peers have for their goodbye.
 const LINGER: Duration = Duration::from_secs(5);
@@ -21,8 +21,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     if peers.is_empty() {
         return Err("usage: one_to_many ADDRESS:PORT...".into());
     }
-    let stack = StackHandle::builder().start().await?;
-    let socket = SctpSocket::bind_on(&stack, 0)?;
+    let socket = SctpSocket::bind("[::]:0").await?;
     for peer in &peers {
         // Sets the association up, too.
         socket
@@ -48,6 +47,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             Received::Notification(event) => println!("{event:?}"),
         }
     }
-    stack.shutdown_graceful(LINGER).await?;
+    socket.options().set_linger(Some(LINGER))?;
+    socket.close().await?;
     Ok(())
 }

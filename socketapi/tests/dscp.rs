@@ -5,10 +5,10 @@
 mod common;
 
 use std::io::IoSliceMut;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 
-use common::{stack_towards_silence, within};
+use common::{Host, at, has_kernel, stack, stack_towards_silence, within};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
 use socketapi::SndInfo;
 
@@ -25,16 +25,29 @@ fn next_dscp(socket: &UdpSocket) -> u8 {
     octet.unwrap() >> 2
 }
 
+/// A host, and a peer whose UDP socket takes what is sent to it and answers nothing.
+async fn towards_udp() -> (Host, SocketAddr, UdpSocket) {
+    if !has_kernel() {
+        let (host, peer, silence) = stack_towards_silence().await;
+        return (host, peer, silence.socket.unwrap());
+    }
+    let host = stack(&["127.0.0.1"]).await;
+    std::fs::write("/proc/sys/net/sctp/udp_port", "9899").unwrap();
+    (host, at("127.0.0.1", 7), UdpSocket::bind("127.0.0.1:0").unwrap())
+}
+
 #[tokio::test]
 async fn rfc6458_8_1_12_an_option_of_the_socket_marks_the_first_packet() {
-    let (stack, peer, silence) = stack_towards_silence().await;
-    let silent = silence.socket.unwrap();
+    let (stack, peer, silent) = towards_udp().await;
     setsockopt(&silent, sockopt::IpRecvTos, &true).unwrap();
     silent.set_read_timeout(Some(common::LIMIT)).unwrap();
     let socket = stack.socket(0).unwrap();
     let mut params = socket.options().peer_addr_params(None).unwrap();
     assert_eq!(params.dscp(), 0);
     params.set_dscp(34).unwrap();
+    if has_kernel() {
+        params.set_remote_encapsulation_port(Some(silent.local_addr().unwrap().port()));
+    }
     socket.options().set_peer_addr_params(None, params).unwrap();
     let info = SndInfo::to_address(peer);
     within(socket.send("x", &info)).await.unwrap();

@@ -1,6 +1,6 @@
-//! The error numbers of sockets: what programs get is what a Linux kernel gives. The guest with kernel SCTP runs this on
-//! kernel sockets, and compares it with what system calls say there that go past this library (`guest/programs/errno.py`
-//! has a function of the same name for each row).
+//! The error numbers of sockets: what programs get is what a Linux kernel gives. The guest with kernel SCTP runs this
+//! on kernel sockets, and compares it with what system calls say there that go past this library: for each row,
+//! `guest/programs/errors.py` has a function of the same name.
 
 mod common;
 

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use common::{
     Host, at, builder, has_kernel, impatient, next, pattern, stack, stack_towards, stack_towards_silence, within,
 };
-use socketapi::{Error, FailureReason, Notification, Received, SctpStream, SndInfo, Subscriptions};
+use socketapi::{AssociationConfig, Error, FailureReason, Notification, Received, SctpStream, SndInfo, Subscriptions};
 
 /// Both ends of an association between two stacks; the stacks go with it.
 async fn pair(address: &str) -> (SctpStream, SctpStream, [Host; 2]) {
@@ -177,45 +177,112 @@ async fn connecting_where_nobody_answers_times_out() {
     );
 }
 
-#[cfg(feature = "userland")]
+/// A way to a server that can be cut.
+enum Way {
+    #[cfg(feature = "userland")]
+    Relay {
+        relaying: tokio::task::JoinHandle<()>,
+        /// Without it the host would say that nobody is there.
+        _socket: Arc<tokio::net::UdpSocket>,
+    },
+    Loopback,
+}
+
+impl Way {
+    /// What carries packets between two hosts, and what a client has to say to use it.
+    async fn between(_client: &Host, _server: &Host, _config: &mut AssociationConfig) -> Self {
+        #[cfg(feature = "userland")]
+        if !has_kernel() {
+            // The stack itself never leaves its associations without a word.
+            let relay = Arc::new(tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap());
+            let port = relay.local_addr().unwrap().port();
+            _config.path_mut().set_remote_encapsulation_port(Some(port));
+            let ports = [_client.stack().udp_port(), _server.stack().udp_port()];
+            let _socket = Arc::clone(&relay);
+            let relaying = tokio::spawn(async move {
+                let mut buf = vec![0; 65_536];
+                loop {
+                    let (len, from) = relay.recv_from(&mut buf).await.unwrap();
+                    let to = if from.port() == ports[0] { ports[1] } else { ports[0] };
+                    relay.send_to(&buf[..len], ("127.0.0.1", to)).await.unwrap();
+                }
+            });
+            return Self::Relay { relaying, _socket };
+        }
+        Self::Loopback
+    }
+
+    fn cut(&self) {
+        match self {
+            #[cfg(feature = "userland")]
+            Self::Relay { relaying, .. } => relaying.abort(),
+            Self::Loopback => common::ip_command("link set lo down"),
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_peer_that_vanishes_is_given_up() {
-    if common::on_kernel("the relay carries UDP") {
-        return;
-    }
     let server = stack(&["127.0.0.1"]).await;
     let client = stack_towards(&["127.0.0.1"], &server).await;
-    // A relay that falls silent: the stack itself never leaves its associations without a word.
-    let relay = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let mut config = impatient();
-    config
-        .path_mut()
-        .set_remote_encapsulation_port(Some(relay.local_addr().unwrap().port()));
+    let way = Way::between(&client, &server, &mut config).await;
     let listener = server.listener(7).unwrap();
-    let ports = [client.stack().udp_port(), server.stack().udp_port()];
-    let relay = Arc::new(relay);
-    let relayed = Arc::clone(&relay);
-    let relaying = tokio::spawn(async move {
-        let relay = relayed;
-        let mut buf = vec![0; 65_536];
-        loop {
-            let (len, from) = relay.recv_from(&mut buf).await.unwrap();
-            let to = if from.port() == ports[0] { ports[1] } else { ports[0] };
-            relay.send_to(&buf[..len], ("127.0.0.1", to)).await.unwrap();
-        }
-    });
     let stream = within(builder(&client).association(config).connect(at("127.0.0.1", 7)))
         .await
         .unwrap();
     let (accepted, _) = within(listener.accept()).await.unwrap();
     within(accepted.send("alive", &SndInfo::new())).await.unwrap();
     assert_eq!(next(&stream).await.payload, "alive");
-    relaying.abort();
+    way.cut();
     within(stream.send("anybody?", &SndInfo::new())).await.unwrap();
-    assert_eq!(
-        within(stream.recv()).await,
-        Err(Error::AssociationLost(FailureReason::PeerUnreachable))
-    );
+    let lost = within(stream.recv()).await;
+    assert_eq!(lost, Err(Error::AssociationLost(FailureReason::PeerUnreachable)));
+    assert_eq!(lost.unwrap_err().errno(), libc::ETIMEDOUT);
+}
+
+#[tokio::test]
+async fn a_close_after_the_peer_has_ended_the_association_does_not_wait() {
+    let (opened, accepted, _stacks) = pair("127.0.0.1").await;
+    // Nothing is received of it.
+    within(accepted.close()).await.unwrap();
+    within(opened.close()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_close_of_a_stream_that_was_up_and_ended_unnoticed_does_not_wait() {
+    let server = stack(&["127.0.0.1"]).await;
+    let client = stack_towards(&["127.0.0.1"], &server).await;
+    let listener = server.listener(7).unwrap();
+    let opened = builder(&client).try_connect(&[at("127.0.0.1", 7)]).unwrap();
+    let (accepted, _) = within(listener.accept()).await.unwrap();
+    within(accepted.close()).await.unwrap();
+    within(opened.close()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_close_after_a_set_up_that_failed_does_not_wait() {
+    let server = stack(&["127.0.0.1"]).await;
+    let client = stack_towards(&["127.0.0.1"], &server).await;
+    let noticed = builder(&client).try_connect(&[at("127.0.0.1", 7)]).unwrap();
+    let unnoticed = builder(&client).try_connect(&[at("127.0.0.1", 8)]).unwrap();
+    assert!(within(noticed.recv()).await.is_err());
+    within(noticed.close()).await.unwrap();
+    within(unnoticed.close()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_shutdown_while_it_connects_delivers_what_was_sent() {
+    let server = stack(&["127.0.0.1"]).await;
+    let client = stack_towards(&["127.0.0.1"], &server).await;
+    let listener = server.listener(7).unwrap();
+    let opened = builder(&client).try_connect(&[at("127.0.0.1", 7)]).unwrap();
+    within(opened.send("early", &SndInfo::new())).await.unwrap();
+    opened.shutdown().unwrap();
+    let (accepted, _) = within(listener.accept()).await.unwrap();
+    assert_eq!(next(&accepted).await.payload, "early");
+    assert_eq!(within(accepted.recv()).await, Ok(None));
+    within(opened.close()).await.unwrap();
 }
 
 #[tokio::test]

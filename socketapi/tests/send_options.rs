@@ -116,7 +116,7 @@ async fn rfc6458_5_3_4_eof_shuts_down_behind_the_message() {
     pair.send("the last", pair.to().eof()).await;
     let more = pair.client.try_send("more", &pair.to());
     assert!(
-        matches!(more, Err(Error::ShuttingDown | Error::NoSuchAssociation)),
+        matches!(more, Err(Error::ShuttingDown | Error::AssociationGone)),
         "{more:?}"
     );
     assert_eq!(next_data(&pair.server).await.payload, "the last");

@@ -1,13 +1,12 @@
 //! What sockets have in common that are bound to addresses and have associations yet to come.
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::core::Core;
 use super::target::Target;
-use super::{abi, address, errno};
-use crate::{AddressError, Error, Result};
+use super::{abi, bindx};
+use crate::Result;
 
 /// A one-to-many or a listening socket.
 pub(crate) struct Bound<'a>(pub(super) &'a Arc<Core>);
@@ -22,21 +21,10 @@ impl Bound<'_> {
     }
 
     pub(crate) fn bindx_add(&self, address: IpAddr) -> Result<()> {
-        self.bindx(abi::SCTP_SOCKOPT_BINDX_ADD, address)
+        bindx::add(self.0, address)
     }
 
     pub(crate) fn bindx_remove(&self, address: IpAddr) -> Result<()> {
-        self.bindx(abi::SCTP_SOCKOPT_BINDX_REM, address)
-    }
-
-    fn bindx(&self, name: i32, ip: IpAddr) -> Result<()> {
-        let own = crate::resolve::first(self.local_addresses()?)?;
-        let value = address::encode(SocketAddr::new(ip, own.port()));
-        let refused = |error: io::Error| match error.raw_os_error() {
-            Some(libc::EBUSY) => Error::AddressChange(AddressError::LastAddress),
-            Some(libc::EINVAL) => Error::AddressChange(AddressError::NoSuchAddress),
-            _ => errno::general("changing the addresses of a socket", &error),
-        };
-        self.0.set_bytes(name, &value)?.map_err(refused)
+        bindx::remove(self.0, address)
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn let_go(style: Style, opened: bool, descriptor: Arc<AsyncFd<Socket>
         abort_waiting(descriptor.get_ref());
         return;
     }
-    if opened && is_set_up(style, descriptor.get_ref()) {
+    if opened && !aborts(descriptor.get_ref()) && is_set_up(style, descriptor.get_ref()) {
         // The kernel forgets an association that is closed while it is set up, with all it was to deliver.
         let watching = reactor.clone();
         reactor.spawn(async move {
@@ -46,6 +46,9 @@ pub(crate) async fn close(style: Style, opened: bool, descriptor: Arc<AsyncFd<So
     // The one that polls this, or one that never ends: the one that looks after the descriptor may be gone.
     let Ok(reactor) = reactor::reactor(true) else { return };
     let socket = descriptor.get_ref();
+    if aborts(socket) {
+        return;
+    }
     if opened {
         until_set_up(style, socket, &reactor).await;
     }
@@ -72,6 +75,11 @@ pub(crate) async fn close(style: Style, opened: bool, descriptor: Arc<AsyncFd<So
         wait = (wait * 2).min(LONGEST_WAIT);
         discard(socket);
     }
+}
+
+/// Whether the kernel aborts the associations of the socket when it closes.
+fn aborts(socket: &Socket) -> bool {
+    matches!(socket.linger(), Ok(Some(Duration::ZERO)))
 }
 
 /// Shuts the association of a one-to-one socket down once it is set up, in the background: the kernel forgets one that

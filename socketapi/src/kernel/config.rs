@@ -116,10 +116,11 @@ fn read_sending(core: &Core, assoc: i32, config: &mut AssociationConfig) -> Resu
     sending.set_nodelay(number(abi::SCTP_NODELAY)? > 0);
     sending.set_fragmentation_disabled(number(abi::SCTP_DISABLE_FRAGMENTS)? > 0);
     let limit = core.value(abi::SCTP_MAXSEG, assoc)?.map_err(failed)?;
-    let limit = u16::try_from(limit)
-        .ok()
-        .filter(|limit| *limit > 0 && assoc == abi::FUTURE_ASSOC);
     // What an association has is what its path takes, too.
+    let limit = match assoc {
+        abi::FUTURE_ASSOC => u16::try_from(limit).ok().filter(|limit| *limit > 0),
+        _ => core.state().max_fragments.get(&assoc).copied(),
+    };
     let _ = sending.set_max_fragment(limit);
     let point = number(abi::SCTP_PARTIAL_DELIVERY_POINT)?;
     // The kernel halves the receive buffer that it tells.
@@ -140,6 +141,13 @@ fn apply_sending(core: &Core, assoc: i32, have: &AssociationConfig, want: &Assoc
     if before.max_fragment() != after.max_fragment() {
         let value = after.max_fragment().map_or(0, u32::from);
         core.set_value(abi::SCTP_MAXSEG, assoc, value)?.map_err(failed)?;
+        if assoc != abi::FUTURE_ASSOC {
+            let mut state = core.state();
+            match after.max_fragment() {
+                Some(len) => state.max_fragments.insert(assoc, len),
+                None => state.max_fragments.remove(&assoc),
+            };
+        }
     }
     if have.partial_delivery_point() != want.partial_delivery_point() {
         set(
@@ -194,7 +202,7 @@ pub(crate) fn prepare(core: &Core, mut want: AssociationConfig) -> Result<()> {
 
 /// Changes what differs.
 pub(crate) fn apply(core: &Core, id: Option<i32>, have: &AssociationConfig, want: &AssociationConfig) -> Result<()> {
-    refuse(id, have, want)?;
+    refuse(core.style, id, have, want)?;
     let assoc = id.unwrap_or(abi::FUTURE_ASSOC);
     let failed = |error: io::Error| errno::general("setting an option", &error);
     let set_value = |name, value| -> Result<()> { core.set_value(name, assoc, value)?.map_err(failed) };
@@ -278,7 +286,7 @@ pub(crate) fn apply(core: &Core, id: Option<i32>, have: &AssociationConfig, want
 }
 
 /// What no option of the kernel changes, or not in an open association.
-fn refuse(id: Option<i32>, have: &AssociationConfig, want: &AssociationConfig) -> Result<()> {
+fn refuse(style: Style, id: Option<i32>, have: &AssociationConfig, want: &AssociationConfig) -> Result<()> {
     let unsupported = |differs: bool, what: &'static str| if differs { Err(Error::Unsupported(what)) } else { Ok(()) };
     unsupported(
         have.congestion_control() != want.congestion_control(),
@@ -308,8 +316,13 @@ fn refuse(id: Option<i32>, have: &AssociationConfig, want: &AssociationConfig) -
     if id.is_none() {
         return Ok(());
     }
+    let of_socket = |config: &AssociationConfig| {
+        let sending = config.sending();
+        let of_sending = (sending.nodelay(), sending.fragmentation_disabled());
+        (of_sending, config.partial_delivery_point())
+    };
     unsupported(
-        have.sending() != want.sending() || have.partial_delivery_point() != want.partial_delivery_point(),
+        !style.is_single() && of_socket(have) != of_socket(want),
         "the kernel has this of whole sockets",
     )?;
     unsupported(

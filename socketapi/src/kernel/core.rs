@@ -29,9 +29,11 @@ pub(crate) struct Core {
 impl Core {
     /// Takes over a socket.
     pub(crate) fn new(socket: Socket, style: Style, reactor: Handle, state: State) -> Result<Self> {
-        socket
-            .set_nonblocking(true)
-            .map_err(|error| Error::io("preparing a socket", &error))?;
+        let failed = |error: io::Error| Error::io("preparing a socket", &error);
+        socket.set_nonblocking(true).map_err(failed)?;
+        if state.aborts() {
+            socket.set_linger(state.linger).map_err(failed)?;
+        }
         let (descriptor, reactor) = watch(socket, reactor)?;
         Ok(Self {
             style,

@@ -36,9 +36,9 @@ impl Listener {
 
     /// An association that was accepted; `None` if it has ended and left no trace of its peer.
     fn take_over(&self, socket: Socket, peer: Option<SocketAddr>) -> Result<Option<(Stream, SocketAddr)>> {
-        let own = self.0.state();
+        let mut own = self.0.state();
         let mut state = State::new(own.subscriptions, Phase::Up);
-        state.default_prinfo = own.default_prinfo;
+        state.inherit(&mut own, abi::FUTURE_ASSOC);
         drop(own);
         let core = Core::new(socket, Style::Stream, self.0.reactor(), state)?;
         // One that has ended already still has messages, but no name.

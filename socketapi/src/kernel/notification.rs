@@ -63,7 +63,8 @@ pub(crate) fn decode(bytes: &[u8], peer: Option<SocketAddr>) -> Option<Notificat
                 assoc: name(event.assoc),
                 info: send::info_of(&event),
                 sent: event.flags & abi::SCTP_DATA_SENT != 0,
-                error: u16::try_from(event.error & 0xffff).unwrap_or_default(),
+                // In the order of the network, as all causes.
+                error: u16::from_be(u16::try_from(event.error & 0xffff).unwrap_or_default()),
                 payload: Bytes::copy_from_slice(bytes.get(SendFailed::LEN..)?),
             }
         }

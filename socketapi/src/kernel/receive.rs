@@ -57,7 +57,11 @@ impl Core {
         if bytes.is_empty() {
             return Ok(Incoming::End);
         }
-        let info = received_info(&info.unwrap_or_default(), raw.flags & libc::MSG_EOR != 0);
+        let mut info = received_info(&info.unwrap_or_default(), raw.flags & libc::MSG_EOR != 0);
+        let told = info.assoc.kernel().is_ok_and(|id| self.state().recv_nxtinfo_of(id));
+        if told && let Ok(Some((assoc, next))) = self.peek() {
+            info.next = Some(next).filter(|_| assoc == info.assoc);
+        }
         Ok(Incoming::Received(Received::Data { payload: bytes, info }))
     }
 
@@ -95,7 +99,15 @@ impl Core {
             Notification::AssociationChange(change) => {
                 let opened = self.state().opened.get(&id).copied();
                 match &mut change.state {
-                    AssociationState::Up { initiated_here, .. } => *initiated_here = opened.is_some(),
+                    AssociationState::Up {
+                        initiated_here,
+                        features,
+                        ..
+                    } => {
+                        *initiated_here = opened.is_some();
+                        *features = self.features(id);
+                    }
+                    AssociationState::Restarted { features, .. } => *features = self.features(id),
                     AssociationState::CannotStart(reason) => self.explain(opened, reason),
                     AssociationState::Lost(reason) => self.explain(None, reason),
                     _ => {}
@@ -127,8 +139,7 @@ impl Core {
         let mut state = self.state();
         let wanted = state.subscriptions_of(id).wants(event);
         if ends {
-            state.opened.remove(&id);
-            state.own.remove(&id);
+            state.forget(id);
         }
         wanted
     }
@@ -169,8 +180,30 @@ impl Core {
             return false;
         };
         let tries = u128::from(init.max_attempts) + 1;
+        let wait = match init.max_init_timeo {
+            0 => rto.initial,
+            longest => rto.initial.min(longest.into()),
+        };
         // A tenth less, as the kernel's timers have ticks.
-        since.elapsed().as_millis() < u128::from(rto.initial) * tries * 9 / 10
+        since.elapsed().as_millis() < u128::from(wait) * tries * 9 / 10
+    }
+
+    /// What the kernel's queue has next, and of which association. `SCTP_NXTINFO` would not say whether it is complete.
+    fn peek(&self) -> Result<Option<(AssocId, NxtInfo)>> {
+        let descriptor = self.descriptor()?;
+        match receive(descriptor.get_ref().as_fd(), libc::MSG_PEEK) {
+            Ok((raw, bytes, _)) if raw.flags & abi::MSG_NOTIFICATION != 0 => {
+                let event = notification::decode(&bytes, raw.peer);
+                Ok(event.map(|event| (event.assoc(), NxtInfo::Notification)))
+            }
+            Ok((_, bytes, _)) if bytes.is_empty() => Ok(None),
+            Ok((raw, bytes, info)) => {
+                let info = received_info(&info.unwrap_or_default(), raw.flags & libc::MSG_EOR != 0);
+                Ok(Some((info.assoc, next(&info, bytes.len()))))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(errno::general("looking at what is received next", &error)),
+        }
     }
 
     /// What is received next of an association.
@@ -181,24 +214,10 @@ impl Core {
         });
         let found = match of_inbox {
             Some(found) => found,
-            None => {
-                let descriptor = self.descriptor()?;
-                match receive(descriptor.get_ref().as_fd(), libc::MSG_PEEK) {
-                    Ok((raw, bytes, _)) if raw.flags & abi::MSG_NOTIFICATION != 0 => {
-                        let Some(event) = notification::decode(&bytes, raw.peer) else {
-                            return Ok(None);
-                        };
-                        (event.assoc(), NxtInfo::Notification)
-                    }
-                    Ok((_, bytes, _)) if bytes.is_empty() => return Ok(None),
-                    Ok((raw, bytes, info)) => {
-                        let info = received_info(&info.unwrap_or_default(), raw.flags & libc::MSG_EOR != 0);
-                        (info.assoc, next(&info, bytes.len()))
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                    Err(error) => return Err(errno::general("looking at what is received next", &error)),
-                }
-            }
+            None => match self.peek()? {
+                Some(found) => found,
+                None => return Ok(None),
+            },
         };
         if self.style.is_single() || found.0 == AssocId(AssocRepr::Kernel(assoc)) {
             return Ok(Some(found.1));

@@ -115,7 +115,7 @@ impl Socket {
             .map_err(|error| errno::of_association("peeling an association off", &error))?;
         let mut own = self.0.state();
         let mut state = State::new(own.subscriptions_of(id), Phase::Up);
-        state.default_prinfo = own.default_prinfo;
+        state.inherit(&mut own, id);
         // What was taken from the kernel goes along.
         let inbox = std::mem::take(&mut own.inbox);
         let (moved, left) = inbox.into_iter().partition(|received| received.assoc() == assoc);

@@ -1,7 +1,7 @@
 //! What is known about a socket beside what the kernel knows.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::FailureReason;
 use crate::{Received, Subscriptions};
@@ -67,6 +67,14 @@ pub(crate) struct State {
     pub(crate) deaf: bool,
     /// Whether a default of partial reliability was ever set.
     pub(crate) default_prinfo: bool,
+    /// How long closing waits.
+    pub(crate) linger: Option<Duration>,
+    /// Whether messages tell what comes next.
+    pub(crate) recv_nxtinfo: bool,
+    /// The same for associations of their own mind.
+    pub(crate) own_nxtinfo: BTreeMap<i32, bool>,
+    /// The largest fragments of associations of their own mind: the kernel tells what their paths take.
+    pub(crate) max_fragments: BTreeMap<i32, u16>,
 }
 
 impl State {
@@ -82,6 +90,37 @@ impl State {
             peer_shut_down: false,
             deaf: false,
             default_prinfo: false,
+            linger: None,
+            recv_nxtinfo: false,
+            own_nxtinfo: BTreeMap::new(),
+            max_fragments: BTreeMap::new(),
         }
+    }
+
+    /// One that begins as another: accepted, or the association `id` peeled off.
+    pub(crate) fn inherit(&mut self, from: &mut Self, id: i32) {
+        self.default_prinfo = from.default_prinfo;
+        self.linger = from.linger;
+        self.recv_nxtinfo = from.own_nxtinfo.remove(&id).unwrap_or(from.recv_nxtinfo);
+        self.max_fragments
+            .extend(from.max_fragments.remove(&id).map(|len| (id, len)));
+    }
+
+    /// Whether closing aborts: it waits no time.
+    pub(crate) fn aborts(&self) -> bool {
+        self.linger == Some(Duration::ZERO)
+    }
+
+    /// Whether messages of an association tell what comes next.
+    pub(crate) fn recv_nxtinfo_of(&self, assoc: i32) -> bool {
+        self.own_nxtinfo.get(&assoc).copied().unwrap_or(self.recv_nxtinfo)
+    }
+
+    /// Forgets an association that has ended.
+    pub(crate) fn forget(&mut self, assoc: i32) {
+        self.opened.remove(&assoc);
+        self.own.remove(&assoc);
+        self.own_nxtinfo.remove(&assoc);
+        self.max_fragments.remove(&assoc);
     }
 }

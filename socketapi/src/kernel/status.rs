@@ -3,12 +3,12 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::abi::{self, AssocParams, AssocStats, PaddrInfo, PaddrThresholds, Storage, UdpEncaps};
+use super::abi::{self, AssocParams, AssocStats, Number, PaddrInfo, PaddrThresholds, Storage, UdpEncaps};
 use super::core::Core;
 use super::errno;
 use crate::{
-    AssociationPhase, AssociationStats, AssociationStatus, Instant, MtuDiscovery, PathState, PathStats, PathStatus,
-    Result, VerificationTag,
+    AssociationFeatures, AssociationPhase, AssociationStats, AssociationStatus, Instant, MtuDiscovery, PathState,
+    PathStats, PathStatus, Result, VerificationTag,
 };
 
 impl Core {
@@ -31,7 +31,7 @@ impl Core {
             Ok(Ok(params)) => params.local_rwnd,
             _ => 0,
         };
-        let negotiated = |name| matches!(self.value(name, assoc), Ok(Ok(1..)));
+        let features = self.features(assoc);
         Ok(AssociationStatus {
             phase: phase(status.state),
             local_tag: VerificationTag::ZERO,
@@ -44,13 +44,13 @@ impl Core {
             local_addresses: local.iter().map(SocketAddr::ip).collect(),
             outbound_streams: status.outstrms,
             inbound_streams: status.instrms,
-            partial_reliability: negotiated(abi::SCTP_PR_SUPPORTED),
+            partial_reliability: features.partial_reliability,
             zero_checksum: false,
-            authentication: negotiated(abi::SCTP_AUTH_SUPPORTED),
-            address_changes: negotiated(abi::SCTP_ASCONF_SUPPORTED),
-            reconfiguration: negotiated(abi::SCTP_RECONFIG_SUPPORTED),
-            interleaving: negotiated(abi::SCTP_INTERLEAVING_SUPPORTED),
-            ecn: negotiated(abi::SCTP_ECN_SUPPORTED),
+            authentication: features.authentication,
+            address_changes: features.address_changes,
+            reconfiguration: features.reconfiguration,
+            interleaving: features.interleaving,
+            ecn: matches!(self.value(abi::SCTP_ECN_SUPPORTED, assoc), Ok(Ok(1..))),
             peer_rwnd: usize::try_from(status.rwnd).unwrap_or(usize::MAX),
             fragmentation_point: usize::try_from(status.fragmentation_point).unwrap_or(usize::MAX),
             local_rwnd,
@@ -60,6 +60,21 @@ impl Core {
             paths,
             stats: self.association_stats(assoc),
         })
+    }
+
+    /// What both sides of an association support.
+    pub(crate) fn features(&self, assoc: i32) -> AssociationFeatures {
+        let negotiated = |name| matches!(self.value(name, assoc), Ok(Ok(1..)));
+        let interleaving = negotiated(abi::SCTP_INTERLEAVING_SUPPORTED);
+        let level = self.get(abi::SCTP_FRAGMENT_INTERLEAVE, Number::default());
+        AssociationFeatures {
+            partial_reliability: negotiated(abi::SCTP_PR_SUPPORTED),
+            authentication: negotiated(abi::SCTP_AUTH_SUPPORTED),
+            address_changes: negotiated(abi::SCTP_ASCONF_SUPPORTED),
+            multiple_buffers: interleaving && matches!(level, Ok(Ok(Number { value: 1.. }))),
+            reconfiguration: negotiated(abi::SCTP_RECONFIG_SUPPORTED),
+            interleaving,
+        }
     }
 
     fn path(&self, assoc: i32, peer: SocketAddr, primary: Option<SocketAddr>) -> Option<PathStatus> {

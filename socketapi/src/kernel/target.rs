@@ -6,7 +6,6 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use sctp::error::ConfigError;
-use socket2::Socket;
 
 use super::abi::{
     self, Abi, AddStreams, AuthKeyId, DefaultPrInfo, PaddrParams, PrStatus, Prim, ResetStreams, SndInfo as RawSndInfo,
@@ -15,7 +14,7 @@ use super::abi::{
 use super::core::Core;
 use super::keys::{self, key_error};
 use super::state::Style;
-use super::{close, config, errno, paths, send};
+use super::{bindx, close, config, errno, paths, send};
 use crate::{
     AbandonedMessages, AssocId, AssociationConfig, AssociationStats, AssociationStatus, AuthKeyError, ChunkType, Error,
     NxtInfo, PartialReliabilityPolicy, PathConfig, ReconfigError, Reliability, Result, SharedKeyId, SndInfo,
@@ -154,14 +153,18 @@ impl Target {
 
     pub(crate) fn linger(&self) -> Result<Option<Duration>> {
         let (core, _) = self.enter()?;
-        core.socket_option(Socket::linger)?
-            .map_err(|error| errno::general("reading how long closing waits", &error))
+        let linger = core.state().linger;
+        Ok(linger)
     }
 
     pub(crate) fn set_linger(&self, linger: Option<Duration>) -> Result<()> {
         let (core, _) = self.enter()?;
-        core.socket_option(|socket| socket.set_linger(linger))?
-            .map_err(|error| errno::general("setting how long closing waits", &error))
+        // The kernel knows whether a close aborts. That it waits is this library's to do, and without a thread.
+        let aborts = linger.filter(Duration::is_zero);
+        core.socket_option(|socket| socket.set_linger(aborts))?
+            .map_err(|error| errno::general("setting how long closing waits", &error))?;
+        core.state().linger = linger;
+        Ok(())
     }
 
     pub(crate) fn explicit_eor(&self) -> Result<bool> {
@@ -177,13 +180,19 @@ impl Target {
     }
 
     pub(crate) fn recv_nxtinfo(&self) -> Result<bool> {
-        self.enter().map(|_| false)
+        let (core, id) = self.enter()?;
+        let state = core.state();
+        Ok(id.map_or(state.recv_nxtinfo, |id| state.recv_nxtinfo_of(id)))
     }
 
     pub(crate) fn set_recv_nxtinfo(&self, told: bool) -> Result<()> {
-        self.enter()?;
-        if told {
-            return Err(Error::Unsupported("next_info tells what comes next on kernel sockets"));
+        let (core, id) = self.enter()?;
+        let mut state = core.state();
+        match id {
+            Some(id) => {
+                state.own_nxtinfo.insert(id, told);
+            }
+            None => state.recv_nxtinfo = told,
         }
         Ok(())
     }
@@ -327,16 +336,26 @@ impl Target {
             })
     }
 
-    pub(crate) fn add_local_address(&self, _address: IpAddr) -> Result<()> {
-        Err(Error::Unsupported(
-            "the kernel changes the addresses of a whole socket only: bindx_add",
-        ))
+    /// The socket, if it has this association alone: the kernel changes the addresses of whole sockets.
+    fn only(&self) -> Result<Arc<Core>> {
+        let (core, _) = self.association()?;
+        if core.style.is_single() {
+            Ok(core)
+        } else {
+            Err(Error::Unsupported(
+                "the kernel changes the addresses of a whole socket only: bindx",
+            ))
+        }
     }
 
-    pub(crate) fn remove_local_address(&self, _address: IpAddr) -> Result<()> {
-        Err(Error::Unsupported(
-            "the kernel changes the addresses of a whole socket only: bindx_remove",
-        ))
+    pub(crate) fn add_local_address(&self, address: IpAddr) -> Result<()> {
+        let core = self.only()?;
+        bindx::add(&core, address)
+    }
+
+    pub(crate) fn remove_local_address(&self, address: IpAddr) -> Result<()> {
+        let core = self.only()?;
+        bindx::remove(&core, address)
     }
 
     pub(crate) fn request_heartbeat(&self, address: IpAddr) -> Result<()> {

@@ -30,8 +30,8 @@ impl Options {
     /// Sets a shared key, which may replace one (`SCTP_AUTH_KEY`, RFC 6458 §8.3.3). The peer needs it under the same
     /// number.
     ///
-    /// Keys of a socket are what new associations start with. Commands about keys of an association fail with
-    /// [`Error::AuthKey`](crate::Error::AuthKey) if it does not offer authentication.
+    /// Keys of a socket are what new associations start with. Commands about keys fail with
+    /// [`Error::AuthKey`](crate::Error::AuthKey) where authentication is not offered.
     pub fn set_auth_key(&self, key: SharedKeyId, secret: &[u8]) -> Result<()> {
         dispatch!(AnyTarget, self.0, target => target.set_auth_key(key, secret))
     }

@@ -200,6 +200,7 @@ impl Bound {
 
     pub(crate) fn bindx_add(&self, address: IpAddr) -> Result<()> {
         self.stack.about().addresses.admit(address)?;
+        let known = self.local_addresses()?.iter().any(|own| own.ip() == address);
         let claimed = match &self.claim {
             Some(claim) => claim.add_address(address)?,
             None => false,
@@ -211,7 +212,8 @@ impl Bound {
         if let Some(claim) = self.claim.as_ref().filter(|_| claimed && outcome.is_err()) {
             claim.remove_address(address);
         }
-        outcome
+        // As a kernel has it.
+        outcome.and(if known { Err(Error::InvalidAddress) } else { Ok(()) })
     }
 
     pub(crate) fn bindx_remove(&self, address: IpAddr) -> Result<()> {

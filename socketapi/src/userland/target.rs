@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use sctp::error::{AddressError, ConfigError};
+use sctp::error::{AddressError, AuthKeyError, ConfigError};
 use sctp::{
     AbandonedMessages, AssocId as Id, AssociationStatus, EndpointId, Instant, PartialReliabilityPolicy, Stack,
     StreamDirections,
@@ -175,6 +175,10 @@ impl Target {
         self.enter(|sockets, _, endpoint, id| match id {
             Some(id) => Ok(sockets.stack.set_auth_key(id, key, secret)?),
             None => {
+                let config = config(&sockets.stack, endpoint, None)?;
+                if !config.auth().is_offered() && !config.asconf().offered() {
+                    return Err(Error::AuthKey(AuthKeyError::NotOffered));
+                }
                 let auth = sockets.stack.endpoint_auth_mut(endpoint).ok_or(Error::Closed)?;
                 auth.keys_mut().set(key, secret);
                 Ok(())
@@ -188,7 +192,7 @@ impl Target {
                 Some(id) => sockets.stack.auth_keys(id),
                 None => sockets.stack.endpoint_auth(endpoint).map(|auth| auth.keys()),
             };
-            Ok(keys.ok_or(Error::AuthKey(crate::AuthKeyError::NotOffered))?.active())
+            Ok(keys.ok_or(Error::AuthKey(AuthKeyError::NotOffered))?.active())
         })
     }
 

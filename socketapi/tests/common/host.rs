@@ -191,6 +191,12 @@ async fn userland(_addresses: &[&str], _other: Option<&Host>) -> Host {
     unreachable!("the only backend is the kernel's")
 }
 
+/// Changes the network of kernel sockets.
+pub(crate) fn ip_command(command: &str) {
+    let status = Command::new("ip").args(command.split(' ')).status().unwrap();
+    assert!(status.success(), "ip {command}");
+}
+
 /// Keeps a peer silent while it lives.
 pub(crate) struct Silence {
     /// The socket that takes what is sent, on the userland backend.
@@ -207,8 +213,7 @@ pub(crate) async fn stack_towards_silence() -> (Host, SocketAddr, Silence) {
             "addr add 10.77.0.1/24 dev silence",
             "link set silence up",
         ] {
-            let status = Command::new("ip").args(command.split(' ')).status().unwrap();
-            assert!(status.success(), "ip {command}");
+            ip_command(command);
         }
         return (host, at("10.77.0.2", 7), Silence { socket: None });
     }

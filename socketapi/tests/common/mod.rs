@@ -12,7 +12,9 @@ use socketapi::{
     SctpStream, SocketBuilder,
 };
 
-pub(crate) use host::{Host, has_kernel, on_kernel, stack, stack_blocking, stack_towards, stack_towards_silence};
+pub(crate) use host::{
+    Host, has_kernel, ip_command, on_kernel, stack, stack_blocking, stack_towards, stack_towards_silence,
+};
 pub(crate) use pair::{Pair, Streams, narrow, told, until, waiting};
 
 /// A limit that only a test which hangs reaches.

@@ -1,5 +1,5 @@
-"""The error numbers that kernel SCTP sockets give: provokes each error by system calls alone, and says 'errno NAME NUMBER'.
-The table in socketapi/tests/errno.rs has the same names.
+"""The error numbers that kernel SCTP sockets give: provokes each error by system calls, and says 'errno NAME NUMBER'. The
+table in socketapi/tests/errno.rs has the same names. Changes the network: to be run in a namespace of its own.
 """
 import ctypes
 import os
@@ -11,9 +11,10 @@ SCTP = 132
 LIBC = ctypes.CDLL(None, use_errno=True)
 ANY, HERE, SILENT = "0.0.0.0", "127.0.0.1", "10.77.0.2"
 # Numbers of <linux/sctp.h>.
-RTOINFO, INITMSG, AUTOCLOSE, SET_PEER_PRIMARY, PRIMARY_ADDR, DISABLE_FRAGMENTS = 0, 2, 4, 5, 6, 8
+RTOINFO, INITMSG, SET_PEER_PRIMARY, PRIMARY_ADDR, DISABLE_FRAGMENTS = 0, 2, 5, 6, 8
 PEER_ADDR_PARAMS, STATUS, DELAYED_SACK, AUTH_CHUNK, HMAC_IDENT, AUTH_KEY, AUTH_ACTIVE_KEY = 9, 14, 16, 21, 22, 23, 24
-AUTH_DELETE_KEY, ASSOC_IDS, AUTH_DEACTIVATE_KEY, BINDX_ADD, BINDX_REM, PEELOFF, CONNECTX = 25, 29, 35, 100, 101, 102, 110
+AUTH_DELETE_KEY, ASSOC_IDS, AUTH_DEACTIVATE_KEY = 25, 29, 35
+BINDX_ADD, BINDX_REM, PEELOFF, CONNECTX = 100, 101, 102, 110
 PR_STREAM_STATUS, RECONFIG_SUPPORTED, ENABLE_STREAM_RESET, RESET_STREAMS, ADD_STREAMS = 116, 117, 118, 119, 121
 SCHEDULER_VALUE, AUTH_SUPPORTED, MAXSEG = 124, 129, 13
 SNDINFO, AUTHINFO, MSG_ABORT, MSG_EOF = 2, 6, 4, 0x200
