@@ -1,4 +1,4 @@
-//! The kernel backend of the sockets: their own tests, and programs on them, run in the guest.
+//! The kernel backend of the sockets: their own tests, examples and programs on them, run in the guest.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -6,19 +6,26 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use netns_tests::guest::{GUEST, HOST, Session};
+use netns_tests::guest::{GUEST, HOST, Job, Session};
 use netns_tests::process::{Program, Source};
+use netns_tests::require;
 
 use crate::common::UDP_PORT;
 
 /// How long the tests of one file, or a program, may take in the guest, whose processor is emulated.
 const LONG: Duration = Duration::from_secs(300);
 
-/// Builds tests or programs as a user would, and gives the file of each.
-fn build(args: &[&str]) -> BTreeMap<String, PathBuf> {
+/// The folder of the programs in that of this build: those there have other features.
+const FOLDER: &str = "guest";
+
+/// Builds tests, examples or programs as a user would, and gives the file of each of a kind. What they are made of lies
+/// where it always does, so that little is built twice.
+fn build(kind: &str, args: &[&str]) -> BTreeMap<String, PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(cargo);
     command.args(args).args(["--locked", "--message-format=json"]);
+    command.env("CARGO_TARGET_DIR", target().join(FOLDER));
+    command.env("CARGO_BUILD_BUILD_DIR", target().parent().unwrap());
     command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let said = String::from_utf8_lossy(&output.stderr);
@@ -28,8 +35,8 @@ fn build(args: &[&str]) -> BTreeMap<String, PathBuf> {
         let message: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
         let (name, file) = (message["target"]["name"].as_str(), message["executable"].as_str());
         // An example has the name of a test.
-        let is_example = message["target"]["kind"][0] == "example";
-        if let (Some(name), Some(file), false) = (name, file, is_example) {
+        let is_wanted = message["target"]["kind"][0] == kind;
+        if let (Some(name), Some(file), true) = (name, file, is_wanted) {
             files.insert(name.to_owned(), PathBuf::from(file));
         }
     }
@@ -51,30 +58,96 @@ fn in_guest(files: &BTreeMap<String, PathBuf>, name: &str) -> String {
     format!("/target/{}", inside.display())
 }
 
+/// Builds the tests of the sockets, and gives the file of each.
+fn tests(features: &[&str]) -> BTreeMap<String, PathBuf> {
+    let args = ["test", "--no-run", "-p", "socketapi", "--tests"];
+    let args: Vec<&str> = args.iter().chain(features).copied().collect();
+    let mut files = build("test", &args);
+    files.extend(build("lib", &args));
+    files
+}
+
+/// Runs the tests of a file in the guest, on kernel sockets. Which of them do not run there is said, with the reason.
+fn run_one(session: &Session, files: &BTreeMap<String, PathBuf>, name: &str) -> Job {
+    let test = in_guest(files, name);
+    let command = ["env", "SCTP_BACKEND=kernel", &test, "--test-threads=4", "--nocapture"];
+    let mut job = session.spawn(command);
+    let status = job.wait_long(LONG);
+    assert_eq!(status, 0, "{name}:\n{}", job.text());
+    let said = job.lines(Source::Stdout);
+    let result = said.iter().find_map(|line| line.strip_prefix("test result: ok. "));
+    let passed = result.and_then(|counts| counts.split(' ').next()?.parse::<u32>().ok());
+    assert!(passed.is_some_and(|passed| passed > 0), "{name}:\n{}", job.text());
+    for line in job.lines(Source::Stderr) {
+        if let Some(skipped) = line.strip_prefix("not on the kernel: ") {
+            require::say(&format!("not on the kernel: {name}: {skipped}"));
+        }
+    }
+    job
+}
+
 /// Runs the tests of some files in the guest, on kernel sockets.
 fn run(features: &[&str], names: &[&str]) {
     let Some(session) = Session::start(&[]) else { return };
-    let mut args = vec!["test", "--no-run", "-p", "socketapi"];
-    args.extend(features);
-    let files = build(&args);
+    let files = tests(features);
     for name in names {
-        let test = in_guest(&files, name);
-        let mut job = session.spawn(["env", "SCTP_BACKEND=kernel", &test, "--test-threads=4"]);
-        let status = job.wait_long(LONG);
-        assert_eq!(status, 0, "{name}:\n{}", job.text());
-        let said = job.lines(Source::Stdout);
-        let result = said.iter().find_map(|line| line.strip_prefix("test result: ok. "));
-        let passed = result.and_then(|counts| counts.split(' ').next()?.parse::<u32>().ok());
-        assert!(passed.is_some_and(|passed| passed > 0), "{name}:\n{}", job.text());
+        run_one(&session, &files, name);
     }
 }
 
 /// With both backends in the program, the environment chooses.
 const BOTH: [&str; 2] = ["--features", "kernel"];
+/// The tests of sockets that run on the kernel too.
+const ON_BOTH: [&str; 12] = [
+    "backend",
+    "backpressure",
+    "blocking",
+    "dscp",
+    "errno",
+    "extension_events",
+    "notifications",
+    "one_to_many",
+    "one_to_one",
+    "options",
+    "rfc6458",
+    "send_options",
+];
+/// Those that do not, and why.
+const ON_USERLAND: [(&str, &str); 4] = [
+    ("devices", "a kernel has no devices of ours"),
+    (
+        "icmp",
+        "it makes ICMP messages for UDP, and the kernel's own are tested with the engine",
+    ),
+    (
+        "path_mtu",
+        "the kernel takes the MTU of the interface, and does not tell of its search",
+    ),
+    ("shared_port", "a kernel has one port space for all processes anyway"),
+];
+
+/// No test of the sockets is left out in silence.
+#[test]
+fn every_test_of_the_sockets_has_its_backends() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../socketapi/tests");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = files.filter(|file| file.extension().is_some_and(|extension| extension == "rs"));
+    let mut there: Vec<String> = files
+        .map(|file| file.file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    there.sort();
+    let mut known: Vec<&str> = ON_BOTH.to_vec();
+    known.extend(ON_USERLAND.iter().map(|(name, _)| *name));
+    known.sort_unstable();
+    assert_eq!(there, known);
+    for (name, why) in ON_USERLAND {
+        require::say(&format!("not on the kernel: {name}: {why}"));
+    }
+}
 
 #[test]
 fn one_to_one_sockets_of_the_kernel() {
-    run(&BOTH, &["one_to_one", "blocking", "backend"]);
+    run(&BOTH, &["one_to_one", "blocking", "backend", "rfc6458"]);
 }
 
 #[test]
@@ -84,7 +157,7 @@ fn one_to_many_sockets_of_the_kernel() {
 
 #[test]
 fn options_of_the_kernels_sockets() {
-    run(&BOTH, &["options", "send_options", "extension_events"]);
+    run(&BOTH, &["options", "send_options", "extension_events", "dscp"]);
 }
 
 #[test]
@@ -107,7 +180,40 @@ fn sockets_of_a_build_that_has_nothing_but_the_kernel() {
 
 /// The programs, with both backends.
 fn programs() -> BTreeMap<String, PathBuf> {
-    build(&["build", "-p", "bins", "--bins", "--features", "kernel"])
+    build("bin", &["build", "-p", "bins", "--bins", "--features", "kernel"])
+}
+
+/// The lines that name an error and its number.
+fn numbers(job: &Job) -> BTreeMap<String, Vec<String>> {
+    let said = job.lines(Source::Stdout);
+    // With tests at the same time, a line may begin with the harness's own words.
+    let lines = said.iter().filter_map(|line| Some(line.split_once("errno ")?.1));
+    let words = lines.map(|line| line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+    words.map(|words| (words[0].clone(), words[1..].to_vec())).collect()
+}
+
+#[test]
+fn every_error_has_the_number_that_the_kernel_gives() {
+    let Some(session) = Session::start(&[]) else { return };
+    let table = numbers(&run_one(&session, &tests(&BOTH), "errno"));
+    let command = ["unshare", "--net", "python3", "-S", "-B", "/programs/errors.py"];
+    let mut job = session.spawn(command);
+    assert_eq!(job.wait_long(LONG), 0, "{}", job.text());
+    let kernel = numbers(&job);
+    assert!(
+        table.len() > 60 && table.keys().eq(kernel.keys()),
+        "{table:?}\n{kernel:?}"
+    );
+    for (name, said) in &table {
+        assert_eq!(said[1], kernel[name][0], "{name}, as the kernel has it: {}", job.text());
+        if said[0] != said[1] {
+            require::say(&format!(
+                "not as the kernel: {name}: {} for {}",
+                said[0],
+                said[1..].join(" ")
+            ));
+        }
+    }
 }
 
 #[test]
@@ -154,4 +260,47 @@ fn userland_and_kernel_make_one_pool() {
     let report: serde_json::Value = serde_json::from_str(&client.lines(Source::Stdout).join("")).unwrap();
     assert_eq!(report["replies"], 50, "{report}");
     assert_eq!(report["lost"], 0, "{report}");
+}
+
+/// The example `one_to_many` greets the example `echo`, from our stack on this device to the kernel in the guest, and the
+/// other way round.
+fn examples_greet(device: &str, settings: &[(&str, u32)]) {
+    let Some(session) = Session::start(settings) else {
+        return;
+    };
+    let files = build(
+        "example",
+        &["build", "-p", "socketapi", "--examples", "--features", "kernel"],
+    );
+    let device = format!("SCTP_DEVICE={device}");
+    let ours = |name: &str, peer: &str| {
+        let file = files[name].to_string_lossy();
+        Program::start("/usr/bin/env", ["SCTP_BACKEND=userland", &*device, &*file, peer])
+    };
+    let theirs = |name: &str, peer: &str| session.spawn(["env", "SCTP_BACKEND=kernel", &in_guest(&files, name), peer]);
+
+    let peer = format!("{}:7", GUEST[0]);
+    let server = theirs("echo", &peer);
+    server.wait_for("listening on");
+    let mut client = ours("one_to_many", &peer);
+    assert!(client.wait().success(), "{}\n{}", client.text(), server.text());
+    client.wait_for(&format!(": hello, {peer}"));
+
+    let peer = format!("{}:7", HOST[0]);
+    let server = ours("echo", &peer);
+    server.wait_for("listening on");
+    let mut client = theirs("one_to_many", &peer);
+    assert_eq!(client.wait(), 0, "{}\n{}", client.text(), server.text());
+    client.wait_for(&format!(": hello, {peer}"));
+}
+
+#[test]
+fn examples_on_the_kernel_and_on_udp_greet_each_other() {
+    let port = UDP_PORT.into();
+    examples_greet("udp", &[("encap_port", port), ("udp_port", port)]);
+}
+
+#[test]
+fn examples_on_the_kernel_and_on_raw_sockets_greet_each_other() {
+    examples_greet("raw", &[]);
 }
