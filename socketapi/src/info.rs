@@ -85,6 +85,7 @@ impl Destination {
     pub(crate) fn refused(&self, error: crate::Error) -> crate::Error {
         match (error, self) {
             (crate::Error::NoSuchAssociation, Self::Association(_) | Self::Peer) => crate::Error::AssociationGone,
+            (crate::Error::NoSuchPath, _) => crate::Error::AddressNotAvailable,
             (error, _) => error,
         }
     }

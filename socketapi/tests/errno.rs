@@ -191,7 +191,7 @@ numbers! {
         here.shutdown().unwrap();
         refused(here.try_send("x", &SndInfo::new()))
     }
-    send_behind_an_eof: EPIPE => {
+    send_behind_an_eof: EPIPE, not ESHUTDOWN, as "EPIPE is what one-to-one sockets have for the same" => {
         let mut narrow = usual();
         narrow.set_receive_buffer(1_500).unwrap();
         let pair = Pair::new(usual(), narrow).await;
@@ -200,7 +200,6 @@ numbers! {
         pair.send("", pair.to().eof()).await;
         refused(pair.client.try_send("x", &pair.to()))
     }
-    // RFC 6458 §3.1.4 has ESHUTDOWN here, which no kernel gives.
     send_after_the_peer_has_shut_down: EPIPE => {
         let (here, there, _kept) = streams().await;
         there.shutdown().unwrap();

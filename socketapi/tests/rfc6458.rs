@@ -187,7 +187,7 @@ async fn rfc6458_8_1_21_a_message_beyond_the_partial_delivery_point_comes_in_pie
 async fn half_received(level: FragmentInterleave) -> (Pair, SctpSocket, Vec<u8>) {
     let mut config = AssociationConfig::default();
     config.set_receive_buffer(8_000).unwrap();
-    config.set_partial_delivery_point(Some(2_000));
+    config.set_partial_delivery_point(Some(2_000)).unwrap();
     config.interleaving_mut().set_fragment_interleave(level).unwrap();
     let pair = Pair::new(small_packets(), config).await;
     let second = pair.hosts[0].socket(0).unwrap();

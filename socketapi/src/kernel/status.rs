@@ -27,17 +27,14 @@ impl Core {
             assoc,
             ..AssocParams::default()
         };
-        let local_rwnd = match self.get(abi::SCTP_ASSOCINFO, request) {
-            Ok(Ok(params)) => params.local_rwnd,
-            _ => 0,
-        };
+        let params = self.get(abi::SCTP_ASSOCINFO, request)?.unwrap_or_default();
         let features = self.features(assoc);
         Ok(AssociationStatus {
             phase: phase(status.state),
             local_tag: VerificationTag::ZERO,
             peer_tag: VerificationTag::ZERO,
             established_at: None,
-            max_retrans: 0,
+            max_retrans: params.max_rxt,
             error_count: 0,
             local_port: local.first().map_or(0, SocketAddr::port),
             peer_port: primary.or_else(|| peers.first().copied()).map_or(0, |peer| peer.port()),
@@ -53,7 +50,7 @@ impl Core {
             ecn: matches!(self.value(abi::SCTP_ECN_SUPPORTED, assoc), Ok(Ok(1..))),
             peer_rwnd: usize::try_from(status.rwnd).unwrap_or(usize::MAX),
             fragmentation_point: usize::try_from(status.fragmentation_point).unwrap_or(usize::MAX),
-            local_rwnd,
+            local_rwnd: params.local_rwnd,
             unacknowledged_messages: status.unackdata.into(),
             buffered_bytes: 0,
             pending_messages: status.penddata.into(),

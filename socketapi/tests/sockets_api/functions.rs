@@ -62,8 +62,8 @@ async fn rfc6458_9_2_what_was_received_goes_along_and_the_first_socket_gets_no_m
         Err(Error::NoSuchAssociation)
     );
     let none = pair.server.try_send("x", &SndInfo::to(pair.names[1]));
-    assert_eq!(none, Err(Error::NoSuchAssociation));
-    assert_eq!(pair.server.shutdown(pair.names[1]), Err(Error::NoSuchAssociation));
+    assert_eq!(none, Err(Error::AssociationGone));
+    assert_eq!(pair.server.shutdown(pair.names[1]), Err(Error::AssociationGone));
     // Its notifications go to the new socket as well.
     stream.set_subscriptions(Subscriptions::default()).unwrap();
     pair.client.shutdown(pair.names[0]).unwrap();

@@ -153,10 +153,7 @@ async fn rfc6458_8_1_12_parameters_of_all_paths_are_those_of_paths_to_come_too()
     assert_eq!(first.heartbeat_interval(), None);
     // A heartbeat that is asked for goes to one address, even where they are off.
     pair.here().request_heartbeat(ip("127.0.0.1")).unwrap();
-    assert_eq!(
-        pair.here().request_heartbeat(ip("0.0.0.0")),
-        Err(Error::AddressNotAvailable)
-    );
+    assert_eq!(pair.here().request_heartbeat(ip("0.0.0.0")), Err(Error::NoSuchPath));
 }
 
 #[tokio::test]
@@ -414,7 +411,7 @@ async fn rfc6458_8_1_9_and_8_3_1_primary_addresses_belong_to_the_association() {
     let pair = Pair::new(config.clone(), config).await;
     for stranger in ["192.0.2.1", "0.0.0.0", "::"] {
         let refused = pair.here().set_primary_addr(ip(stranger));
-        assert_eq!(refused, Err(Error::AddressNotAvailable), "{stranger}");
+        assert_eq!(refused, Err(Error::NoSuchPath), "{stranger}");
     }
     assert!(pair.here().set_peer_primary_addr(ip("192.0.2.1")).is_err());
 }

@@ -73,7 +73,7 @@ async fn rfc6458_8_2_2_an_address_tells_its_state_and_its_association() {
     assert_eq!(pair.client.find(at("127.0.0.1", 8)), Ok(None));
     assert_eq!(pair.client.find(at("127.0.0.3", 7)), Ok(None));
     let stranger = pair.here().get_peer_addr_info(ip("127.0.0.3"));
-    assert_eq!(stranger, Err(Error::AddressNotAvailable));
+    assert_eq!(stranger, Err(Error::NoSuchPath));
     pair.send("measured", pair.to()).await;
     next_data(&pair.server).await;
     // Kernels count milliseconds, of which it takes none.
