@@ -124,7 +124,10 @@ const ON_USERLAND: [(&str, &str); 5] = [
         "the kernel takes the MTU of the interface, and does not tell of its search",
     ),
     ("shared_port", "a kernel has one port space for all processes anyway"),
-    ("sockets_api", "its rows of COMPLIANCE.md are about the userland backend"),
+    (
+        "sockets_api",
+        "its rows of COMPLIANCE.md are about the userland backend",
+    ),
 ];
 
 /// No test of the sockets is left out in silence.
