@@ -113,7 +113,11 @@ const ON_BOTH: [&str; 12] = [
     "send_options",
 ];
 /// Those that do not, and why.
-const ON_USERLAND: [(&str, &str); 5] = [
+const ON_USERLAND: [(&str, &str); 6] = [
+    (
+        "binding",
+        "it is about stacks, which the addresses of a host are given to",
+    ),
     ("devices", "a kernel has no devices of ours"),
     (
         "icmp",
