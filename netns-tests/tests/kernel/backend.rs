@@ -98,7 +98,7 @@ fn run(features: &[&str], names: &[&str]) {
 /// With both backends in the program, the environment chooses.
 const BOTH: [&str; 2] = ["--features", "kernel"];
 /// The tests of sockets that run on the kernel too.
-const ON_BOTH: [&str; 12] = [
+const ON_BOTH: [&str; 13] = [
     "backend",
     "backpressure",
     "blocking",
@@ -111,9 +111,10 @@ const ON_BOTH: [&str; 12] = [
     "options",
     "rfc6458",
     "send_options",
+    "sockets_api",
 ];
 /// Those that do not, and why.
-const ON_USERLAND: [(&str, &str); 6] = [
+const ON_USERLAND: [(&str, &str); 5] = [
     (
         "binding",
         "it is about stacks, which the addresses of a host are given to",
@@ -128,10 +129,6 @@ const ON_USERLAND: [(&str, &str); 6] = [
         "the kernel takes the MTU of the interface, and does not tell of its search",
     ),
     ("shared_port", "a kernel has one port space for all processes anyway"),
-    (
-        "sockets_api",
-        "its rows of COMPLIANCE.md are about the userland backend",
-    ),
 ];
 
 /// No test of the sockets is left out in silence.
