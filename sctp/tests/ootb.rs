@@ -162,11 +162,22 @@ fn rfc9260_8_4_a_stack_that_shares_its_ports_can_be_told_to_stay_silent() {
         tune: Box::new(|config| config.set_ootb_policy(OotbPolicy::Silent)),
         ..PeerSetup::default()
     });
+    let to = |port| CommonHeader {
+        source_port: PEER_PORT,
+        destination_port: port,
+        verification_tag: TAG,
+    };
+    for chunk in [&|buf: &mut Vec<u8>| write_heartbeat(buf, b"x"), &write_shutdown_ack] as [&dyn Fn(&mut Vec<u8>); 2] {
+        let mut packet = Vec::new();
+        let start = begin_packet(&mut packet, &to(Z_PORT + 1));
+        chunk(&mut packet);
+        finish_packet(&mut packet, start);
+        peer.send_bytes(packet);
+        peer.expect_silence();
+    }
+    // What is for its own end point is for nobody else to answer.
     peer.send_tagged(TAG, |buf| write_heartbeat(buf, b"x"));
-    peer.expect_silence();
-    peer.send_tagged(TAG, write_shutdown_ack);
-    peer.expect_silence();
-    // Its own associations are not affected.
+    assert_eq!(peer.answer().kinds(), [ChunkType::ABORT]);
     peer.establish();
 }
 

@@ -12,7 +12,7 @@ pub enum OotbPolicy {
     /// Answer as §8.4 says: right when the stack owns the whole port space (a UDP port, an address of its own).
     #[default]
     Answer,
-    /// Stay silent: the ports are shared with other stacks, whose associations an answer would end. Only a set-up at an
+    /// Stay silent: the ports are shared with other stacks, whose associations an answer would end. Only what is for an
     /// end point of this stack is answered.
     Silent,
 }

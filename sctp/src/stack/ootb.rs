@@ -49,7 +49,7 @@ impl Stack {
         if packet.find(ChunkType::ABORT).is_some() {
             return;
         }
-        if self.config.ootb_policy() == OotbPolicy::Silent {
+        if self.is_silent_at(meta, packet) {
             self.stats.out_of_the_blue_unanswered += 1;
             return;
         }
@@ -76,10 +76,7 @@ impl Stack {
         tag: VerificationTag,
         write: impl FnOnce(&mut Vec<u8>),
     ) {
-        // A set-up at an own end point is for nobody else to answer.
-        let port = packet.header.destination_port;
-        let silent = self.config.ootb_policy() == OotbPolicy::Silent && self.endpoints.find(meta.dst, port).is_none();
-        if silent || !self.ootb.admit(now) {
+        if self.is_silent_at(meta, packet) || !self.ootb.admit(now) {
             self.stats.out_of_the_blue_unanswered += 1;
             return;
         }
@@ -93,6 +90,12 @@ impl Stack {
         write(&mut buf);
         wire::finish_packet(&mut buf, start);
         self.reply(meta, buf, 0);
+    }
+
+    /// Whether a packet may be for another stack. What is for an own end point is for nobody else to answer.
+    fn is_silent_at(&self, meta: &RxMeta, packet: &Packet<'_>) -> bool {
+        let port = packet.header.destination_port;
+        self.config.ootb_policy() == OotbPolicy::Silent && self.endpoints.find(meta.dst, port).is_none()
     }
 }
 

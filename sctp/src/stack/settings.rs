@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::table::Table;
 use super::{AssocId, EndpointId, Stack};
 use crate::assoc::{Association, AssociationPhase};
-use crate::config::{AssociationConfig, PathConfig};
+use crate::config::{AssociationConfig, OotbPolicy, PathConfig};
 use crate::error::{ConfigError, SettingError};
 use crate::time::Instant;
 
@@ -26,6 +26,11 @@ impl Stack {
     pub fn set_endpoint_config(&mut self, endpoint: EndpointId, config: AssociationConfig) -> bool {
         let found = self.endpoints.get_mut(endpoint);
         found.map(|endpoint| endpoint.association = Arc::new(config)).is_some()
+    }
+
+    /// Sets what becomes of packets that belong to no association (§8.4), from now on.
+    pub const fn set_ootb_policy(&mut self, policy: OotbPolicy) {
+        self.config.set_ootb_policy(policy);
     }
 
     /// Sets Valid.Cookie.Life (SET PROTOCOL PARAMETERS, §11.1.13), for State Cookies made from now on.

@@ -7,6 +7,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use bytes::Bytes;
+use sctp::config::OotbPolicy;
 use sctp::{Instant, RxMeta, StackStats, Transmit};
 
 use super::clock::Clock;
@@ -31,6 +32,8 @@ pub(crate) struct Shard {
     pub(crate) device: Device,
     /// The place on the UDP port of the device, if it is shared with other processes.
     port: Option<SharedPort>,
+    /// Whether what is for nobody is left alone until this process answers it for all.
+    ootb_by_role: bool,
     /// Which one it is, if the stack has several.
     worker: Option<Worker>,
     /// Where packets are written down, if they are.
@@ -126,6 +129,7 @@ impl Shard {
         Self {
             device,
             port: None,
+            ootb_by_role: false,
             worker: None,
             capture: None,
             clock: Clock::start(),
@@ -140,6 +144,21 @@ impl Shard {
     /// The same, with a place on a shared UDP port.
     pub(crate) fn on_shared_port(self, port: Option<SharedPort>) -> Self {
         Self { port, ..self }
+    }
+
+    /// The same; `yes` if among processes that share SCTP ports one is to answer what is for nobody.
+    pub(crate) fn answering_by_role(self, yes: bool) -> Self {
+        Self {
+            ootb_by_role: yes,
+            ..self
+        }
+    }
+
+    /// From now on this process answers what is for nobody, if nothing else was asked for.
+    pub(crate) fn answer_for_all(&self) {
+        if self.ootb_by_role {
+            self.lock().sockets.stack.set_ootb_policy(OotbPolicy::Answer);
+        }
     }
 
     /// The same, as one of several of its stack.

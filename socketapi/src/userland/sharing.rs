@@ -61,7 +61,12 @@ pub(super) fn open(
     share: Option<bool>,
 ) -> Result<Place> {
     if *config != DeviceConfig::Udp {
-        return Ok((Device::open(config, addresses, udp_port)?, None));
+        let device = Device::open(config, addresses, udp_port)?;
+        let port = match &device {
+            Device::Raw(raw) => SharedPort::raw(raw)?,
+            _ => None,
+        };
+        return Ok((device, port));
     }
     let udp_port = udp_port.unwrap_or(DEFAULT_UDP_PORT);
     let usual = cfg!(target_os = "linux") && udp_port == DEFAULT_UDP_PORT;
@@ -71,18 +76,19 @@ pub(super) fn open(
             let probe = UdpSocket::bind(SocketAddr::new(*address, 0));
             probe.map_err(|_| Error::AddressNotAvailable)?;
         }
-        return Ok(place(SharedPort::open(udp_port)?));
+        return place(SharedPort::open(udp_port)?);
     }
     match Device::open(config, addresses, Some(udp_port)) {
         Err(error @ Error::UdpPortInUse { .. }) if share.is_none() && usual => {
-            SharedPort::join(udp_port)?.map(place).ok_or(error)
+            SharedPort::join(udp_port)?.map_or(Err(error), place)
         }
         outcome => Ok((outcome?, None)),
     }
 }
 
-fn place(port: SharedPort) -> Place {
-    (Device::Udp(Arc::clone(port.device())), Some(port))
+fn place(port: SharedPort) -> Result<Place> {
+    let udp = port.udp().ok_or(Error::StackStopped)?;
+    Ok((Device::Udp(Arc::clone(udp)), Some(port)))
 }
 
 impl Local for Weak<Shard> {
@@ -97,6 +103,12 @@ impl Local for Weak<Shard> {
     fn heed(&self, report: IcmpReport) {
         if let Some(shard) = self.upgrade() {
             shard.heed([Trouble::Icmp(report)].into_iter());
+        }
+    }
+
+    fn answers(&self) {
+        if let Some(shard) = self.upgrade() {
+            shard.answer_for_all();
         }
     }
 

@@ -345,8 +345,8 @@ impl StackBuilder {
         self
     }
 
-    /// What to do with packets that belong to no association (RFC 9260 §8.4). By default they are answered where the
-    /// stack has the port space to itself, so not with [`DeviceConfig::Raw`].
+    /// What to do with packets that belong to no association (RFC 9260 §8.4). By default they are answered, by one
+    /// stack where several share the ports of a host.
     #[must_use]
     pub const fn ootb_policy(mut self, policy: OotbPolicy) -> Self {
         self.ootb_policy = Some(policy);
@@ -439,7 +439,9 @@ impl StackBuilder {
             let mut seed = [0; 32];
             fill(&mut seed)?;
             let sockets = Sockets::new(Stack::new(config.clone(), seed));
-            let shard = Shard::new(sockets, device).on_shared_port(port.take());
+            let shard = Shard::new(sockets, device)
+                .on_shared_port(port.take())
+                .answering_by_role(self.ootb_policy.is_none());
             shards.push(Arc::new(shard.among_workers(worker).captured(capture.clone())));
         }
         if let Some(workers) = workers {

@@ -4,6 +4,8 @@ mod capture;
 mod config;
 #[cfg(target_os = "linux")]
 mod errqueue;
+#[cfg(target_os = "linux")]
+mod filter;
 mod ifaddrs;
 mod ip;
 mod marked;
@@ -35,11 +37,15 @@ use crate::Result;
 
 pub(crate) use capture::Capture;
 pub use config::{DeviceConfig, TunConfig};
+#[cfg(target_os = "linux")]
+pub(crate) use filter::PortFilter;
 pub(crate) use ifaddrs::HostAddresses;
 pub(crate) use memory::MemoryDevice;
 pub use memory::MemoryNetwork;
 #[cfg(target_os = "linux")]
 pub(crate) use pool::{BUFFER, Pool, share};
+#[cfg(target_os = "linux")]
+pub(crate) use raw::Gate;
 pub(crate) use raw::RawDevice;
 pub(crate) use receiver::{Datagrams, Receiver};
 pub use stats::DeviceStats;
@@ -57,7 +63,7 @@ pub(crate) enum Device {
     /// UDP sockets (RFC 6951).
     Udp(Arc<UdpDevice>),
     /// Raw sockets.
-    Raw(RawDevice),
+    Raw(Arc<RawDevice>),
     /// A TUN interface.
     Tun(TunDevice),
     /// A network inside the process.
@@ -81,7 +87,7 @@ impl Device {
             DeviceConfig::Udp => {
                 UdpDevice::bind(addresses, udp_port.unwrap_or(DEFAULT_UDP_PORT)).map(|udp| Self::Udp(Arc::new(udp)))
             }
-            DeviceConfig::Raw => RawDevice::open(addresses).map(Self::Raw),
+            DeviceConfig::Raw => RawDevice::open(addresses).map(|raw| Self::Raw(Arc::new(raw))),
             DeviceConfig::Tun(config) => TunDevice::open(config, addresses, udp_port).map(Self::Tun),
             DeviceConfig::Memory(network) => MemoryDevice::open(network, addresses, udp_port).map(Self::Memory),
         }
@@ -123,7 +129,8 @@ impl Device {
         }
     }
 
-    /// What to do with packets of no association, where nothing else is asked for: others may use the port space too.
+    /// What to do with packets of no association, where nothing else is asked for: others may use the port space too,
+    /// and until it is known that this stack is the one that answers, it is silent.
     pub(crate) const fn ootb_policy(&self) -> OotbPolicy {
         match self {
             Self::Udp(_) | Self::Tun(_) | Self::Memory(_) => OotbPolicy::Answer,
@@ -182,7 +189,7 @@ impl Device {
     pub(crate) fn receive<'a>(&self, index: usize, receiver: &'a mut Receiver) -> io::Result<Datagrams<'a>> {
         match self {
             Self::Udp(udp) => udp.sockets.receive(index, receiver),
-            Self::Raw(raw) => raw.sockets.receive(index, receiver),
+            Self::Raw(raw) => raw.receive(index, receiver),
             Self::Tun(tun) => tun.receive(receiver),
             Self::Memory(memory) => memory.receive(receiver),
         }

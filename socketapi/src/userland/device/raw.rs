@@ -1,14 +1,18 @@
 //! SCTP directly on IP (RFC 9260 §1.2: protocol 132), by raw sockets.
 //!
-//! Every raw socket of the host receives every SCTP packet to its address, also those of other programs; the engine
-//! passes over what is not its own, and answers nothing of it unless told to.
+//! Every raw socket of the host receives every SCTP packet to its address, also those for other programs. Where the ports
+//! are shared with other processes, a filter in the kernel drops what is for them, and a gate what the filter cannot tell
+//! apart. Otherwise the engine passes over what is not its own, and answers nothing of it unless told to.
 
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, OnceLock};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::sockets::{Bound, Sockets};
+use super::{Datagrams, Receiver};
 use crate::{Error, Result};
 
 /// SCTP among the protocols of IP.
@@ -16,20 +20,52 @@ const IP_PROTOCOL: i32 = 132;
 /// The most packets that the engine is asked for at once. Each takes a system call; more at a time save locking.
 const MAX_SEGMENTS: usize = 16;
 
+/// Says which packets are for this process.
+pub(crate) trait Gate: fmt::Debug + Send + Sync {
+    /// Whether one to this address and SCTP port is.
+    fn admits(&self, dst: IpAddr, port: u16) -> bool;
+}
+
 /// Raw sockets.
 #[derive(Debug)]
 pub(crate) struct RawDevice {
     pub(super) sockets: Sockets,
+    gate: OnceLock<Arc<dyn Gate>>,
 }
 
 impl RawDevice {
     /// Sockets on `addresses`, or on all addresses if there are none.
     pub(crate) fn open(addresses: &[IpAddr]) -> Result<Self> {
         match Sockets::open(addresses, open_socket) {
-            Ok(sockets) => Ok(Self { sockets }),
+            Ok(sockets) => Ok(Self {
+                sockets,
+                gate: OnceLock::new(),
+            }),
             Err(Some((_, error))) => Err(open_error(&error)),
             Err(None) => Err(Error::AddressNotAvailable),
         }
+    }
+
+    /// Takes in only what the gate admits. Only the first one counts.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn guard(&self, gate: Arc<dyn Gate>) {
+        let _ = self.gate.set(gate);
+    }
+
+    /// Has the kernel drop what the filter does not let in.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn filter(&self, filter: &super::PortFilter) {
+        if let Err(error) = self.sockets.filter(filter) {
+            tracing::debug!(%error, "packets for other processes wake this one");
+        }
+    }
+
+    pub(super) fn receive<'a>(&self, index: usize, receiver: &'a mut Receiver) -> io::Result<Datagrams<'a>> {
+        let datagrams = self.sockets.receive(index, receiver)?;
+        Ok(match self.gate.get() {
+            Some(gate) => datagrams.through(Arc::clone(gate)),
+            None => datagrams,
+        })
     }
 
     pub(super) const fn max_segments(&self) -> usize {

@@ -12,6 +12,7 @@ use quinn_udp::RecvMeta;
 use sctp::{ChecksumState, EcnCodepoint, RxMeta, UdpPorts};
 
 use super::pool::{BUFFER, Pool, share};
+use super::raw::Gate;
 
 /// How many buffers one system call fills.
 const BATCH: usize = 8;
@@ -104,6 +105,7 @@ impl Receiver {
             last: filled < BATCH,
             trains: trains.drain(..),
             current: None,
+            gate: None,
         })
     }
 
@@ -119,6 +121,7 @@ impl Receiver {
             last,
             trains: self.trains.drain(..),
             current: None,
+            gate: None,
         }
     }
 
@@ -156,6 +159,7 @@ impl Receiver {
             last,
             trains: self.trains.drain(..),
             current: None,
+            gate: None,
         })
     }
 }
@@ -171,12 +175,21 @@ pub(crate) struct Datagrams<'a> {
     last: bool,
     trains: Drain<'a, Train>,
     current: Option<Train>,
+    gate: Option<Arc<dyn Gate>>,
 }
 
 impl Datagrams<'_> {
     /// The same, of which there may be more.
     pub(super) fn with_more(self) -> Self {
         Self { last: false, ..self }
+    }
+
+    /// Those that a gate admits.
+    pub(super) fn through(self, gate: Arc<dyn Gate>) -> Self {
+        Self {
+            gate: Some(gate),
+            ..self
+        }
     }
 
     /// Whether the socket had no more.
@@ -189,6 +202,23 @@ impl Iterator for Datagrams<'_> {
     type Item = (RxMeta, Bytes);
 
     fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let (meta, datagram) = self.any()?;
+            if self.gate.as_ref().is_none_or(|gate| admits(&**gate, &meta, &datagram)) {
+                return Some((meta, datagram));
+            }
+        }
+    }
+}
+
+/// Whether a packet is one for this process; those that are too short to say so are for nobody.
+fn admits(gate: &dyn Gate, meta: &RxMeta, datagram: &[u8]) -> bool {
+    let &[_, _, high, low, ..] = datagram else { return false };
+    gate.admits(meta.dst, u16::from_be_bytes([high, low]))
+}
+
+impl Datagrams<'_> {
+    fn any(&mut self) -> Option<(RxMeta, Bytes)> {
         let mut train = self.current.take().or_else(|| self.trains.next())?;
         if train.bytes.len() <= train.stride {
             return Some((train.meta, train.bytes));

@@ -154,6 +154,15 @@ impl Sockets {
         Ok(())
     }
 
+    /// Has the system drop what a filter does not let in.
+    #[cfg(target_os = "linux")]
+    pub(super) fn filter(&self, filter: &super::PortFilter) -> io::Result<()> {
+        for bound in &self.list {
+            super::filter::attach(bound.socket.as_fd(), bound.address.is_ipv4(), filter)?;
+        }
+        Ok(())
+    }
+
     /// Whether other processes have the same sockets.
     pub(super) const fn are_shared(&self) -> bool {
         self.shared

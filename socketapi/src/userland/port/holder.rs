@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -9,12 +10,13 @@ use rustix::io::Errno;
 use sctp::{IcmpReport, RxMeta};
 
 use super::batch::Batch;
+use super::common::Common;
 use super::inbox::{destination_port, origin};
 use super::meeting;
 use super::poller::{Flags, Poller, Token};
-use super::registry::{Owner, Refusal, Registry};
+use super::ports::Ports;
+use super::registry::{Owner, Refusal};
 use super::wire::{self, Answer, ClaimRequest, MAX_REQUEST, Reason, Reply, Request, VERSION};
-use crate::userland::device::UdpDevice;
 
 /// How many guests there may be.
 const MAX_GUESTS: usize = 1024;
@@ -79,7 +81,7 @@ pub(super) struct Holder {
     next_guest: u32,
     /// Whether other processes have had the sockets. Some may keep them when they go.
     lent: bool,
-    registry: Registry,
+    ports: Arc<Ports>,
     /// What is still to be heeded since it took over.
     took_over: Option<TakeOver>,
     waiting: VecDeque<(Owner, ClaimRequest)>,
@@ -91,15 +93,21 @@ pub(super) struct Holder {
 
 impl Holder {
     /// The holder that has the name; `took_over` from another one, or not.
-    pub(super) fn new(listener: OwnedFd, poller: &Poller, took_over: Option<TakeOver>) -> rustix::io::Result<Self> {
+    pub(super) fn new(
+        listener: OwnedFd,
+        ports: Arc<Ports>,
+        poller: &Poller,
+        took_over: Option<TakeOver>,
+    ) -> rustix::io::Result<Self> {
         poller.add(&listener, Token::Listener, Flags::IN)?;
+        ports.set_answers(took_over.is_none());
         Ok(Self {
             listener,
             paused: None,
             guests: BTreeMap::new(),
             next_guest: 0,
             lent: took_over.is_some(),
-            registry: Registry::default(),
+            ports,
             took_over,
             waiting: VecDeque::new(),
             touched: Vec::new(),
@@ -111,6 +119,11 @@ impl Holder {
     /// Whether everything that comes is for this process.
     pub(super) fn is_alone(&self) -> bool {
         self.guests.is_empty() && self.took_over.is_none()
+    }
+
+    /// Whether it answers what is for nobody.
+    pub(super) const fn answers(&self) -> bool {
+        self.took_over.is_none()
     }
 
     /// Whether another process may have made the sockets wait.
@@ -177,14 +190,14 @@ impl Holder {
     }
 
     /// A guest has something to say, or room for what it was not told.
-    pub(super) fn attend(&mut self, key: u32, now: Instant, poller: &Poller, device: &UdpDevice) {
-        if self.hear(key, now, poller, device).is_none() {
+    pub(super) fn attend(&mut self, key: u32, now: Instant, poller: &Poller, common: &Common) {
+        if self.hear(key, now, poller, common).is_none() {
             self.part(key, poller);
         }
     }
 
     /// `None` if it has gone, or has to.
-    fn hear(&mut self, key: u32, now: Instant, poller: &Poller, device: &UdpDevice) -> Option<()> {
+    fn hear(&mut self, key: u32, now: Instant, poller: &Poller, common: &Common) -> Option<()> {
         self.tell(key, Vec::new(), poller)?;
         for _ in 0..MESSAGES {
             let guest = self.guests.get_mut(&key)?;
@@ -198,7 +211,7 @@ impl Holder {
             };
             match Request::decode(self.buffer.get(..len)?)? {
                 Request::Hello { version: VERSION } if !guest.welcome => {
-                    let sockets = device.descriptors();
+                    let sockets = common.descriptors();
                     self.lent = true;
                     meeting::send_sockets(&guest.connection, &Reply::Welcome.encode(), &sockets).ok()?;
                     guest.welcome = true;
@@ -251,7 +264,7 @@ impl Holder {
     /// A guest has gone: its ports are free.
     fn part(&mut self, key: u32, poller: &Poller) {
         let owner = Owner::Guest(key);
-        self.registry.forget(owner);
+        self.ports.forget(owner);
         self.waiting.retain(|(waiting, _)| *waiting != owner);
         if let Some(guest) = self.guests.remove(&key) {
             poller.remove(&guest.connection);
@@ -301,7 +314,7 @@ impl Holder {
         let mut start = [0; 2];
         let outcome = match getrandom::fill(&mut start) {
             Ok(()) => self
-                .registry
+                .ports
                 .grant((owner, id), port, addresses, shares, u16::from_ne_bytes(start)),
             Err(_) => Err(Refusal::NoneFree),
         };
@@ -312,7 +325,7 @@ impl Holder {
     pub(super) fn release(&mut self, owner: Owner, id: u64) {
         self.waiting
             .retain(|(waiting, claim)| (*waiting, claim.id) != (owner, id));
-        self.registry.release(owner, id);
+        self.ports.release(owner, id);
     }
 
     // Time.
@@ -335,6 +348,7 @@ impl Holder {
         }
         if self.took_over.is_some_and(|took_over| !took_over.is_silent(now)) {
             self.took_over = None;
+            self.ports.set_answers(true);
             self.announce(poller);
         }
         let mut here = Vec::new();
@@ -365,7 +379,7 @@ impl Holder {
     ) {
         for (meta, datagram) in datagrams {
             let port = destination_port(&datagram);
-            match port.and_then(|port| self.registry.find(Some(meta.dst), port)) {
+            match port.and_then(|port| self.ports.find(Some(meta.dst), port)) {
                 Some(Owner::Guest(key)) => self.collect(key, &meta, datagram, poller),
                 Some(Owner::Here) => here.push((meta, datagram)),
                 // Somebody may have it who has not said so yet.
@@ -405,7 +419,7 @@ impl Holder {
     /// Passes an ICMP report on to whom it is for; it comes back if that is this process.
     pub(super) fn sort_report(&mut self, report: IcmpReport) -> Option<IcmpReport> {
         let (address, port) = origin(&report)?;
-        match self.registry.find(address, port)? {
+        match self.ports.find(address, port)? {
             Owner::Here => Some(report),
             Owner::Guest(key) => {
                 // One that is not heard is found out by time-outs.

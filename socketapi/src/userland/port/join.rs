@@ -1,4 +1,5 @@
-//! How a process comes to a shared port: it holds the UDP sockets, or gets them from who does.
+//! How a process comes to a shared port: it holds the UDP sockets, or gets them from who does. With SCTP directly on IP
+//! there are no sockets to be had, only the ports.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::OwnedFd;
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use super::common::Name;
 use super::meeting;
 use super::wire::{HEADER, Reason, Reply, Request, VERSION};
 use super::worker::Start;
@@ -54,30 +56,72 @@ pub(super) fn open(port: u16) -> Result<Place> {
 
 /// Joins those who share the port; `None` if there is nobody, or nobody any more.
 pub(super) fn join(port: u16) -> Result<Option<Place>> {
-    let Some(connection) = approach(port)? else {
-        return Ok(None);
+    match ask(port.into()).map_err(failed)? {
+        Asked::Nobody => Ok(None),
+        Asked::User(user) => Err(Error::UdpPortOfUser { port, user }),
+        Asked::Refused(Reply::Refused(Reason::Version)) => {
+            Err(Error::Unsupported("the UDP port is shared by another version"))
+        }
+        Asked::Refused(_) => Err(in_use(port)),
+        Asked::Welcome(connection, sockets) => {
+            let device = UdpDevice::adopt(sockets, port).ok_or_else(|| in_use(port))?;
+            Ok(Some((device, Start::Guest(connection))))
+        }
+    }
+}
+
+/// A place among those who have SCTP directly on IP; `None` if they do not have this process with them.
+pub(super) fn open_raw() -> Result<Option<Start>> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match meeting::open(Name::Raw) {
+            Ok(listener) => return Ok(Some(Start::Holder(listener))),
+            Err(Errno::ADDRINUSE) => {}
+            Err(error) => return Err(Error::io("sharing the SCTP ports of the host", &error.into())),
+        }
+        match ask(Name::Raw) {
+            Ok(Asked::Welcome(connection, _)) => return Ok(Some(Start::Guest(connection))),
+            Ok(Asked::Nobody) if Instant::now() < end => thread::sleep(BREAK),
+            other => {
+                tracing::warn!(holder = ?other, "SCTP ports on IP are not shared with other processes");
+                return Ok(None);
+            }
+        }
+    }
+}
+
+/// What came of asking the holder.
+#[derive(Debug)]
+enum Asked {
+    /// There is none, or not any more.
+    Nobody,
+    /// It is of this user, who is somebody else.
+    User(u32),
+    /// It said something else than welcome.
+    Refused(Reply),
+    /// The connection to it, and the sockets that it gave.
+    Welcome(OwnedFd, Vec<OwnedFd>),
+}
+
+/// Asks who has the name to be let in.
+fn ask(name: Name) -> rustix::io::Result<Asked> {
+    let connection = match meeting::approach(name) {
+        Ok(connection) => connection,
+        Err(Errno::CONNREFUSED | Errno::AGAIN | Errno::INTR) => return Ok(Asked::Nobody),
+        Err(error) => return Err(error),
     };
+    if let Err(user) = meeting::check(&connection)? {
+        return Ok(Asked::User(user));
+    }
     let hello = Request::Hello { version: VERSION }.encode();
     // One that refuses may have hung up already, but not without a word.
     let _ = meeting::send_message(&connection, &hello);
-    let Some((reply, sockets)) = await_reply(&connection).map_err(failed)? else {
-        return Ok(None);
-    };
-    match reply {
-        Reply::Welcome => {}
-        Reply::Refused(Reason::User) => {
-            return Err(Error::UdpPortOfUser {
-                port,
-                user: meeting::user(&connection).map_err(failed)?,
-            });
-        }
-        Reply::Refused(Reason::Version) => {
-            return Err(Error::Unsupported("the UDP port is shared by another version"));
-        }
-        _ => return Err(in_use(port)),
-    }
-    let device = UdpDevice::adopt(sockets, port).ok_or_else(|| in_use(port))?;
-    Ok(Some((device, Start::Guest(connection))))
+    Ok(match await_reply(&connection)? {
+        None => Asked::Nobody,
+        Some((Reply::Welcome, sockets)) => Asked::Welcome(connection, sockets),
+        Some((Reply::Refused(Reason::User), _)) => Asked::User(meeting::user(&connection)?),
+        Some((reply, _)) => Asked::Refused(reply),
+    })
 }
 
 /// Connects to who has the name, if that is a process of this user or of root; `None` if there is nobody.

@@ -13,6 +13,7 @@ use rustix::net::{
 };
 use rustix::process::geteuid;
 
+use super::common::Name;
 use super::wire::{HEADER, PAYLOAD};
 
 /// How many processes may wait to be welcomed.
@@ -27,22 +28,22 @@ const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
 /// The user of another process.
 pub(super) type User = u32;
 
-fn name(udp_port: u16) -> Result<SocketAddrUnix> {
-    SocketAddrUnix::new_abstract_name(format!("sctp-udp-{udp_port}").as_bytes())
+fn address(name: Name) -> Result<SocketAddrUnix> {
+    SocketAddrUnix::new_abstract_name(name.to_string().as_bytes())
 }
 
-/// Listens under the name of a UDP port; `ADDRINUSE` while another process has it.
-pub(super) fn open(udp_port: u16) -> Result<OwnedFd> {
+/// Listens under a name; `ADDRINUSE` while another process has it.
+pub(super) fn open(name: impl Into<Name>) -> Result<OwnedFd> {
     let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, FLAGS, None)?;
-    bind(&socket, &name(udp_port)?)?;
+    bind(&socket, &address(name.into())?)?;
     listen(&socket, BACKLOG)?;
     Ok(socket)
 }
 
 /// Connects to who has the name; `CONNREFUSED` if there is nobody.
-pub(super) fn approach(udp_port: u16) -> Result<OwnedFd> {
+pub(super) fn approach(name: impl Into<Name>) -> Result<OwnedFd> {
     let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, FLAGS, None)?;
-    connect(&socket, &name(udp_port)?)?;
+    connect(&socket, &address(name.into())?)?;
     Ok(socket)
 }
 

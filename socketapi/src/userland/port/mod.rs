@@ -10,6 +10,9 @@
 //! what waits in them is not lost, and the others tell it what ports they have. Until it has heard from everyone it
 //! gives no ports to newcomers, and lets nobody's packets go unanswered.
 //!
+//! SCTP directly on IP is shared in the same way, but that each process has raw sockets of its own, which get all packets:
+//! the ports alone are given away, each process takes in what is for its own, and the holder what is for nobody.
+//!
 //! A holder that is stopped without ending leaves its guests without packets until it goes on. So does a child of the
 //! holder that was forked and runs no other program, if it outlives the holder: it has the name, and no thread to answer.
 //!
@@ -17,16 +20,19 @@
 //! |---|---|
 //! | `join` | how a process comes to the port: as the holder, or as a guest |
 //! | `meeting` | the abstract name and the connections under it |
+//! | `common` | what it is that processes share |
 //! | `wire` | the messages on them |
 //! | `desk` | between callers that want ports and the process's thread |
 //! | `worker` | that thread: the process's part, whatever it is, and the change from one to the other |
 //! | `holder`, `guest` | the two parts |
 //! | `own` | the ports of this process |
 //! | `registry` | the ports of all processes, at the holder |
+//! | `ports` | the same as raw sockets are told of it |
 //! | `batch`, `inbox` | packets on their way from the holder to a guest |
 //! | `poller` | waiting for descriptors |
 
 mod batch;
+mod common;
 mod desk;
 mod guest;
 mod holder;
@@ -35,6 +41,7 @@ mod join;
 mod meeting;
 mod own;
 mod poller;
+mod ports;
 mod registry;
 #[cfg(test)]
 mod tests;
@@ -47,17 +54,18 @@ use std::thread;
 
 pub(crate) use desk::Claim;
 
+use self::common::Common;
 use self::desk::Desk;
 pub(crate) use self::worker::Local;
 use self::worker::{Start, Worker};
-use super::device::UdpDevice;
+use super::device::{RawDevice, UdpDevice};
 use crate::{Error, Result};
 
 /// A process's place on a shared port. Dropped, it is left.
 #[derive(Debug)]
 pub(crate) struct SharedPort {
     desk: Arc<Desk>,
-    device: Arc<UdpDevice>,
+    common: Common,
     start: Mutex<Option<Start>>,
 }
 
@@ -68,7 +76,7 @@ impl SharedPort {
     ///
     /// [`Error::UdpPortInUse`] if others have it and do not share it, [`Error::UdpPortOfUser`].
     pub(crate) fn open(udp_port: u16) -> Result<Self> {
-        Self::new(join::open(udp_port)?)
+        Self::on_udp(join::open(udp_port)?)
     }
 
     /// Joins those who share the port; `None` if nobody does.
@@ -77,31 +85,44 @@ impl SharedPort {
     ///
     /// [`Error::UdpPortOfUser`].
     pub(crate) fn join(udp_port: u16) -> Result<Option<Self>> {
-        join::join(udp_port)?.map(Self::new).transpose()
+        join::join(udp_port)?.map(Self::on_udp).transpose()
     }
 
-    fn new((device, start): join::Place) -> Result<Self> {
-        let desk = Desk::new().map_err(|e| Error::io("sharing a UDP port", &e.into()))?;
+    /// Shares the ports of SCTP directly on IP with the other processes of the host; `None` if they are of another user,
+    /// or do not answer.
+    pub(crate) fn raw(device: &Arc<RawDevice>) -> Result<Option<Self>> {
+        let start = join::open_raw()?;
+        start
+            .map(|start| Self::new(Common::Raw(Arc::clone(device)), start))
+            .transpose()
+    }
+
+    fn on_udp((device, start): join::Place) -> Result<Self> {
+        Self::new(Common::Udp(Arc::new(device)), start)
+    }
+
+    fn new(common: Common, start: Start) -> Result<Self> {
+        let desk = Desk::new().map_err(|e| Error::io("sharing SCTP ports", &e.into()))?;
         Ok(Self {
             desk: Arc::new(desk),
-            device: Arc::new(device),
+            common,
             start: Mutex::new(Some(start)),
         })
     }
 
-    /// The UDP sockets. They only send.
-    pub(crate) const fn device(&self) -> &Arc<UdpDevice> {
-        &self.device
+    /// The UDP sockets, if they are what is shared. They only send.
+    pub(crate) const fn udp(&self) -> Option<&Arc<UdpDevice>> {
+        self.common.udp()
     }
 
     /// Begins to receive, on a thread of its own.
     pub(crate) fn run(&self, local: impl Local + Send + 'static) -> Result<()> {
-        let failed = |error: std::io::Error| Error::io("sharing a UDP port", &error);
+        let failed = |error: std::io::Error| Error::io("sharing SCTP ports", &error);
         let start = self.start.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(start) = start else { return Ok(()) };
-        let worker = Worker::new(start, Arc::clone(&self.desk), Arc::clone(&self.device), local);
+        let worker = Worker::new(start, Arc::clone(&self.desk), self.common.clone(), local);
         let worker = worker.map_err(|e| failed(e.into()))?;
-        let name = format!("sctp-udp-{}", self.device.port());
+        let name = self.common.name().to_string();
         let started = thread::Builder::new().name(name).spawn(move || worker.run());
         started.map(drop).map_err(failed)
     }

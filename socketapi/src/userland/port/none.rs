@@ -7,7 +7,7 @@ use std::task::Wake;
 use bytes::Bytes;
 use sctp::{IcmpReport, RxMeta};
 
-use super::device::UdpDevice;
+use super::device::{RawDevice, UdpDevice};
 use crate::{Error, Result};
 
 /// What would receive for the process.
@@ -16,6 +16,8 @@ pub(crate) trait Local {
     fn ingest(&self, datagrams: impl Iterator<Item = (RxMeta, Bytes)>) -> bool;
     /// Takes what ICMP says.
     fn heed(&self, report: IcmpReport);
+    /// Is told that it answers for all.
+    fn answers(&self);
     /// Is told of the end.
     fn lost(&self);
 }
@@ -37,7 +39,11 @@ impl SharedPort {
         Ok(None)
     }
 
-    pub(crate) const fn device(&self) -> &Arc<UdpDevice> {
+    pub(crate) const fn raw(_device: &Arc<RawDevice>) -> Result<Option<Self>> {
+        Ok(None)
+    }
+
+    pub(crate) const fn udp(&self) -> Option<&Arc<UdpDevice>> {
         match *self {}
     }
 

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
 use super::desk::{Desk, Wish};
+use super::ports::Ports;
+use super::registry::Owner;
 use super::wire::{Answer, ClaimRequest, MAX_CLAIMS, Request};
 
 /// A port on addresses, as it was asked for.
@@ -78,8 +80,8 @@ impl Own {
         })
     }
 
-    /// Notes an answer, and tells who waits for it. True if the process has lost a port that it had.
-    pub(super) fn answered(&mut self, answer: Answer, desk: &Desk) -> bool {
+    /// Notes an answer, also in `ports`, and tells who waits for it. True if the process has lost a port that it had.
+    pub(super) fn answered(&mut self, answer: Answer, ports: &Ports, desk: &Desk) -> bool {
         let Answer { id, again, outcome } = answer;
         let Some(port) = self.0.get_mut(&id) else { return false };
         if again {
@@ -90,7 +92,11 @@ impl Own {
         };
         let Asked { ticket, addresses, .. } = asked;
         match outcome {
-            Ok(number) => port.granted = Some((number, addresses)),
+            Ok(number) => {
+                // The holder has noted it already. It does no harm to do so again.
+                let _ = ports.grant((Owner::Here, id), Some(number), addresses.clone(), port.shares, 0);
+                port.granted = Some((number, addresses));
+            }
             Err(_) if port.granted.is_none() => {
                 self.0.remove(&id);
             }

@@ -1,7 +1,9 @@
 //! The SCTP ports of a shared port: which process has which, on which addresses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
+
+use crate::userland::device::PortFilter;
 
 /// The first of the ports that are drawn for who does not care (RFC 6335 §6).
 const FIRST_EPHEMERAL: u16 = 49_152;
@@ -125,6 +127,15 @@ impl Registry {
             .and_then(exact)
             .or_else(|| claims.first())
             .map(|claim| claim.owner)
+    }
+
+    /// The ports that this process has, or those that it does not have and others do; `None` if there are more than a
+    /// filter looks for.
+    pub(super) fn ports(&self, here: bool) -> Option<BTreeSet<u16>> {
+        let is_here = |claims: &[Claim]| claims.iter().any(|claim| claim.owner == Owner::Here);
+        let ports = self.by_port.iter().filter(|(_, claims)| is_here(claims) == here);
+        let ports: BTreeSet<u16> = ports.map(|(port, _)| *port).take(PortFilter::MAX_PORTS + 1).collect();
+        (ports.len() <= PortFilter::MAX_PORTS).then_some(ports)
     }
 
     fn of(&self, owner: Owner) -> impl Iterator<Item = u64> {

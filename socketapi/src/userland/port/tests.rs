@@ -35,6 +35,8 @@ impl Local for Sink {
         let _ = self.0.send(Got::Report(report));
     }
 
+    fn answers(&self) {}
+
     fn lost(&self) {}
 }
 
@@ -48,7 +50,7 @@ impl Member {
     /// One on a port of its own that others may share.
     fn first() -> (Self, u16) {
         let member = Self::on(0);
-        let port = member.port.device().port();
+        let port = member.port.udp().unwrap().port();
         (member, port)
     }
 
@@ -170,7 +172,7 @@ fn trains_and_large_packets_arrive_whole_at_a_guest() {
         source: own,
         destination: udp_port,
     };
-    let device = Device::Udp(Arc::clone(sender.port.device()));
+    let device = Device::Udp(Arc::clone(sender.port.udp().unwrap()));
     for (count, segment) in [(40, 1400), (1, 60_000), (3, 20_000)] {
         let text = "x".repeat(segment - 12);
         let bytes = packet(7, &text).repeat(count);
@@ -209,7 +211,7 @@ fn a_guest_sends_through_the_same_sockets() {
         dscp: 0,
         ecn: EcnCodepoint::NotEct,
     };
-    let device = Device::Udp(Arc::clone(guest.port.device()));
+    let device = Device::Udp(Arc::clone(guest.port.udp().unwrap()));
     device.send(&transmit, b"hello", &mut 0, &mut Vec::new());
     let mut buffer = [0; 16];
     to.set_read_timeout(Some(LIMIT)).unwrap();
@@ -238,7 +240,7 @@ fn rfc6951_5_5_icmp_reaches_who_sent_the_packet() {
         dscp: 0,
         ecn: EcnCodepoint::NotEct,
     };
-    let device = Device::Udp(Arc::clone(guest.port.device()));
+    let device = Device::Udp(Arc::clone(guest.port.udp().unwrap()));
     device.send(&transmit, &bytes, &mut 0, &mut Vec::new());
     let Got::Report(report) = guest.got.recv_timeout(LIMIT).unwrap() else {
         panic!("a datagram")
@@ -289,7 +291,7 @@ fn a_guest_takes_over_and_everyone_keeps_their_ports() {
         claims.remove(0);
     }
     // Everyone is gone: the port is free.
-    assert_eq!(Member::on(udp_port).port.device().port(), udp_port);
+    assert_eq!(Member::on(udp_port).port.udp().unwrap().port(), udp_port);
 }
 
 #[test]
@@ -402,7 +404,7 @@ fn a_guest_that_does_not_read_harms_nobody() {
     }
     let from = outsider();
     let large = packet(1000, &"x".repeat(20_000));
-    while first.port.device().dropped() == 0 {
+    while first.port.udp().unwrap().dropped() == 0 {
         send(&from, udp_port, &large);
         send(&from, udp_port, &packet(7, "x"));
         assert!(Instant::now() < end, "its queue has no end");
@@ -424,7 +426,7 @@ fn a_guest_that_makes_the_sockets_wait_blocks_nobody() {
     let _claim = guest.claim(7);
     let from = outsider();
     for _ in 0..20 {
-        for socket in guest.port.device().descriptors() {
+        for socket in guest.port.udp().unwrap().descriptors() {
             rustix::io::ioctl_fionbio(socket, false).unwrap();
         }
         send(&from, udp_port, &packet(7, "x"));
@@ -439,7 +441,7 @@ fn a_guest_that_has_gone_and_makes_the_sockets_wait_blocks_nobody() {
     let (first, udp_port) = Member::first();
     let guest = Member::on(udp_port);
     let claim = guest.claim(7);
-    let kept = Arc::clone(guest.port.device());
+    let kept = Arc::clone(guest.port.udp().unwrap());
     drop((claim, guest));
     let end = Instant::now() + LIMIT;
     let _claim = loop {

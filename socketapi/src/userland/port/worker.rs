@@ -11,6 +11,7 @@ use bytes::Bytes;
 use rustix::io::Errno;
 use sctp::{IcmpReport, RxMeta};
 
+use super::common::Common;
 use super::desk::{Desk, Wish};
 use super::guest::Guest;
 use super::holder::{Holder, TakeOver};
@@ -18,9 +19,10 @@ use super::inbox::{Heard, Inbox};
 use super::meeting;
 use super::own::Own;
 use super::poller::{Flags, Poller, Token};
+use super::ports::Ports;
 use super::registry::Owner;
 use super::wire::{Answer, Request};
-use crate::userland::device::{Receiver, Trouble, UdpDevice};
+use crate::userland::device::{Receiver, Trouble};
 
 /// How often a descriptor is received from before others get their turn.
 const RECEIVE_BUDGET: usize = 4;
@@ -35,6 +37,8 @@ pub(crate) trait Local {
     fn ingest(&self, datagrams: impl Iterator<Item = (RxMeta, Bytes)>) -> bool;
     /// What ICMP says about its packets.
     fn heed(&self, report: IcmpReport);
+    /// From now on it answers what is for nobody.
+    fn answers(&self);
     /// Nothing will come any more.
     fn lost(&self);
 }
@@ -65,9 +69,9 @@ pub(super) enum Start {
 /// The thread.
 #[derive(Debug)]
 pub(super) struct Worker<L> {
-    udp_port: u16,
+    common: Common,
+    ports: Arc<Ports>,
     desk: Arc<Desk>,
-    device: Arc<UdpDevice>,
     local: L,
     poller: Poller,
     role: Role,
@@ -87,20 +91,23 @@ impl<L> Drop for Worker<L> {
 }
 
 impl<L: Local> Worker<L> {
-    pub(super) fn new(start: Start, desk: Arc<Desk>, device: Arc<UdpDevice>, local: L) -> rustix::io::Result<Self> {
+    pub(super) fn new(start: Start, desk: Arc<Desk>, common: Common, local: L) -> rustix::io::Result<Self> {
         let poller = Poller::new()?;
         poller.add(desk.bell(), Token::Bell, Flags::IN)?;
+        let ports = Ports::new(&common);
         let role = match start {
             Start::Holder(listener) => {
-                watch(&device, &poller)?;
-                Role::Holder(Box::new(Holder::new(listener, &poller, None)?))
+                watch(&common, &poller)?;
+                let holder = Holder::new(listener, Arc::clone(&ports), &poller, None)?;
+                local.answers();
+                Role::Holder(Box::new(holder))
             }
             Start::Guest(connection) => Role::Guest(Guest::welcome(connection, &poller)?),
         };
         Ok(Self {
-            udp_port: device.port(),
+            common,
+            ports,
             desk,
-            device,
             local,
             poller,
             role,
@@ -140,7 +147,7 @@ impl<L: Local> Worker<L> {
                     }
                     Token::Guest(key) => {
                         if let Role::Holder(holder) = &mut self.role {
-                            holder.attend(key, now, &self.poller, &self.device);
+                            holder.attend(key, now, &self.poller, &self.common);
                         }
                         true
                     }
@@ -167,7 +174,12 @@ impl<L: Local> Worker<L> {
         }
         match &mut self.role {
             Role::Holder(holder) => {
-                for answer in holder.on_timeout(now, &self.poller) {
+                let answered = holder.answers();
+                let answers = holder.on_timeout(now, &self.poller);
+                if !answered && holder.answers() {
+                    self.local.answers();
+                }
+                for answer in answers {
                     self.on_answer(answer);
                 }
                 Ok(())
@@ -196,6 +208,9 @@ impl<L: Local> Worker<L> {
                 Wish::Claim { .. } | Wish::Change { .. } => None,
             };
             let claim = self.own.want(wish);
+            if let Some(id) = released {
+                self.ports.release(Owner::Here, id);
+            }
             let mut answer = None;
             let told = match (&mut self.role, claim, released) {
                 (Role::Holder(holder), Some(claim), _) => {
@@ -222,7 +237,7 @@ impl<L: Local> Worker<L> {
     }
 
     fn on_answer(&mut self, answer: Answer) {
-        if self.own.answered(answer, &self.desk) {
+        if self.own.answered(answer, &self.ports, &self.desk) {
             tracing::warn!(?answer, "another process has an SCTP port of this one");
         }
     }
@@ -231,15 +246,15 @@ impl<L: Local> Worker<L> {
 
     /// Datagrams at a UDP socket; false if nobody needs them any more.
     fn on_udp(&mut self, index: usize) -> bool {
-        let Role::Holder(holder) = &mut self.role else {
+        let (Role::Holder(holder), Some(device)) = (&mut self.role, self.common.udp()) else {
             return true;
         };
         if holder.has_lent_sockets() {
             // What one process says of a socket holds for all, and a broken one may have said something else.
-            self.device.never_wait(index);
+            device.never_wait(index);
         }
         for _ in 0..RECEIVE_BUDGET {
-            match self.device.receive(index, &mut self.receiver) {
+            match device.receive(index, &mut self.receiver) {
                 Ok(datagrams) => {
                     let last = datagrams.is_last();
                     let goes_on = if holder.is_alone() {
@@ -257,7 +272,7 @@ impl<L: Local> Worker<L> {
                 }
                 // An error is about packets that some process sent.
                 Err(error) => {
-                    let more = self.device.read_errors(index, &mut self.troubles);
+                    let more = device.read_errors(index, &mut self.troubles);
                     for trouble in self.troubles.drain(..) {
                         if let Trouble::Icmp(report) = trouble
                             && let Some(report) = holder.sort_report(report)
@@ -273,7 +288,7 @@ impl<L: Local> Worker<L> {
         }
         match holder.take_dropped() {
             0 => {}
-            dropped => self.device.count_dropped(dropped),
+            dropped => device.count_dropped(dropped),
         }
         true
     }
@@ -291,7 +306,7 @@ impl<L: Local> Worker<L> {
             let Role::Guest(guest) = &mut self.role else {
                 return true;
             };
-            match self.inbox.receive(guest.connection(), self.udp_port) {
+            match self.inbox.receive(guest.connection(), self.common.udp_port()) {
                 Ok(Heard::Welcome) => {
                     self.refusals = 0;
                     guest.on_welcome();
@@ -353,18 +368,18 @@ impl<L: Local> Worker<L> {
             pause,
             others,
         };
-        match meeting::open(self.udp_port) {
+        match meeting::open(self.common.name()) {
             Ok(listener) => self.take_over(listener, now, others),
             Err(Errno::ADDRINUSE) => {
-                let Ok(connection) = meeting::approach(self.udp_port) else {
+                let Ok(connection) = meeting::approach(self.common.name()) else {
                     return Ok(());
                 };
                 if let Ok(Err(user)) = meeting::check(&connection) {
                     // It has no packets of this user's, and is told nothing.
                     tracing::warn!(
                         user,
-                        udp_port = self.udp_port,
-                        "a process of another user has the name of the shared UDP port; nothing is received until it is gone",
+                        name = %self.common.name(),
+                        "a process of another user has the name of the shared ports; nothing is received until it is gone",
                     );
                     let pause = self.refused();
                     self.role = Role::Seeker {
@@ -389,8 +404,9 @@ impl<L: Local> Worker<L> {
     }
 
     fn take_over(&mut self, listener: OwnedFd, now: Instant, others: u32) -> rustix::io::Result<()> {
-        tracing::debug!(udp_port = self.udp_port, "this process holds the shared UDP port now");
-        let mut holder = Holder::new(listener, &self.poller, Some(TakeOver::new(now, others)))?;
+        tracing::debug!(name = %self.common.name(), "this process is the holder now");
+        let took_over = Some(TakeOver::new(now, others));
+        let mut holder = Holder::new(listener, Arc::clone(&self.ports), &self.poller, took_over)?;
         let claims: Vec<_> = self.own.all().collect();
         for claim in claims {
             if let Some(answer) = holder.claim(Owner::Here, claim, now) {
@@ -398,12 +414,12 @@ impl<L: Local> Worker<L> {
             }
         }
         self.role = Role::Holder(Box::new(holder));
-        watch(&self.device, &self.poller)
+        watch(&self.common, &self.poller)
     }
 }
 
-fn watch(device: &UdpDevice, poller: &Poller) -> rustix::io::Result<()> {
-    for (index, socket) in (0..).zip(device.descriptors()) {
+fn watch(common: &Common, poller: &Poller) -> rustix::io::Result<()> {
+    for (index, socket) in (0..).zip(common.descriptors()) {
         poller.add(socket, Token::Udp(index), Flags::IN)?;
     }
     Ok(())
