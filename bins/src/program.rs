@@ -121,7 +121,7 @@ impl Network {
     /// If the addresses are not the host's, or the UDP port is in use there. Whether the kernel has SCTP shows once sockets
     /// are made.
     pub async fn open(net: &NetArgs) -> Result<Self, Failure> {
-        let backend = net.backend.map_or_else(Backend::from_environment, Ok)?;
+        let backend = net.carrier.backend.map_or_else(Backend::from_environment, Ok)?;
         let mut addresses = net.addresses();
         if addresses.is_empty() {
             addresses.push(Ipv6Addr::UNSPECIFIED.into());
@@ -192,7 +192,7 @@ async fn start(net: &NetArgs) -> Result<StackHandle, Failure> {
     if let Some(port) = net.udp_port {
         builder = builder.udp_port(port);
     }
-    if let Some(device) = &net.device {
+    if let Some(device) = &net.carrier.device {
         builder = builder.device(device.clone());
     }
     builder.start().await.map_err(|error| match error {

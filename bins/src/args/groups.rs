@@ -36,6 +36,15 @@ pub struct NetArgs {
     /// It must be the same at all peers.
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub udp_port: Option<u16>,
+    /// What carries SCTP.
+    #[command(flatten)]
+    pub carrier: CarrierArgs,
+}
+
+/// What carries SCTP.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Network")]
+pub struct CarrierArgs {
     /// What carries packets: udp, raw or tun:NAME... [default: udp]
     ///
     /// Without this option the environment variable SCTP_DEVICE chooses. UDP works everywhere. raw is SCTP directly on
@@ -58,18 +67,6 @@ pub struct NetArgs {
 }
 
 impl NetArgs {
-    /// What `--local` and `--udp-port` would say.
-    pub const fn at(local: Local, udp_port: u16) -> Self {
-        Self {
-            local: Some(local),
-            udp_port: Some(udp_port),
-            #[cfg(feature = "userland")]
-            device: None,
-            backend: None,
-            stats: None,
-        }
-    }
-
     /// The own addresses; none for all that the host has.
     pub fn addresses(&self) -> Vec<IpAddr> {
         self.local

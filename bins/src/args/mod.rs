@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use clap::Parser;
 use clap::error::ErrorKind;
 
-pub use groups::{HelpArgs, NetArgs, RegistrarArgs};
+pub use groups::{CarrierArgs, HelpArgs, NetArgs, RegistrarArgs};
 pub use values::{
     AnnounceChoice, Local, announce, identifier, local, millis, pe_id, policy, pool_handle, show, transport,
 };

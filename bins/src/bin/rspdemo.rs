@@ -1,18 +1,18 @@
 //! Shows a failover, with one command and on one host.
 //!
 //! It starts a registrar and a user in its own process and pool elements in processes of their own, all on loopback
-//! addresses with SCTP in UDP, kills the element that serves every few seconds, and counts what got lost.
+//! addresses or behind TUN interfaces, kills the element that serves every few seconds, and counts what got lost.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Read};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bins::args::{self, HelpArgs, Local, NetArgs};
+use bins::args::{self, CarrierArgs, HelpArgs, NetArgs};
 use bins::client::player::Player;
 use bins::demo::children::{Elements, Launch};
 use bins::demo::display::{Display, Mode};
-use bins::demo::ports::{HOME, free_udp_port};
+use bins::demo::layout::Layout;
 use bins::demo::{Plan, Show, timing};
 use bins::log::LogArgs;
 use bins::program::{self, Failure, GOODBYE, Network};
@@ -27,7 +27,7 @@ use rserpool::net::SctpAddress;
 /// Kills servers, and shows that their user loses nothing
 ///
 /// A registrar and a user run in this process, pool elements in processes of their own, all of them on loopback
-/// addresses. The user sends numbered pings; whichever element answers is killed for real every few seconds, and
+/// addresses, or on those of TUN interfaces with --device tun:NAME. The user sends numbered pings; whichever element answers is killed for real every few seconds, and
 /// another one goes on. Ends with status 0 if every ping was answered and no reply number was left out.
 #[derive(Parser, Debug)]
 #[command(
@@ -56,6 +56,8 @@ struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    carrier: CarrierArgs,
+    #[command(flatten)]
     help: HelpArgs,
     #[command(flatten)]
     log: LogArgs,
@@ -68,12 +70,10 @@ enum Role {
     /// What the demonstration starts in processes of their own
     #[command(hide = true)]
     Element {
-        #[arg(long, value_parser = args::local)]
-        local: Local,
+        #[command(flatten)]
+        net: NetArgs,
         #[arg(long, value_parser = args::pe_id)]
         identifier: PeId,
-        #[arg(long)]
-        udp_port: u16,
         #[arg(long, value_parser = args::transport)]
         registrar: SctpAddress,
     },
@@ -83,14 +83,10 @@ fn main() -> ExitCode {
     let args: Args = args::parse();
     match args.role {
         Some(Role::Element {
-            local,
+            net,
             identifier,
-            udp_port,
             registrar,
-        }) => {
-            let net = NetArgs::at(local, udp_port);
-            program::run("rspdemo element", serve(net, identifier, registrar))
-        }
+        }) => program::run("rspdemo element", serve(net, identifier, registrar)),
         None => program::run("rspdemo", demonstrate(args)),
     }
 }
@@ -98,30 +94,18 @@ fn main() -> ExitCode {
 async fn demonstrate(args: Args) -> Result<ExitCode, Failure> {
     args.log.start().map_err(Failure)?;
     let slots = usize::from(args.elements);
-    let udp_port = match args.udp_port {
-        Some(port) => port,
-        None => free_udp_port(slots)?,
-    };
-    let home = Local {
-        addresses: vec![HOME],
-        port: None,
-    };
-    let net = NetArgs::at(home, udp_port);
-    let network = Network::open(&net).await?;
+    let layout = Layout::new(&args.carrier, args.udp_port, slots)?;
+    let network = Network::open(&layout.home_net()?).await?;
     let endpoint = network.endpoint(ASAP_PORT).with_association(timing::association()?);
     let registrar = RegistrarServer::start(endpoint, timing::registrar()?).await?;
     let registrar_address = args::show(registrar.address());
 
-    let arguments = [
-        "element",
-        "--udp-port",
-        &udp_port.to_string(),
-        "--registrar",
-        &registrar_address,
-    ];
+    let arguments = ["element", "--registrar", &registrar_address];
+    let (home, first) = (layout.home(), layout.element(0));
     let launch = Launch {
         program: std::env::current_exe()?,
         arguments: arguments.map(OsString::from).to_vec(),
+        layout,
     };
     let elements = Elements::start(launch, slots)?;
 
@@ -141,7 +125,7 @@ async fn demonstrate(args: Args) -> Result<ExitCode, Failure> {
     display.event(
         Duration::ZERO,
         &format!(
-            "registrar and user at {HOME}, {slots} elements from 127.0.0.2 on, over {}",
+            "registrar and user at {home}, {slots} elements from {first} on, over {}",
             network.carrier()
         ),
     )?;

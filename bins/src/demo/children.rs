@@ -12,18 +12,20 @@ use std::time::{Duration, Instant};
 
 use rserpool::ids::PeId;
 
-use super::ports::element_address;
+use super::layout::Layout;
 
 /// How long children get to end by themselves.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// How a pool element is started: `program arguments... --local ADDRESS --identifier NUMBER`.
+/// How a pool element is started: `program arguments... --identifier NUMBER`, with options that say where it is.
 #[derive(Clone, Debug)]
 pub struct Launch {
     /// The program.
     pub program: PathBuf,
     /// What all elements have in common.
     pub arguments: Vec<OsString>,
+    /// Where they are.
+    pub layout: Layout,
 }
 
 /// A running pool element.
@@ -87,7 +89,7 @@ impl Elements {
         let running = self.slots.get(slot)?.running.as_ref()?;
         Some(Named {
             slot,
-            address: element_address(slot),
+            address: self.launch.layout.element(slot),
             process: running.child.id(),
         })
     }
@@ -122,10 +124,15 @@ impl Elements {
             let Some(pe_id) = PeId::new((number << 16) | (slot.started & 0xffff)) else {
                 return Ok(None);
             };
+            let place = self
+                .launch
+                .layout
+                .element_options(index)
+                .map_err(|failure| io::Error::other(failure.0))?;
             let mut command = Command::new(&self.launch.program);
             command
                 .args(&self.launch.arguments)
-                .args(["--local".to_owned(), element_address(index).to_string()])
+                .args(place)
                 .args(["--identifier".to_owned(), pe_id.to_string()])
                 .stdin(Stdio::piped())
                 .stdout(Stdio::null())
@@ -183,12 +190,19 @@ impl Drop for Elements {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::CarrierArgs;
 
     /// Elements that are nothing but a shell which reads its input to the end.
     fn elements(count: usize) -> Elements {
         let arguments = ["-c", "read line; exit 0"].map(OsString::from).to_vec();
         let program = "/bin/sh".into();
-        Elements::start(Launch { program, arguments }, count).unwrap()
+        let layout = Layout::new(&CarrierArgs::default(), Some(1), count).unwrap();
+        let launch = Launch {
+            program,
+            arguments,
+            layout,
+        };
+        Elements::start(launch, count).unwrap()
     }
 
     fn first_of(slot: u32) -> PeId {

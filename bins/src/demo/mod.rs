@@ -2,7 +2,7 @@
 
 pub mod children;
 pub mod display;
-pub mod ports;
+pub mod layout;
 pub mod report;
 mod show;
 pub mod timing;
