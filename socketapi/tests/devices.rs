@@ -11,7 +11,10 @@ use std::time::Duration;
 use netns_tests::namespace::Namespace;
 use netns_tests::{capture, content, require};
 use socket2::{Domain, Protocol, Socket, Type};
-use socketapi::{DeviceConfig, Error, MemoryNetwork, SndInfo, SocketBuilder, StackBuilder, StackHandle, TunConfig};
+use socketapi::{
+    DeviceConfig, Error, MemoryNetwork, MtuDiscovery, SctpStream, SndInfo, SocketBuilder, StackBuilder, StackHandle,
+    TunConfig,
+};
 
 const ECONNREFUSED: i32 = rustix::io::Errno::CONNREFUSED.raw_os_error();
 const COUNT: u32 = 100;
@@ -306,6 +309,90 @@ fn rfc8899_the_mtu_of_a_tun_interface_and_of_what_is_behind_it_is_found() {
     let client = start(DeviceConfig::Tun(narrow), &[]);
     // The server's packets are refused by the router between the two, which says so by ICMP.
     run(&server, &client, "10.9.1.2");
+}
+
+/// Messages from a server at `at` to a client while the path between them becomes narrower: what was cut for the wide one
+/// is cut by IP (RFC 9260 §6.9), and from then on what is sent fits.
+fn become_narrower(server: &StackHandle, client: &StackHandle, at: &str, widths: [usize; 2], narrow: impl FnOnce()) {
+    let at = SocketAddr::new(ip(at), 7);
+    let listener = SocketBuilder::new().stack(server).listen_blocking(at, 5).unwrap();
+    let receiver = SocketBuilder::new().stack(client).connect_blocking(at).unwrap();
+    let (sender, _) = listener.accept_blocking().unwrap();
+    let path = |stream: &SctpStream| stream.status().unwrap().paths[0].clone();
+    let mut next = 0;
+    let mut talk = |count| {
+        for index in next..next + count {
+            let message = content::message(index, SIZE, 0);
+            sender.send_blocking(message.payload, &SndInfo::new()).unwrap();
+        }
+        for index in next..next + count {
+            let message = receiver.recv_blocking().unwrap().unwrap();
+            assert_eq!(content::index(&message.payload), index);
+        }
+        next += count;
+    };
+    while path(&sender).mtu_discovery != MtuDiscovery::SearchComplete {
+        talk(4);
+    }
+    let [wide, narrower] = widths;
+    let mtu = path(&sender).mtu;
+    assert!(mtu <= wide && mtu > wide - 16, "{mtu}");
+    narrow();
+    talk(20);
+    let mtu = path(&sender).mtu;
+    assert!(mtu <= narrower && mtu > narrower - 16, "{mtu}");
+    assert!(server.stats().icmp_processed > 0, "{:?}", server.stats());
+}
+
+#[test]
+fn rfc9260_6_9_behind_tun_interfaces_a_path_that_becomes_narrower_loses_nothing() {
+    let Some(_namespace) = router() else { return };
+    for (version, at) in [(0, "10.9.1.2"), (1, "fd09:1::2")] {
+        let devices = [(1, "wide"), (2, "narrow")].map(|(net, name)| {
+            let ends = [format!("10.9.{net}."), format!("fd09:{net}::")];
+            let config = TunConfig::new(name).mtu(4000);
+            let config = config.host(ip(&format!("{}1", ends[version])), [24, 64][version]);
+            config.address(ip(&format!("{}2", ends[version])))
+        });
+        let stacks = devices.map(|config| start(DeviceConfig::Tun(config), &[]));
+        let [server, client] = &stacks;
+        become_narrower(server, client, at, [4000, 1300], || {
+            tool("ip", "link set narrow mtu 1300");
+        });
+        drop(stacks);
+        gone(&["wide", "narrow"]);
+    }
+}
+
+#[test]
+fn rfc9260_6_9_on_raw_sockets_a_path_that_becomes_narrower_loses_nothing() {
+    let Some(middle) = router() else { return };
+    let (Some(here), Some(there)) = (Namespace::new(), Namespace::new()) else {
+        return;
+    };
+    for (namespace, net) in [(&here, 1), (&there, 2)] {
+        namespace.cable("c", &middle, &format!("m{net}"));
+        namespace.run(&format!(
+            "ip address add 10.8.{net}.2/24 dev c; ip address add fd08:{net}::2/64 dev c nodad
+             ip route add default via 10.8.{net}.1"
+        ));
+        middle.run(&format!(
+            "ip address add 10.8.{net}.1/24 dev m{net}; ip address add fd08:{net}::1/64 dev m{net} nodad"
+        ));
+        namespace.run(&format!("ip route add default via fd08:{net}::1"));
+    }
+    for at in ["10.8.1.2", "fd08:1::2"] {
+        here.enter();
+        let server = start(DeviceConfig::Raw, &[]);
+        there.enter();
+        let own = if at.contains(':') { "fd08:2::2" } else { "10.8.2.2" };
+        let client = start(DeviceConfig::Raw, &[own]);
+        middle.run("ip link set m2 mtu 1500");
+        become_narrower(&server, &client, at, [1500, 1300], || {
+            middle.run("ip link set m2 mtu 1300");
+        });
+        server.shutdown_graceful_blocking(LIMIT).unwrap();
+    }
 }
 
 #[test]

@@ -152,7 +152,7 @@ fn every_test_of_the_sockets_has_its_backends() {
 
 #[test]
 fn one_to_one_sockets_of_the_kernel() {
-    run(&BOTH, &["one_to_one", "blocking", "backend", "rfc6458"]);
+    run(&BOTH, &["one_to_one", "blocking", "backend", "rfc6458", "there_and_back"]);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod backend;
 mod base;
 mod captured;
 mod common;
+mod devices;
 mod ecn;
 mod interleaving;
 mod ipv6;

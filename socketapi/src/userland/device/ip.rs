@@ -15,6 +15,7 @@ use smoltcp::wire::{
 const SCTP: IpProtocol = IpProtocol::Unknown(132);
 const IPV4_HEADER: usize = 20;
 const IPV6_HEADER: usize = 40;
+const FRAGMENT_HEADER: usize = 8;
 const UDP_HEADER: usize = 8;
 const ICMP_HEADER: usize = 8;
 const HOP_LIMIT: u8 = 64;
@@ -34,10 +35,33 @@ pub(super) enum Arrived {
     Icmp(IcmpReport),
     /// A ping, with the packet that answers it.
     Ping { dst: IpAddr, answer: Vec<u8> },
-    /// A fragment.
-    Fragment,
+    /// A part of a packet.
+    Fragment(Fragment),
     /// Something else.
     Other,
+}
+
+/// A part of a packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fragment {
+    /// The packet.
+    pub(super) of: Whole,
+    /// Where the part belongs in what the packet holds.
+    pub(super) offset: usize,
+    /// Whether something follows it.
+    pub(super) more: bool,
+    pub(super) ecn: EcnCodepoint,
+    /// Where its bytes are in the IP packet.
+    pub(super) at: Range<usize>,
+}
+
+/// What all fragments of a packet tell of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Whole {
+    pub(super) src: IpAddr,
+    pub(super) dst: IpAddr,
+    pub(super) protocol: u8,
+    pub(super) ident: u32,
 }
 
 /// The bytes that headers take.
@@ -143,16 +167,33 @@ pub(super) fn read(packet: &[u8]) -> Arrived {
     arrived.unwrap_or(Arrived::Other)
 }
 
+/// Finds out what a packet is that came in fragments; what SCTP there is, is at a place in what the packet holds.
+pub(super) fn read_whole(of: &Whole, ecn: EcnCodepoint, content: &[u8]) -> Arrived {
+    let arrived = sctp(content, 0..content.len(), of.protocol.into(), (of.src, of.dst), ecn);
+    arrived.unwrap_or(Arrived::Other)
+}
+
 fn read_v4(bytes: &[u8]) -> Option<Arrived> {
     let packet = Ipv4Packet::new_checked(bytes).ok()?;
     if !packet.verify_checksum() {
         return None;
     }
-    if packet.more_frags() || packet.frag_offset() != 0 {
-        return Some(Arrived::Fragment);
-    }
     let start = usize::from(packet.header_len());
     let (src, dst) = (packet.src_addr(), packet.dst_addr());
+    if packet.more_frags() || packet.frag_offset() != 0 {
+        return Some(Arrived::Fragment(Fragment {
+            of: Whole {
+                src: src.into(),
+                dst: dst.into(),
+                protocol: packet.next_header().into(),
+                ident: packet.ident().into(),
+            },
+            offset: packet.frag_offset().into(),
+            more: packet.more_frags(),
+            ecn: EcnCodepoint::from_bits(packet.ecn()),
+            at: start..packet.total_len().into(),
+        }));
+    }
     match packet.next_header() {
         IpProtocol::Icmp => icmp_v4(packet.payload(), src, dst),
         protocol => sctp(
@@ -170,7 +211,24 @@ fn read_v6(bytes: &[u8]) -> Option<Arrived> {
     let (src, dst) = (packet.src_addr(), packet.dst_addr());
     match packet.next_header() {
         IpProtocol::Icmpv6 => icmp_v6(packet.payload(), src, dst),
-        IpProtocol::Ipv6Frag => Some(Arrived::Fragment),
+        IpProtocol::Ipv6Frag => {
+            let &[protocol, _, high, low, a, b, c, d, ..] = packet.payload() else {
+                return None;
+            };
+            let place = u16::from_be_bytes([high, low]);
+            Some(Arrived::Fragment(Fragment {
+                of: Whole {
+                    src: src.into(),
+                    dst: dst.into(),
+                    protocol,
+                    ident: u32::from_be_bytes([a, b, c, d]),
+                },
+                offset: usize::from(place & !7),
+                more: place & 1 == 1,
+                ecn: EcnCodepoint::from_bits(packet.traffic_class()),
+                at: IPV6_HEADER + FRAGMENT_HEADER..packet.total_len(),
+            }))
+        }
         protocol => sctp(
             bytes,
             IPV6_HEADER..packet.total_len(),
@@ -430,10 +488,35 @@ mod tests {
         let mut packet = Ipv4Packet::new_unchecked(&mut bytes[..]);
         packet.set_more_frags(true);
         packet.fill_checksum();
-        assert_eq!(read(&bytes), Arrived::Fragment);
-        write(&mut bytes, v6, None, false, 1, &PACKET);
+        let whole = |(src, dst), ident| Whole {
+            src,
+            dst,
+            protocol: 132,
+            ident,
+        };
+        let first = Fragment {
+            of: whole(v4, 1),
+            offset: 0,
+            more: true,
+            ecn: EcnCodepoint::NotEct,
+            at: 20..33,
+        };
+        assert_eq!(read(&bytes), Arrived::Fragment(first));
+        let mut content = vec![132, 0, 0, 16, 0, 1, 0, 2];
+        content.extend(PACKET);
+        write(&mut bytes, v6, None, false, 1, &content);
         Ipv6Packet::new_unchecked(&mut bytes[..]).set_next_header(IpProtocol::Ipv6Frag);
-        assert_eq!(read(&bytes), Arrived::Fragment);
+        let last = Fragment {
+            of: whole(v6, 0x0001_0002),
+            offset: 16,
+            more: false,
+            ecn: EcnCodepoint::NotEct,
+            at: 48..61,
+        };
+        assert_eq!(read(&bytes), Arrived::Fragment(last));
+        bytes.truncate(47);
+        Ipv6Packet::new_unchecked(&mut bytes[..]).set_payload_len(7);
+        assert_eq!(read(&bytes), Arrived::Other);
     }
 
     #[test]

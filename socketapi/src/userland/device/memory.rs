@@ -1,10 +1,9 @@
 //! Networks inside the process.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::io::{self, Read, Write};
+use std::collections::BTreeMap;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
+use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,14 +12,11 @@ use bytes::Bytes;
 use sctp::random::Random;
 use sctp::{ChecksumState, IcmpKind, IcmpReport, RxMeta, Transmit, UdpPorts};
 
+use super::mailbox::Mailbox;
 use super::stats::Counters;
 use super::{Datagrams, Progress, Receiver, Trouble};
 use crate::{Error, Result};
 
-/// How many packets wait for a stack at most; more are lost, as in the buffers of a system.
-const QUEUE: usize = 4096;
-/// How many packets are taken at once.
-const BATCH: usize = 64;
 /// What a network carries if nobody says otherwise.
 const MTU: usize = 65_535;
 /// Where free UDP ports are drawn from.
@@ -45,7 +41,7 @@ struct Network {
 
 #[derive(Debug)]
 struct State {
-    ports: BTreeMap<Place, Arc<Port>>,
+    ports: BTreeMap<Place, Arc<Mailbox>>,
     loss: f64,
     random: Random,
     delay: Duration,
@@ -59,14 +55,6 @@ struct State {
 
 /// Where packets go to: an address, and a UDP port or SCTP directly on IP.
 type Place = (IpAddr, Option<u16>);
-
-/// What waits for a stack.
-#[derive(Debug)]
-struct Port {
-    queue: Mutex<VecDeque<(RxMeta, Bytes)>>,
-    /// A byte in it says that there is something.
-    bell: UnixStream,
-}
 
 impl Default for MemoryNetwork {
     fn default() -> Self {
@@ -170,29 +158,13 @@ impl State {
     }
 }
 
-impl Port {
-    fn push(&self, meta: RxMeta, packet: Bytes) {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = queue.is_empty();
-        if queue.len() < QUEUE {
-            queue.push_back((meta, packet));
-        }
-        drop(queue);
-        if first {
-            // If there is no room for another byte, the bell has rung enough.
-            let _ = (&self.bell).write(&[1]);
-        }
-    }
-}
-
 /// A stack's place on a network.
 #[derive(Debug)]
 pub(crate) struct MemoryDevice {
     network: Arc<Network>,
     addresses: Vec<IpAddr>,
     udp_port: Option<u16>,
-    port: Arc<Port>,
-    bell: UnixStream,
+    port: Arc<Mailbox>,
     pub(super) counters: Counters,
 }
 
@@ -205,16 +177,8 @@ impl MemoryDevice {
         } else {
             addresses.to_vec()
         };
-        let pair = UnixStream::pair().and_then(|(rings, is_heard)| {
-            rings.set_nonblocking(true)?;
-            is_heard.set_nonblocking(true)?;
-            Ok((rings, is_heard))
-        });
-        let (rings, bell) = pair.map_err(|error| Error::io("opening a place in memory", &error))?;
-        let port = Arc::new(Port {
-            queue: Mutex::default(),
-            bell: rings,
-        });
+        let port = Mailbox::new().map_err(|error| Error::io("opening a place in memory", &error))?;
+        let port = Arc::new(port);
         let mut state = network.0.lock();
         let is_free = |port| {
             addresses
@@ -248,7 +212,6 @@ impl MemoryDevice {
             addresses,
             udp_port,
             port,
-            bell,
             counters: Counters::default(),
         })
     }
@@ -265,20 +228,13 @@ impl MemoryDevice {
     }
 
     pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
-        self.bell.as_fd()
+        self.port.descriptor()
     }
 
     pub(super) fn receive<'a>(&self, receiver: &'a mut Receiver) -> io::Result<Datagrams<'a>> {
-        // Before the queue is looked at: a bell that rings after that is for what comes after that.
-        while matches!((&self.bell).read(&mut [0; 64]), Ok(64)) {}
-        let mut queue = self.port.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        if queue.is_empty() {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
+        let datagrams = self.port.receive(receiver)?;
         self.counters.received();
-        let count = queue.len().min(BATCH);
-        let last = count == queue.len();
-        Ok(receiver.take(queue.drain(..count), last))
+        Ok(datagrams)
     }
 
     pub(super) fn send(

@@ -6,8 +6,10 @@ mod config;
 mod errqueue;
 #[cfg(target_os = "linux")]
 mod filter;
+mod fragments;
 mod ifaddrs;
 mod ip;
+mod mailbox;
 mod marked;
 mod memory;
 mod option;
@@ -153,7 +155,7 @@ impl Device {
         match self {
             Self::Udp(udp) => udp.sockets.descriptors(),
             Self::Raw(raw) => raw.sockets.descriptors(),
-            Self::Tun(tun) => vec![tun.descriptor()],
+            Self::Tun(tun) => tun.descriptors(),
             Self::Memory(memory) => vec![memory.descriptor()],
         }
     }
@@ -190,7 +192,7 @@ impl Device {
         match self {
             Self::Udp(udp) => udp.sockets.receive(index, receiver),
             Self::Raw(raw) => raw.receive(index, receiver),
-            Self::Tun(tun) => tun.receive(receiver),
+            Self::Tun(tun) => tun.receive(index, receiver),
             Self::Memory(memory) => memory.receive(receiver),
         }
     }

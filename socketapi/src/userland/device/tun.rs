@@ -3,14 +3,19 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
-use sctp::{ChecksumState, RxMeta, Transmit, UdpPorts};
+use bytes::Bytes;
+use sctp::{ChecksumState, EcnCodepoint, RxMeta, Transmit, UdpPorts};
 use tun_rs::{DeviceBuilder, SyncDevice};
 
+use super::fragments::{Reassembly, cut_v6};
 use super::ip::{self, Arrived};
+use super::mailbox::Mailbox;
 use super::stats::Counters;
 use super::{DEFAULT_UDP_PORT, Datagrams, Progress, Receiver, Trouble, TunConfig};
 use crate::{Error, Result};
@@ -31,6 +36,10 @@ pub(crate) struct TunDevice {
     /// What packets that routers may fragment are numbered with.
     ident: AtomicU16,
     troubles: Mutex<Vec<Trouble>>,
+    /// Packets from the stack to itself. The system does not know the stack's addresses for a host's.
+    own: Mailbox,
+    /// Packets that came in parts.
+    parts: Mutex<Reassembly>,
     pub(super) counters: Counters,
 }
 
@@ -62,6 +71,7 @@ impl TunDevice {
             return Err(Error::AddressNotAvailable);
         }
         let interface = open(config).map_err(|error| open_error(&error))?;
+        let own = Mailbox::new().map_err(|error| Error::io("opening a TUN interface", &error))?;
         let mtu = interface
             .mtu()
             .map_err(|error| Error::io("reading the MTU of the TUN interface", &error))?;
@@ -73,6 +83,8 @@ impl TunDevice {
             mtu: mtu.into(),
             ident: AtomicU16::new(0),
             troubles: Mutex::default(),
+            own,
+            parts: Mutex::default(),
             counters: Counters::default(),
         })
     }
@@ -89,11 +101,14 @@ impl TunDevice {
         MAX_SEGMENTS
     }
 
-    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
-        self.interface.0.as_fd()
+    pub(super) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        vec![self.interface.0.as_fd(), self.own.descriptor()]
     }
 
-    pub(super) fn receive<'a>(&self, receiver: &'a mut Receiver) -> io::Result<Datagrams<'a>> {
+    pub(super) fn receive<'a>(&self, index: usize, receiver: &'a mut Receiver) -> io::Result<Datagrams<'a>> {
+        if index > 0 {
+            return self.own.receive(receiver);
+        }
         if !self.troubles().is_empty() {
             // Has the caller read them; it comes back for the rest.
             return Err(io::ErrorKind::WouldBlock.into());
@@ -107,15 +122,29 @@ impl TunDevice {
                 io::Error::from(io::ErrorKind::WouldBlock)
             })?;
             self.counters.received();
-            Ok(self.take_in(buffer.get(..len).unwrap_or_default()))
+            Ok(self.take_in(buffer, len))
         })?;
         let pending = !self.troubles().is_empty();
         Ok(if pending { datagrams.with_more() } else { datagrams })
     }
 
-    /// Looks at an IP packet; what of it is for the stack.
-    fn take_in(&self, packet: &[u8]) -> Option<(RxMeta, std::ops::Range<usize>)> {
-        match ip::read(packet) {
+    /// Looks at the IP packet at the beginning of `buffer`; what of it is for the stack. What came in parts is in
+    /// `buffer` as a whole then.
+    fn take_in(&self, buffer: &mut [u8], len: usize) -> Option<(RxMeta, Range<usize>)> {
+        let packet = buffer.get(..len)?;
+        let mut arrived = ip::read(packet);
+        if let Arrived::Fragment(fragment) = &arrived {
+            let bytes = packet.get(fragment.at.clone())?;
+            if !self.addresses.contains(&fragment.of.dst) {
+                return None;
+            }
+            let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+            let (content, ecn) = parts.add(Instant::now(), fragment, bytes)?;
+            drop(parts);
+            arrived = ip::read_whole(&fragment.of, ecn, &content);
+            buffer.get_mut(..content.len())?.copy_from_slice(&content);
+        }
+        match arrived {
             Arrived::Sctp {
                 src,
                 dst,
@@ -123,16 +152,8 @@ impl TunDevice {
                 ecn,
                 at,
             } if self.addresses.contains(&dst) && self.is_here(encap) => {
-                let meta = RxMeta {
-                    src,
-                    dst,
-                    encap,
-                    ecn,
-                    checksum: ChecksumState::Unverified,
-                    // The pool bounds what slices hold.
-                    buffer_len: at.len(),
-                };
-                return Some((meta, at));
+                // The pool bounds what slices hold.
+                return Some((meta((src, dst), encap, ecn, at.len()), at));
             }
             Arrived::Icmp(report) if report.src.is_some_and(|src| self.addresses.contains(&src)) => {
                 let mut troubles = self.troubles();
@@ -144,7 +165,6 @@ impl TunDevice {
                 // Who asks will ask again.
                 let _ = self.interface.0.send(&answer);
             }
-            Arrived::Fragment => tracing::debug!("a fragment is dropped"),
             _ => {}
         }
         None
@@ -181,8 +201,16 @@ impl TunDevice {
         while let Some(rest) = buf.get(*sent..transmit.size).filter(|rest| !rest.is_empty()) {
             let payload = rest.chunks(transmit.segment_size.max(1)).next().unwrap_or(rest);
             let fits = payload.len() + ip::headers(transmit.dst, transmit.encap) <= self.mtu;
-            // Routers fragment IPv4 packets that may be; nobody does so with IPv6 packets on their way.
-            let may_pass = fits || (!transmit.dont_fragment && transmit.dst.is_ipv4());
+            // Routers fragment IPv4 packets that may be. IPv6 packets are fragmented here, or not at all.
+            let may_pass = fits || !transmit.dont_fragment;
+            let looped = src.filter(|_| fits && self.addresses.contains(&transmit.dst) && self.is_here(transmit.encap));
+            if let Some(src) = looped {
+                self.counters.sent();
+                let meta = meta((src, transmit.dst), transmit.encap, transmit.ecn, payload.len());
+                self.own.push(meta, Bytes::copy_from_slice(payload));
+                *sent += payload.len();
+                continue;
+            }
             let written = src
                 .filter(|src| may_pass && self.addresses.contains(src))
                 .is_some_and(|src| {
@@ -195,8 +223,8 @@ impl TunDevice {
                 if octet != 0 {
                     ip::set_octet(&mut packet, octet);
                 }
-                match self.interface.0.send(&packet) {
-                    Ok(_) => self.counters.sent(),
+                match self.put_out(&packet, transmit.dont_fragment) {
+                    Ok(()) => self.counters.sent(),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Progress::Blocked(0),
                     Err(error) => {
                         self.counters.send_failed();
@@ -213,6 +241,32 @@ impl TunDevice {
             *sent += payload.len();
         }
         Progress::Done
+    }
+}
+
+impl TunDevice {
+    /// Hands a packet to the system.
+    fn put_out(&self, packet: &[u8], dont_fragment: bool) -> io::Result<()> {
+        let is_v6 = packet.first().is_some_and(|byte| byte >> 4 == 6);
+        if dont_fragment || !is_v6 {
+            return self.interface.0.send(packet).map(drop);
+        }
+        let ident = self.ident.fetch_add(1, Ordering::Relaxed);
+        for part in cut_v6(packet, ident.into()) {
+            self.interface.0.send(&part)?;
+        }
+        Ok(())
+    }
+}
+
+const fn meta((src, dst): (IpAddr, IpAddr), encap: Option<UdpPorts>, ecn: EcnCodepoint, len: usize) -> RxMeta {
+    RxMeta {
+        src,
+        dst,
+        encap,
+        ecn,
+        checksum: ChecksumState::Unverified,
+        buffer_len: len,
     }
 }
 
