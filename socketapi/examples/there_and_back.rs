@@ -44,7 +44,7 @@ pub(crate) async fn run(mut options: impl Iterator<Item = String>) -> Result<Str
             let address = addresses
                 .iter()
                 .find(|address| address.is_loopback())
-                .or(addresses.first());
+                .or_else(|| addresses.first());
             let address = *address.ok_or("no address")?;
             (
                 SocketBuilder::new().stack(stack),

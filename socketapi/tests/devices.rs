@@ -336,7 +336,8 @@ fn become_narrower(server: &StackHandle, client: &StackHandle, at: &str, widths:
     }
     let [wide, narrower] = widths;
     let mtu = path(&sender).mtu;
-    assert!(mtu <= wide && mtu > wide - 16, "{mtu}");
+    // A busy machine may lose some probes.
+    assert!(mtu <= wide && mtu > narrower, "{mtu}");
     narrow();
     talk(20);
     let mtu = path(&sender).mtu;

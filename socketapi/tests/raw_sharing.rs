@@ -125,7 +125,8 @@ fn each_process_wakes_for_its_own_ports_only() {
             let after = servers.each_mut().map(woken);
             for (other, (before, after)) in before.into_iter().zip(after).enumerate() {
                 assert_eq!(after > before + 50, other == index, "{port}: {before} {after}");
-                assert!(other == index || before == after, "{port}: {before} {after}");
+                // The end of the association before may still have come meanwhile.
+                assert!(other == index || after < before + 5, "{port}: {before} {after}");
             }
         }
     }

@@ -94,6 +94,10 @@ impl Sides {
             for family in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"] {
                 fs::write(format!("/proc/sys/net/{family}"), "1").unwrap();
             }
+            // Whoever forwards asks for its neighbours from an address of the link.
+            let ip = require::tool("ip")?;
+            let link = ["-6", "address", "replace", "fe80::1/64", "dev", "tap1", "nodad"];
+            assert!(Program::start(ip, link).wait().success());
             for (to, via) in [("10.98.0.0/24", HOST[0]), ("fd98::/64", HOST_V6[0])] {
                 session.run(["ip", "route", "replace", to, "via", via]);
             }

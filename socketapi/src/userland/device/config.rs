@@ -23,9 +23,11 @@ pub enum DeviceConfig {
     Udp,
     /// Raw sockets: SCTP directly on IP. They take root or `CAP_NET_RAW`.
     ///
-    /// Each sees the SCTP packets of all programs on the host, so a stack on this device stays silent on packets that
-    /// belong to nobody, unless [`StackBuilder::ootb_policy`](crate::StackBuilder::ootb_policy) says otherwise. Where
-    /// the kernel has SCTP too, that answers them: with an ABORT, which ends associations of this stack.
+    /// All stacks of a user on such sockets have one space of SCTP ports together, also those of other processes, and
+    /// one of them answers packets that belong to nobody (only on Linux; elsewhere, and where they are of several users,
+    /// each takes what ports it wants and is silent). If other programs use SCTP directly on IP as well,
+    /// [`StackBuilder::ootb_policy`](crate::StackBuilder::ootb_policy) is to be silent, since an answer would end their
+    /// associations. Where the kernel has SCTP too, that answers: with an ABORT, which ends associations of this stack.
     Raw,
     /// A TUN interface, with addresses that belong to the stack alone: SCTP directly on IP, or in UDP if
     /// [`StackBuilder::udp_port`](crate::StackBuilder::udp_port) names a port. It takes root, or an interface that root
