@@ -274,9 +274,6 @@ fn behind_a_tun_interface_pings_are_answered() {
         ("fd09:1::2", Protocol::ICMPV6, 128, 129),
     ] {
         let at = SocketAddr::new(ip(at), 0);
-        let socket = Socket::new(Domain::for_address(at), Type::DGRAM, Some(protocol)).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
-        socket.connect(&at.into()).unwrap();
         let mut answer = [0; 64];
         // The system adds checksum and identifier.
         let ping = [&[request, 0, 0, 0, 0, 0, 0, 7][..], b"as sent"].concat();
@@ -284,6 +281,10 @@ fn behind_a_tun_interface_pings_are_answered() {
         let end = std::time::Instant::now() + LIMIT;
         let len = loop {
             assert!(std::time::Instant::now() < end, "{at} does not answer");
+            // A new one each time: the first may be bound to another address than the interface's, which was not ready.
+            let socket = Socket::new(Domain::for_address(at), Type::DGRAM, Some(protocol)).unwrap();
+            socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+            socket.connect(&at.into()).unwrap();
             socket.send(&ping).unwrap();
             match (&socket).read(&mut answer) {
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
