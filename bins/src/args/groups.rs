@@ -39,6 +39,12 @@ pub struct NetArgs {
     /// What carries SCTP.
     #[command(flatten)]
     pub carrier: CarrierArgs,
+    /// Write SCTP's counters and associations to a file at the end; - is standard error
+    ///
+    /// They have the names of the SCTP MIB (RFC 3873): lines, or JSON in a file whose name ends in .json. %p in the name
+    /// becomes the number of the process. Without this option the environment variable SCTP_STATS names the file.
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub stats: Option<PathBuf>,
 }
 
 /// What carries SCTP.
@@ -58,12 +64,6 @@ pub struct CarrierArgs {
     /// Without this option the environment variable SCTP_BACKEND chooses; without both it is the program's own.
     #[arg(long, value_name = "BACKEND", hide_short_help = true)]
     pub backend: Option<socketapi::Backend>,
-    /// Write SCTP's counters and associations to a file at the end; - is standard error
-    ///
-    /// They have the names of the SCTP MIB (RFC 3873): lines, or JSON in a file whose name ends in .json. %p in the name
-    /// becomes the number of the process. Without this option the environment variable SCTP_STATS names the file.
-    #[arg(long, value_name = "FILE", hide_short_help = true)]
-    pub stats: Option<PathBuf>,
 }
 
 impl NetArgs {

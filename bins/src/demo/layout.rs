@@ -147,6 +147,7 @@ impl Layout {
         Ok(NetArgs {
             local: Some(local),
             udp_port: self.udp_port,
+            stats: None,
             carrier: CarrierArgs {
                 #[cfg(feature = "userland")]
                 device: Some(match &self.device {
