@@ -299,7 +299,9 @@ impl Shard {
         };
         drop(core);
         // Answers leave before those who were woken cause more.
-        self.flush(INLINE_BATCHES);
+        if self.flush(INLINE_BATCHES) != Flushed::All {
+            self.wheel.ring();
+        }
         wake(woken);
         if let Some(worker) = &self.worker {
             worker.hand_on(strays);
@@ -371,10 +373,11 @@ impl Shard {
             }
         }
         core.sockets.settle(now);
+        let unsent = core.sockets.stack.wants_transmit();
         let early = core.is_due_before_armed();
         let woken = core.sockets.take_woken();
         drop(core);
-        if early {
+        if early || unsent {
             self.wheel.ring();
         }
         wake(woken);
@@ -592,3 +595,6 @@ fn wake(woken: Vec<Waker>) {
         waker.wake();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,6 +47,8 @@ struct Hands {
     awaited: bool,
     /// Whether the driver is to take the wheel then.
     recalled: bool,
+    /// Whether the driver sends and looks at the time, as far as it knows.
+    acts: bool,
 }
 
 /// What the driver is to do.
@@ -101,9 +103,21 @@ impl Wheel {
             Some(waker) => waker.clone_from(cx.waker()),
             none => *none = Some(cx.waker().clone()),
         }
-        if hands.caller.is_none() {
-            self.rung.store(false, Ordering::SeqCst);
+        let beside = hands.caller.clone();
+        // What it did may have left packets to send, or a time to look at, after the caller looked.
+        let unseen = std::mem::replace(&mut hands.acts, beside.is_none()) && beside.is_some();
+        if unseen || beside.is_none() {
+            self.rung.store(unseen, Ordering::SeqCst);
         }
+        let role = self.role_beside(&mut hands, before);
+        drop(hands);
+        if unseen {
+            wake(beside);
+        }
+        role
+    }
+
+    fn role_beside(&self, hands: &mut Hands, before: Option<Look>) -> Role {
         if !self.let_go.load(Ordering::Relaxed) {
             return Role::Drives;
         }
@@ -292,7 +306,10 @@ mod tests {
         let turn = wheel.take(&caller.waker()).unwrap();
         assert_eq!(driver.take(), 1, "the driver lets go of what it watches");
         assert!(matches!(look(&wheel, &driver, None), Role::Watches(_)));
+        assert_eq!(caller.take(), 1, "it may have looked before the driver was done");
         assert!(wheel.heard(), "what the driver had to do is the caller's now");
+        look(&wheel, &driver, None);
+        assert!(!wheel.heard(), "the driver has done nothing more");
         wheel.ring();
         wheel.ring();
         assert_eq!((caller.take(), driver.take()), (1, 0));
@@ -301,6 +318,19 @@ mod tests {
         let turn = wheel.take(&caller.waker()).unwrap();
         drop(turn);
         assert_eq!((caller.take(), driver.take()), (0, 0), "this is what it is for");
+    }
+
+    #[test]
+    fn a_caller_looks_at_what_the_driver_did_before_it_let_go() {
+        let (wheel, driver, caller) = wheel();
+        drop(wheel.take(&caller.waker()));
+        assert!(matches!(look(&wheel, &driver, None), Role::StandsIn(_)));
+        let turn = wheel.take(&caller.waker()).unwrap();
+        assert!(!wheel.heard(), "the caller looks while the driver is at it");
+        assert!(matches!(look(&wheel, &driver, None), Role::Watches(_)));
+        assert_eq!(caller.take(), 1);
+        assert!(wheel.heard(), "it looks once more");
+        drop(turn);
     }
 
     #[test]
