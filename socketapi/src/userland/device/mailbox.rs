@@ -45,9 +45,14 @@ impl Mailbox {
         }
         drop(queue);
         if first {
-            // If there is no room for another byte, the bell has rung enough.
-            let _ = (&self.bell).write(&[1]);
+            self.ring();
         }
+    }
+
+    /// Has whoever waits look.
+    pub(super) fn ring(&self) {
+        // If there is no room for another byte, the bell has rung enough.
+        let _ = (&self.bell).write(&[1]);
     }
 
     /// What to wait on until there is something.
@@ -65,6 +70,47 @@ impl Mailbox {
         }
         let count = queue.len().min(BATCH);
         let last = count == queue.len();
+        if !last {
+            // Whoever takes the rest may be another one, who only waits for the bell.
+            self.ring();
+        }
         Ok(receiver.take(queue.drain(..count), last))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use sctp::{ChecksumState, EcnCodepoint};
+
+    use super::*;
+
+    fn is_ready(mailbox: &Mailbox) -> bool {
+        let heard = mailbox.descriptor();
+        poll(&mut [PollFd::new(&heard, PollFlags::IN)], Some(&Timespec::default())).unwrap() == 1
+    }
+
+    #[test]
+    fn the_bell_tells_of_what_was_left() {
+        let mailbox = Mailbox::new().unwrap();
+        let meta = RxMeta {
+            src: Ipv4Addr::LOCALHOST.into(),
+            dst: Ipv4Addr::LOCALHOST.into(),
+            encap: None,
+            ecn: EcnCodepoint::NotEct,
+            checksum: ChecksumState::Unverified,
+            buffer_len: 1,
+        };
+        for _ in 0..BATCH + 1 {
+            mailbox.push(meta, Bytes::from_static(b"x"));
+        }
+        let mut receiver = Receiver::default();
+        for count in [BATCH, 1] {
+            assert!(is_ready(&mailbox));
+            assert_eq!(mailbox.receive(&mut receiver).unwrap().count(), count);
+        }
+        assert!(!is_ready(&mailbox) && mailbox.receive(&mut receiver).is_err());
     }
 }

@@ -157,6 +157,10 @@ impl TunDevice {
             }
             Arrived::Icmp(report) if report.src.is_some_and(|src| self.addresses.contains(&src)) => {
                 let mut troubles = self.troubles();
+                if troubles.is_empty() {
+                    // The interface has nothing to tell of them.
+                    self.own.ring();
+                }
                 if troubles.len() < MAX_REPORTS {
                     troubles.push(Trouble::Icmp(report));
                 }
