@@ -210,9 +210,12 @@ impl Claim {
         self.port
     }
 
-    /// Has it on one address more; whether that is new.
+    /// Has it on one address more; whether that is new. [`Error::Closed`] once it is released.
     pub(crate) fn add_address(&self, address: IpAddr) -> Result<bool> {
         let mut addresses = self.addresses();
+        if self.released.load(Ordering::Relaxed) {
+            return Err(Error::Closed);
+        }
         if addresses.is_empty() || addresses.contains(&address) {
             return Ok(false);
         }

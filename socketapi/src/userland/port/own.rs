@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::desk::{Desk, Wish};
 use super::ports::Ports;
 use super::registry::Owner;
+use super::registry::Refusal;
 use super::wire::{Answer, ClaimRequest, MAX_CLAIMS, Request};
 
 /// A port on addresses, as it was asked for.
@@ -32,8 +33,8 @@ struct Port {
 pub(super) struct Own(BTreeMap<u64, Port>);
 
 impl Own {
-    /// Notes a wish; the claim to make for it.
-    pub(super) fn want(&mut self, wish: Wish) -> Option<ClaimRequest> {
+    /// Notes a wish; the claim to make for it. Who waits for the answer is told if there will be none.
+    pub(super) fn want(&mut self, wish: Wish, desk: &Desk) -> Option<ClaimRequest> {
         let (id, asked) = match wish {
             Wish::Claim {
                 id,
@@ -53,7 +54,11 @@ impl Own {
                 )
             }
             Wish::Change { id, ticket, addresses } => {
-                let (port, _) = self.0.get(&id)?.granted.as_ref()?;
+                let granted = self.0.get(&id).and_then(|port| port.granted.as_ref());
+                let Some((port, _)) = granted else {
+                    desk.settle(ticket, Err(Refusal::Taken));
+                    return None;
+                };
                 let port = Some(*port);
                 (
                     id,
@@ -65,7 +70,10 @@ impl Own {
                 )
             }
             Wish::Release(id) => {
-                self.0.remove(&id);
+                let gone = self.0.remove(&id);
+                for asked in gone.into_iter().flat_map(|port| port.asked) {
+                    desk.settle(asked.ticket, Err(Refusal::Taken));
+                }
                 return None;
             }
         };
@@ -136,5 +144,30 @@ impl Own {
         all.chunks(MAX_CLAIMS)
             .map(|some| Request::Claims(some.to_vec()))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::thread;
+
+    use super::*;
+    use crate::Error;
+
+    #[test]
+    fn who_waits_for_what_is_given_back_meanwhile_is_told() {
+        let desk = Arc::new(Desk::new().unwrap());
+        let asking = Arc::clone(&desk);
+        let asking = thread::spawn(move || asking.claim(Some(7), Vec::new(), false).map(drop));
+        let mut own = Own::default();
+        while own.0.is_empty() {
+            for wish in desk.take().wishes {
+                assert!(own.want(wish, &desk).is_some());
+            }
+            thread::yield_now();
+        }
+        assert_eq!(own.want(Wish::Release(0), &desk).map(drop), None);
+        assert_eq!(asking.join().unwrap(), Err(Error::PortInUse));
     }
 }

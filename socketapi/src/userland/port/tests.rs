@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -120,6 +121,16 @@ fn all_have_one_space_of_ports() {
     // A release and the next claim of one process keep their order; what another one sees may be a moment older.
     let _seven = second.claim(7);
     let _eight = first.claim(8);
+}
+
+#[test]
+fn a_port_that_was_given_back_gets_no_more_addresses() {
+    let (_first, udp_port) = Member::first();
+    let second = Member::on(udp_port);
+    let claim = second.port.claim(Some(7), vec![HERE], false).unwrap();
+    let claim = Arc::new(claim);
+    Waker::from(Arc::clone(&claim)).wake();
+    assert_eq!(claim.add_address([127, 0, 0, 2].into()), Err(Error::Closed));
 }
 
 #[test]

@@ -207,7 +207,7 @@ impl<L: Local> Worker<L> {
                 Wish::Release(id) => Some(*id),
                 Wish::Claim { .. } | Wish::Change { .. } => None,
             };
-            let claim = self.own.want(wish);
+            let claim = self.own.want(wish, &self.desk);
             if let Some(id) = released {
                 self.ports.release(Owner::Here, id);
             }
@@ -414,6 +414,7 @@ impl<L: Local> Worker<L> {
             }
         }
         self.role = Role::Holder(Box::new(holder));
+        self.refusals = 0;
         watch(&self.common, &self.poller)
     }
 }
