@@ -4,9 +4,10 @@ mod common;
 
 use std::time::Duration;
 
+use common::reconfig::{Result, SEQ, Said, ask, reset_all};
 use common::{A, Answer, B, Flow, Pair, Peer, PeerSetup, Setup, data_chunks, ms, secs, transfer};
 use sctp::EcnCodepoint::{Ce, Ect0, Ect1, NotEct};
-use sctp::config::CongestionControl;
+use sctp::config::{CongestionControl, ReconfigRequests};
 use sctp::serial::Tsn;
 use sctp::sim::{LinkConfig, Verdict};
 use sctp::wire::{ChunkType, Cwr, EcnEcho, Param, write_cwr, write_data, write_ecne, write_sack};
@@ -182,6 +183,33 @@ fn of_a_packet_that_is_marked_the_lowest_tsn_is_told_and_of_several_the_last() {
     say_marked(&mut peer, b"again");
     peer.say(b"more");
     assert_eq!(echoes(&peer.answers()), [first.plus(3)]);
+}
+
+#[test]
+fn rfc6525_5_2_4_of_marks_from_before_all_numbers_began_anew_nothing_is_told() {
+    let mut association = common::without_discovery();
+    association.reconfig_mut().set_accepted(ReconfigRequests::ALL);
+    let mut peer = Peer::with(PeerSetup {
+        association,
+        ..PeerSetup::default()
+    });
+    peer.establish_with(|w| {
+        Param::EcnCapable.write(w);
+        Param::SupportedExtensions(&[ChunkType::RE_CONFIG.0]).write(w);
+    });
+    let old = peer.tsn;
+    say_marked(&mut peer, b"old");
+    assert_eq!(echoes(&peer.answers()), [old]);
+    let [Said::Response(SEQ, Result::PERFORMED, Some(next))] = ask(&mut peer, |w| reset_all(w, SEQ))[..] else {
+        panic!("all numbers begin anew");
+    };
+    peer.tsn = next.receiver;
+    peer.say(b"1");
+    peer.say(b"2");
+    assert!(echoes(&peer.answers()).is_empty());
+    let new = peer.tsn;
+    say_marked(&mut peer, b"new");
+    assert_eq!(echoes(&peer.answers()), [new]);
 }
 
 #[test]

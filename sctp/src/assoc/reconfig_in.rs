@@ -6,6 +6,7 @@ use super::causes::causes;
 use super::input::PacketIn;
 use super::reconfig::request_len;
 use super::{Association, AssociationPhase};
+use crate::ecn::Echo;
 use crate::event::{ReconfigOutcome, StreamDirection};
 use crate::path::PathId;
 use crate::reconfig::{Answer, Ask, Deferred, Part, Reconfig, Turn, Wanted};
@@ -414,6 +415,7 @@ impl Association {
 
     fn begin_anew(&mut self) -> NextTsns {
         self.inbound.begin_anew();
+        self.ecn = Echo::default();
         self.tell_cut();
         self.resume_sending(false);
         self.outbound.reset_streams(&StreamSet::All);
