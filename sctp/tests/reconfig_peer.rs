@@ -113,6 +113,21 @@ fn rfc6525_5_2_2_e2_what_the_peer_gives_up_ends_the_wait_too() {
 }
 
 #[test]
+fn rfc6525_5_2_2_e2_a_shutdown_that_drops_an_own_request_leaves_the_wait_alone() {
+    let mut peer = established();
+    let last = peer.tsn;
+    let said_first = ask(&mut peer, |w| reset_outgoing(w, SEQ, 0, last, &[0]));
+    assert_eq!(said_first, result(SEQ, Result::IN_PROGRESS));
+    // Z's own request waits until that is done; the shutdown does not wait for it.
+    let (now, assoc, z) = (peer.world.now(), peer.assoc.unwrap(), peer.z);
+    peer.world.stack(z).reset_association(now, assoc).unwrap();
+    peer.world.stack(z).shutdown(now, assoc).unwrap();
+    assert!(peer.answer().has(ChunkType::SHUTDOWN));
+    peer.say(b"last");
+    assert_eq!(said(&peer.answers()), result(SEQ, Result::PERFORMED));
+}
+
+#[test]
 fn rfc6525_5_2_2_a_request_that_gets_another_number_while_it_waits_is_the_same() {
     let mut peer = established();
     let last = peer.tsn;

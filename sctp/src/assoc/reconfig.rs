@@ -363,7 +363,9 @@ impl Association {
         let parts = reconfig.outgoing.take_all();
         reconfig.incoming.take_wanted();
         self.resume_sending(false);
-        if parts.iter().any(|part| part.ask == Ask::ResetAssociation) {
+        // What is held for a request of the peer's goes on, also where an own one was waiting for that.
+        let began_hold = |part: &Part| part.ask == Ask::ResetAssociation && part.seq.is_some();
+        if parts.iter().any(began_hold) {
             self.inbound.abandon_hold();
         }
         for part in parts {
