@@ -421,6 +421,27 @@ fn data_comes_through_where_packets_that_ask_for_marks_do_not() {
 }
 
 #[test]
+fn new_data_that_fills_up_what_is_sent_again_does_not_show_that_packets_that_ask_for_marks_arrive() {
+    let setup = Setup::single().link(&common::wire(ms(10)));
+    let mut pair = setup.config(|config| config.sending_mut().set_nodelay(false)).build();
+    pair.connect();
+    pair.world.set_filter(pair.links[0], |_, packet| match packet.ecn {
+        NotEct => Verdict::Pass,
+        _ => Verdict::Drop,
+    });
+    for _ in 0..10 {
+        pair.say(A, 0, b"first");
+        pair.run(ms(50));
+        // It waits for the first one to be acknowledged, or to be sent again.
+        pair.say(A, 0, b"second");
+        pair.run(secs(5));
+        assert_eq!(pair.hear(B).len(), 2);
+    }
+    let stats = pair.status(A).unwrap().stats;
+    assert!(stats.t3_expiries <= 3, "{stats:?}");
+}
+
+#[test]
 fn both_sides_may_be_marked_at_once() {
     let link = LinkConfig::lan().rate(10_000_000, 100_000).marks_above(0);
     let mut pair = Setup::single()

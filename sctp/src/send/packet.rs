@@ -377,6 +377,7 @@ impl Outbound {
 
     /// The packet was written.
     pub(crate) fn packet_sent(&mut self, fill: &PacketFill, now: Instant, paths: &mut PathSet) {
+        let number = self.outstanding.next_packet();
         self.outstanding.end_packet();
         if fill.chunks == 0 {
             return;
@@ -390,6 +391,9 @@ impl Outbound {
         }
         if let Some(path) = paths.get_mut(fill.plan.path) {
             path.cc.on_sent(fill.bytes);
+            if !fill.plan.is_new() {
+                path.ecn.on_plain_packet(number);
+            }
             path.touch_by_data(now);
             path.start_t3(now);
         }

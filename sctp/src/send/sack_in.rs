@@ -334,7 +334,7 @@ impl SackProcessor {
                 });
                 path.pmtud.on_acked(entry.largest);
                 if entry.rtt.is_some() {
-                    path.ecn.on_arrival();
+                    path.ecn.on_arrival(entry.newest_packet);
                 }
             }
         }
