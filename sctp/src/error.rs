@@ -213,6 +213,13 @@ pub enum SendError {
     /// The association is being shut down (RFC 9260 §9.2).
     #[error("the association is shutting down")]
     ShuttingDown,
+    /// A message that was given in part has to be completed first: of the same stream, or, without interleaving, of any
+    /// ([`Stack::send_more`](crate::Stack::send_more)).
+    #[error("another message is not complete")]
+    Unfinished,
+    /// The message of which this is a piece was given up before its end. The next piece begins another message.
+    #[error("the message was given up before its end")]
+    GivenUp,
     /// The key that the message asks for does not exist or is deactivated, or the peer does not take part in AUTH
     /// (RFC 4895).
     #[error("no such authentication key")]
@@ -296,6 +303,9 @@ pub enum ReconfigError {
     /// The streams would be more than there can be, or than the own configuration allows.
     #[error("too many streams")]
     TooManyStreams,
+    /// A message of one of the streams was given in part, and its rest is to come.
+    #[error("a message is not complete")]
+    Unfinished,
     /// The list of streams does not fit into a packet.
     #[error("the list of streams is too long for a packet")]
     ListTooLong,

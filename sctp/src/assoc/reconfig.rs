@@ -41,6 +41,10 @@ impl Association {
         if !self.fits_a_packet(len(&outgoing) + len(&incoming)) {
             return Err(ReconfigError::ListTooLong);
         }
+        let unfinished = |streams: &StreamSet| self.outbound.has_open_in(streams);
+        if outgoing.as_ref().is_some_and(unfinished) {
+            return Err(ReconfigError::Unfinished);
+        }
         if let Some(streams) = &outgoing {
             self.outbound.hold_streams(streams.clone());
         }
@@ -55,6 +59,9 @@ impl Association {
         self.may_ask()?;
         if self.reconfig_mut().outgoing.is_too_soon(now) {
             return Err(ReconfigError::TooSoon);
+        }
+        if self.outbound.has_pieces() {
+            return Err(ReconfigError::Unfinished);
         }
         self.outbound.suspend();
         self.reconfig_mut().outgoing.begin([Ask::ResetAssociation]);

@@ -284,6 +284,7 @@ impl Association {
         if !established
             || !self.config.reconfig().accepted().reset_streams
             || !self.fits_a_packet(request_len(streams.list().len()))
+            || self.outbound.has_open_in(&streams)
         {
             return Verdict::Result(ReconfigResult::DENIED);
         }
@@ -359,7 +360,7 @@ impl Association {
             return;
         };
         let possible = match &wanted {
-            Wanted::Reset(_) => true,
+            Wanted::Reset(streams) => !self.outbound.has_open_in(streams),
             Wanted::Add(streams) => self.may_have_outbound(*streams),
         };
         if possible && self.phase() == AssociationPhase::Established {
@@ -376,7 +377,8 @@ impl Association {
     // SSN/TSN Reset Request (§5.2.4).
 
     fn on_association_reset(&mut self, now: Instant, seq: RequestSeq, path: PathId) -> Verdict {
-        if self.phase() != AssociationPhase::Established || !self.config.reconfig().accepted().reset_association {
+        let possible = self.phase() == AssociationPhase::Established && !self.outbound.has_pieces();
+        if !possible || !self.config.reconfig().accepted().reset_association {
             return Verdict::Result(ReconfigResult::DENIED);
         }
         let Reconfig { outgoing, incoming } = self.reconfig_mut();

@@ -3,7 +3,7 @@
 use super::causes::causes;
 use super::control_out::Farewell;
 use super::state::{Repeat, ShutdownTimers, State};
-use super::{Association, AssociationPhase};
+use super::{Association, AssociationPhase, user_abort};
 use crate::error::{FailureReason, Violation};
 use crate::event::Event;
 use crate::path::{Path, PathId, PathState};
@@ -37,7 +37,7 @@ impl Association {
         if self.autoclose_at().is_none_or(|at| at > now) {
             return;
         }
-        if self.outbound.is_empty() {
+        if self.outbound.is_empty() && !self.outbound.has_open() {
             tracing::debug!("idle for long enough");
             self.shutdown(now);
         } else {
@@ -51,6 +51,14 @@ impl Association {
     pub(super) fn advance_shutdown(&mut self, now: Instant) {
         if !self.outbound.is_empty() || !self.may_be_used(self.control_destination()) || self.is_unsure_of_numbers() {
             return;
+        }
+        let ends = matches!(
+            self.phase(),
+            AssociationPhase::ShutdownPending | AssociationPhase::ShutdownReceived
+        );
+        if ends && self.outbound.has_open() {
+            // The peer would wait for the rest of the message, or take what it has for the whole.
+            return self.abort(user_abort(b"a message is not complete"), FailureReason::UserAbort);
         }
         match self.phase() {
             AssociationPhase::ShutdownPending => {

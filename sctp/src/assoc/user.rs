@@ -6,6 +6,7 @@ use crate::event::PathChange;
 use crate::message::{OutMessage, Received};
 use crate::path::PathId;
 use crate::serial::Tsn;
+use crate::streams::StreamSet;
 use crate::time::Instant;
 
 impl Association {
@@ -13,20 +14,7 @@ impl Association {
     // Inlined, the message would be taken apart before it is known whether it is taken.
     #[inline(never)]
     pub(crate) fn send(&mut self, now: Instant, message: OutMessage) -> Result<(), SendError> {
-        match self.phase() {
-            AssociationPhase::Closed => return Err(SendError::NoSuchAssociation),
-            AssociationPhase::CookieWait | AssociationPhase::CookieEchoed if self.shutdown_wanted() => {
-                return Err(SendError::ShuttingDown);
-            }
-            AssociationPhase::CookieWait | AssociationPhase::CookieEchoed | AssociationPhase::Established => {}
-            _ => return Err(SendError::ShuttingDown),
-        }
-        if message.auth_key.is_some_and(|key| !self.may_send_with(key)) {
-            return Err(SendError::NoSuchKey);
-        }
-        if self.config.sending().fragmentation_disabled() && message.payload.len() > self.max_unfragmented() {
-            return Err(SendError::TooLarge);
-        }
+        self.may_send(&message)?;
         let wanted = message.destination.and_then(|address| self.paths.find(address));
         let result = self.outbound.push(now, message, wanted);
         match result {
@@ -42,6 +30,50 @@ impl Association {
         }
         self.after_abandonment(now);
         result
+    }
+
+    /// Queues a piece of a message, which it ends or not (RFC 6458 §8.1.26).
+    pub(crate) fn send_more(&mut self, now: Instant, piece: OutMessage, end: bool) -> Result<(), SendError> {
+        self.may_send(&piece)?;
+        let single = end && !self.outbound.has_open_in(&StreamSet::from_list([piece.stream]));
+        if self.config.sending().fragmentation_disabled() && !single {
+            return Err(SendError::TooLarge);
+        }
+        let wanted = piece.destination.and_then(|address| self.paths.find(address));
+        let result = self.outbound.push_piece(now, piece, end, wanted);
+        match result {
+            Ok(begins) => {
+                self.stats.messages_sent += u64::from(begins);
+                self.last_activity = now;
+                for path in self.paths.values_mut() {
+                    path.cc.on_occasion();
+                }
+            }
+            Err(SendError::WouldBlock) => self.sender_blocked = true,
+            Err(_) => {}
+        }
+        self.after_abandonment(now);
+        result.map(|_| ())
+    }
+
+    /// Whether a message like this may be sent now.
+    #[inline(always)]
+    fn may_send(&mut self, message: &OutMessage) -> Result<(), SendError> {
+        match self.phase() {
+            AssociationPhase::Closed => return Err(SendError::NoSuchAssociation),
+            AssociationPhase::CookieWait | AssociationPhase::CookieEchoed if self.shutdown_wanted() => {
+                return Err(SendError::ShuttingDown);
+            }
+            AssociationPhase::CookieWait | AssociationPhase::CookieEchoed | AssociationPhase::Established => {}
+            _ => return Err(SendError::ShuttingDown),
+        }
+        if message.auth_key.is_some_and(|key| !self.may_send_with(key)) {
+            return Err(SendError::NoSuchKey);
+        }
+        if self.config.sending().fragmentation_disabled() && message.payload.len() > self.max_unfragmented() {
+            return Err(SendError::TooLarge);
+        }
+        Ok(())
     }
 
     /// The largest message that goes in one chunk, on whatever path.

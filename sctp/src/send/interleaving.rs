@@ -1,9 +1,12 @@
 //! Interleaving and scheduling of what is sent (RFC 8260), as far as it concerns the whole sender.
 
 use super::Outbound;
-use super::chunk::ChunkForm;
+use super::chunk::{ChunkForm, ChunkToSend};
+use super::records::Run;
 use super::streams::Cutting;
+use crate::Instant;
 use crate::config::StreamScheduler;
+use crate::path::PathId;
 use crate::serial::StreamId;
 
 impl Outbound {
@@ -59,10 +62,57 @@ impl Outbound {
         (stream.0 < self.streams).then(|| self.queue.value(stream))
     }
 
+    /// Sends `len` bytes of a message of which `remaining` bytes were not sent, with a scheduler.
+    #[inline(never)]
+    pub(super) fn send_scheduled(
+        &mut self,
+        now: Instant,
+        path: PathId,
+        mut piece: Cutting,
+        len: usize,
+        remaining: usize,
+    ) -> Option<ChunkToSend<'_>> {
+        let message = &self.outstanding.message(piece.message)?.message;
+        let (part, unordered) = (message.part, message.unordered);
+        let beginning = piece.offset == 0 && !part.continues();
+        let ending = len == remaining && !part.goes_on();
+        if piece.offset == 0
+            && part.continues()
+            && let Some(run) = self.queue.run(piece.stream)
+        {
+            piece.fsn = run.next_fsn;
+            self.unordered_later += u64::from(unordered);
+        }
+        self.fragmented += u64::from(beginning && !ending);
+        let fsn = if beginning {
+            self.second_fsn
+        } else {
+            piece.fsn.wrapping_add(1)
+        };
+        if part.is_piece() {
+            let run = self.queue.run(piece.stream).filter(|_| !ending);
+            let run = run.map(|run| Run { next_fsn: fsn, ..run });
+            self.queue.set_run(piece.stream, run);
+        }
+        let rest = (len < remaining).then_some(Cutting {
+            offset: piece.offset + len,
+            fsn,
+            ..piece
+        });
+        self.schedule(&piece, len, rest);
+        let chunk = self
+            .outstanding
+            .send_new(now, path, &piece, len, len == remaining)?;
+        Some(ChunkToSend {
+            beginning,
+            ending,
+            ..chunk
+        })
+    }
+
     /// `len` bytes of a message were sent with a scheduler, and `rest` is left of it. With interleaving another message
     /// may go on before.
-    #[inline(never)]
-    pub(super) fn schedule(&mut self, piece: &Cutting, len: usize, rest: Option<Cutting>) {
+    fn schedule(&mut self, piece: &Cutting, len: usize, rest: Option<Cutting>) {
         let parked = rest.filter(|_| self.is_interleaving());
         if parked.is_none() {
             self.cutting = rest;

@@ -8,6 +8,36 @@ use crate::message::OutMessage;
 use crate::path::PathId;
 use crate::serial::{Ppid, SharedKeyId, StreamId};
 
+/// Which part of a user's message it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// All of it.
+    Whole,
+    /// Its first piece.
+    First,
+    /// A piece with others before and after it.
+    Middle,
+    /// Its last piece.
+    Last,
+}
+
+impl Part {
+    /// Whether a piece comes before it.
+    pub(super) const fn continues(self) -> bool {
+        matches!(self, Self::Middle | Self::Last)
+    }
+
+    /// Whether a piece comes after it.
+    pub(super) const fn goes_on(self) -> bool {
+        matches!(self, Self::First | Self::Middle)
+    }
+
+    /// Whether it is one of several pieces.
+    pub(super) const fn is_piece(self) -> bool {
+        !matches!(self, Self::Whole)
+    }
+}
+
 /// A message to be sent, or sent in part. It moves from queue to queue as it is, so it is small.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
@@ -21,6 +51,7 @@ pub(crate) struct Message {
     /// The path the user wants it on.
     pub(crate) wanted: Option<PathId>,
     pub(super) policy: Policy,
+    pub(super) part: Part,
 }
 
 impl Message {
@@ -36,6 +67,7 @@ impl Message {
             sack_immediately: message.sack_immediately,
             wanted,
             policy,
+            part: Part::Whole,
         }
     }
 

@@ -11,10 +11,12 @@ mod numbers;
 mod outstanding;
 mod packet;
 mod peer_window;
+mod pieces;
 mod policy;
 mod pr;
 mod pr_stats;
 mod queue;
+mod records;
 mod reset;
 mod sack_in;
 mod sched;
@@ -102,6 +104,9 @@ impl Outbound {
         self.peer_window = PeerWindow::new(a_rwnd);
         self.streams = streams;
         let failed = self.queue.take_if(|message| message.stream.0 >= streams);
+        for message in &failed {
+            self.queue.set_open(message.stream, None);
+        }
         failed.into_iter().map(|message| self.fail(message, false)).collect()
     }
 
@@ -116,7 +121,8 @@ impl Outbound {
         self.end_hold(false);
         self.queue.numbers.reset_all();
         self.forward.restart();
-        let failed = sent.into_iter().map(|message| self.fail(message, true)).collect();
+        let mut failed: Vec<SendFailure> = sent.into_iter().map(|message| self.fail(message, true)).collect();
+        failed.extend(self.fail_unfinished());
         self.buffered = self.queue.bytes();
         failed
     }
@@ -151,7 +157,8 @@ impl Outbound {
     pub(crate) fn drain(&mut self) -> Vec<SendFailure> {
         let sent: Vec<Message> = self.outstanding.drain().map(|sent| sent.message).collect();
         self.forget_cuts();
-        let queued = self.queue.take_if(|_| true);
+        let mut queued = self.queue.take_unfinished();
+        queued.extend(self.queue.take_if(|_| true));
         let mut failed: Vec<_> = sent.into_iter().map(|message| self.fail(message, true)).collect();
         failed.extend(queued.into_iter().map(|message| self.fail(message, false)));
         failed.extend(self.drain_held());
@@ -162,6 +169,10 @@ impl Outbound {
     /// Queues a message, for which less important ones may have to [give way](Self::take_abandoned).
     pub(crate) fn push(&mut self, now: Instant, message: OutMessage, wanted: Option<PathId>) -> Result<(), SendError> {
         let policy = Policy::new(now, message.reliability);
+        if self.queue.is_scheduled() {
+            self.may_push_beside(message.stream)?;
+            self.settle_order();
+        }
         self.take_in(now, &message, policy)?;
         let queued = Message::new(message, wanted, policy);
         if self.pause.is_some() {
@@ -322,7 +333,14 @@ impl Outbound {
 
     /// The peer takes no part in AUTH: the messages that ask for a key fail.
     pub(crate) fn fail_keyed(&mut self) -> Vec<SendFailure> {
-        let failed = self.queue.take_if(|message| message.auth_key.is_some());
+        // A message in pieces fails as a whole.
+        let pieces = self.queue.any_piece(|message| message.auth_key.is_some());
+        let failed = self
+            .queue
+            .take_if(|message| message.auth_key.is_some() || pieces && message.part.is_piece());
+        for message in &failed {
+            self.queue.give_up_open(message.stream);
+        }
         failed.into_iter().map(|message| self.fail(message, false)).collect()
     }
 

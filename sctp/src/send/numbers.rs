@@ -24,6 +24,10 @@ impl Numbers {
         self.interleaving = interleaving;
     }
 
+    pub(super) const fn is_interleaving(&self) -> bool {
+        self.interleaving
+    }
+
     /// The number of the next message of `stream`. An SSN is as good as its low 16 bits; without interleaving an
     /// unordered message has none of its own (RFC 9260 §6.6) and gets zero.
     #[inline(always)]

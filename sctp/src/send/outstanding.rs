@@ -284,8 +284,8 @@ impl Outstanding {
             tsn: self.tsn(index),
             mid: sent.mid,
             fsn: self.fsn(index).unwrap_or_default(),
-            beginning: start == 0,
-            ending: chunk.ends_message,
+            beginning: start == 0 && !sent.message.part.continues(),
+            ending: chunk.ends_message && !sent.message.part.goes_on(),
             message: &sent.message,
             payload: sent.message.payload.get(start..start + chunk.payload_len())?,
         })

@@ -307,8 +307,11 @@ impl Outbound {
         } else {
             self.take_cut()?
         };
-        if len < remaining || self.queue.is_scheduled() {
-            self.note_cut(piece, len, remaining);
+        if self.queue.is_scheduled() {
+            return self.send_scheduled(now, fill.plan.path, piece, len, remaining);
+        }
+        if len < remaining {
+            self.note_cut(piece, len);
         }
         self.outstanding
             .send_new(now, fill.plan.path, &piece, len, len == remaining)
@@ -355,11 +358,11 @@ impl Outbound {
         Some(cutting)
     }
 
-    /// Of a message of which `remaining` bytes were not sent, `len` bytes are sent now.
+    /// Of a message of which more is left `len` bytes are sent now, without a scheduler.
     #[inline(always)]
-    fn note_cut(&mut self, piece: Cutting, len: usize, remaining: usize) {
-        self.fragmented += u64::from(piece.offset == 0 && len < remaining);
-        let rest = (len < remaining).then_some(Cutting {
+    fn note_cut(&mut self, piece: Cutting, len: usize) {
+        self.fragmented += u64::from(piece.offset == 0);
+        self.cutting = Some(Cutting {
             offset: piece.offset + len,
             fsn: if piece.offset == 0 {
                 self.second_fsn
@@ -368,11 +371,6 @@ impl Outbound {
             },
             ..piece
         });
-        if self.queue.is_scheduled() {
-            self.schedule(&piece, len, rest);
-        } else {
-            self.cutting = rest;
-        }
     }
 
     /// The packet was written.

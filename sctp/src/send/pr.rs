@@ -60,8 +60,13 @@ impl Forward {
     }
 
     /// A message is given up; a part of it was `sent`.
-    fn count(&mut self, stream: StreamId, policy: Policy, sent: bool) {
+    pub(super) fn count(&mut self, stream: StreamId, policy: Policy, sent: bool) {
         self.abandoned.count(stream, policy, sent);
+    }
+
+    /// The user is to be told of what was given up.
+    pub(super) fn note_failed(&mut self, failure: SendFailure) {
+        self.failed.push(failure);
     }
 
     pub(super) const fn is_active(&self) -> bool {
@@ -111,14 +116,19 @@ impl Outbound {
         {
             self.abandon(cutting.message, now);
         }
-        while self.cutting.is_none() && self.queue.front().is_some_and(|queued| queued.policy.is_over(now)) {
-            if let Some(queued) = self.queue.pop_unsent() {
+        while self.cutting.is_none()
+            && let Some(queued) = self.queue.front().filter(|queued| queued.policy.is_over(now))
+        {
+            if queued.part.is_piece() {
+                let stream = queued.stream;
+                self.give_up_next_pieces(stream, now);
+            } else if let Some(queued) = self.queue.pop_unsent() {
                 self.give_up_unsent(queued);
             }
         }
     }
 
-    fn give_up_unsent(&mut self, queued: Message) {
+    pub(super) fn give_up_unsent(&mut self, queued: Message) {
         self.forward.count(queued.stream, queued.policy, false);
         let failure = self.fail(queued, false);
         self.forward.failed.push(failure);
@@ -126,9 +136,20 @@ impl Outbound {
 
     /// Gives up a message of which a part was sent.
     fn abandon(&mut self, number: u64, now: Instant) {
-        let Some(stream) = self.outstanding.message(number).map(|sent| sent.message.stream) else {
+        let Some(message) = self.outstanding.message(number).map(|sent| &sent.message) else {
             return;
         };
+        if message.part.is_piece() {
+            return self.abandon_pieces(number, now);
+        }
+        let (stream, policy) = (message.stream, message.policy);
+        self.forward.count(stream, policy, true);
+        self.abandon_message(number, stream, now);
+        self.advance_point();
+    }
+
+    /// Gives up a message or piece of which a part was sent. Whether it was not cut to its end.
+    pub(super) fn abandon_message(&mut self, number: u64, stream: StreamId, now: Instant) -> bool {
         let cut = match self.cutting.take_if(|cutting| cutting.message == number) {
             Some(cutting) => {
                 self.queue.settle(stream);
@@ -137,14 +158,11 @@ impl Outbound {
             None => self.queue.take_cut(stream, number),
         };
         let cut = cut.map(|cutting| cutting.offset);
-        let Some(abandoned) = self.outstanding.abandon(number, cut, now) else {
-            return;
-        };
-        self.forward.count(stream, abandoned.message.policy, true);
-        self.buffered = self.buffered.saturating_sub(abandoned.freed);
-        let failure = abandoned.message.failed(true);
-        self.forward.failed.push(failure);
-        self.advance_point();
+        if let Some(abandoned) = self.outstanding.abandon(number, cut, now) {
+            self.buffered = self.buffered.saturating_sub(abandoned.freed);
+            self.forward.note_failed(abandoned.message.failed(true));
+        }
+        cut.is_some()
     }
 
     /// Makes room for `len` bytes by giving up what is less important (RFC 7496 §3.2): what was not sent first, and
@@ -186,7 +204,7 @@ impl Outbound {
     }
 
     /// Moves Advanced.Peer.Ack.Point over what was given up (RFC 3758 §3.5 C1, C2).
-    fn advance_point(&mut self) {
+    pub(super) fn advance_point(&mut self) {
         let first = self.outstanding.first();
         let before = self.forward.point.max(first);
         let mut point = before;

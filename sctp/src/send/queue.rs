@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::message::Message;
 use super::numbers::Numbers;
 use super::policy::Policy;
+use super::records::{Open, Run};
 use super::streams::{Cutting, Streams};
 use crate::config::StreamScheduler;
 use crate::path::PathId;
@@ -86,9 +87,31 @@ impl SendQueue {
         let (stream, unordered) = (next.stream, next.unordered);
         let queued = match &mut self.streams {
             None => self.pop_first()?,
-            Some(streams) => streams.pop()?,
+            Some(_) => return self.pop_scheduled(),
         };
         Some((queued, self.numbers.take(stream, unordered)))
+    }
+
+    #[inline(never)]
+    fn pop_scheduled(&mut self) -> Option<(Message, Mid)> {
+        let streams = self.streams.as_mut()?;
+        let queued = streams.pop()?;
+        let stream = queued.stream;
+        if queued.part.continues()
+            && let Some(run) = streams.records.run(stream)
+        {
+            return Some((queued, run.mid));
+        }
+        let mid = self.numbers.take(stream, queued.unordered);
+        if queued.part.goes_on() {
+            let run = Run {
+                mid,
+                next_fsn: 0,
+                alone: !self.numbers.is_interleaving(),
+            };
+            streams.records.set_run(stream, Some(run));
+        }
+        Some((queued, mid))
     }
 
     /// Takes the next message, which is not to be sent, and so uses up no number.
@@ -286,12 +309,23 @@ impl SendQueue {
     /// `parked`.
     pub(super) fn set_scheduler(&mut self, kind: StreamScheduler, current: Option<StreamId>, parked: Option<Cutting>) {
         let mut streams = self.streams.take().unwrap_or_else(|| Box::new(Streams::new(kind)));
-        if kind == StreamScheduler::FirstComeFirstServed && !streams.has_cuts() {
+        if kind == StreamScheduler::FirstComeFirstServed && !streams.has_cuts() && !streams.has_pieces() {
             for queued in streams.take_if(|_| true) {
                 self.push(queued);
             }
             return;
         }
+        self.use_streams(streams, kind, current, parked);
+    }
+
+    /// Has messages wait by stream.
+    fn use_streams(
+        &mut self,
+        mut streams: Box<Streams>,
+        kind: StreamScheduler,
+        current: Option<StreamId>,
+        parked: Option<Cutting>,
+    ) {
         self.prioritized.clear();
         self.live = 0;
         for queued in std::mem::take(&mut self.waiting) {
@@ -362,6 +396,81 @@ impl SendQueue {
     /// The messages that are being cut.
     pub(super) fn cuts(&self) -> impl Iterator<Item = &Cutting> {
         self.streams.iter().flat_map(|streams| streams.cuts())
+    }
+
+    // Messages in pieces.
+
+    /// Has messages wait by stream, as messages in pieces need it.
+    pub(super) fn take_pieces(&mut self, current: Option<StreamId>, parked: Option<Cutting>) {
+        if self.streams.is_none() {
+            let kind = StreamScheduler::FirstComeFirstServed;
+            self.use_streams(Box::new(Streams::new(kind)), kind, current, parked);
+        }
+    }
+
+    /// The message of `stream` of which the last piece was not given.
+    pub(super) fn open(&self, stream: StreamId) -> Option<Open> {
+        self.streams.as_ref()?.records.open(stream)
+    }
+
+    pub(super) fn set_open(&mut self, stream: StreamId, open: Option<Open>) {
+        if let Some(streams) = &mut self.streams {
+            streams.records.set_open(stream, open);
+        }
+    }
+
+    /// The rest of the message that is open on `stream` will not be sent.
+    pub(super) fn give_up_open(&mut self, stream: StreamId) {
+        if let Some(streams) = &mut self.streams {
+            streams.records.give_up(stream);
+        }
+    }
+
+    /// The streams with a message of which the last piece is to come.
+    pub(super) fn open_streams(&self) -> impl Iterator<Item = StreamId> {
+        self.streams.iter().flat_map(|streams| streams.records.open_streams())
+    }
+
+    /// Has messages begun in the order in which they came, or no longer.
+    pub(super) fn set_in_order(&mut self, in_order: bool, current: Option<StreamId>) {
+        let values = &self.values;
+        if let Some(streams) = &mut self.streams {
+            let value = |stream: StreamId| values.get(&stream).copied().unwrap_or_default();
+            streams.set_in_order(in_order, current, value);
+        }
+    }
+
+    /// The message in pieces of `stream` that was begun.
+    pub(super) fn run(&self, stream: StreamId) -> Option<Run> {
+        self.streams.as_ref()?.records.run(stream)
+    }
+
+    pub(super) fn set_run(&mut self, stream: StreamId, run: Option<Run>) {
+        if let Some(streams) = &mut self.streams {
+            streams.records.set_run(stream, run);
+        }
+    }
+
+    /// Takes the pieces out that go on where a message of `stream` stands, up to its last one.
+    pub(super) fn take_rest(&mut self, stream: StreamId) -> Vec<Message> {
+        self.streams.as_mut().map_or_else(Vec::new, |streams| streams.take_rest(stream))
+    }
+
+    /// Takes out all pieces of messages that are not complete or that were begun.
+    pub(super) fn take_unfinished(&mut self) -> Vec<Message> {
+        self.streams
+            .as_mut()
+            .map_or_else(Vec::new, |streams| streams.take_unfinished())
+    }
+
+    /// Whether there are messages in pieces, complete or not.
+    pub(super) fn has_pieces(&self) -> bool {
+        self.streams.as_ref().is_some_and(|streams| streams.has_pieces())
+    }
+
+    /// Whether a piece like this waits.
+    pub(super) fn any_piece(&self, like: impl Fn(&Message) -> bool) -> bool {
+        self.any(|queued| queued.part.is_piece() && like(queued))
     }
 
     /// Forgets the messages that are being cut, `current` among them.

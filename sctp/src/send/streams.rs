@@ -3,7 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::message::Message;
+use super::message::{Message, Part};
+use super::records::Records;
 use super::sched::Scheduler;
 use crate::config::StreamScheduler;
 use crate::path::PathId;
@@ -36,6 +37,9 @@ pub(super) struct Streams {
     cuts: BTreeMap<StreamId, Cutting>,
     /// The messages that may give way to others, the least important one first, then the oldest.
     prioritized: BTreeMap<(Reverse<u32>, u64), StreamId>,
+    pub(super) records: Records,
+    /// Messages are begun in the order in which they came, whatever the scheduler.
+    in_order: bool,
 }
 
 impl Streams {
@@ -46,6 +50,8 @@ impl Streams {
             waiting: BTreeMap::new(),
             cuts: BTreeMap::new(),
             prioritized: BTreeMap::new(),
+            records: Records::default(),
+            in_order: false,
         }
     }
 
@@ -61,7 +67,11 @@ impl Streams {
         value: impl Fn(StreamId) -> u16,
     ) {
         self.kind = kind;
-        self.scheduler = Scheduler::new(kind);
+        self.scheduler = Scheduler::new(if self.in_order {
+            StreamScheduler::FirstComeFirstServed
+        } else {
+            kind
+        });
         for &stream in self.cuts.keys().chain(&current) {
             self.scheduler.wake(stream, 0, value(stream));
         }
@@ -70,6 +80,19 @@ impl Streams {
             if last.replace(stream) != Some(stream) && !self.cuts.contains_key(&stream) && current != Some(stream) {
                 self.scheduler.wake(stream, number, value(stream));
             }
+        }
+    }
+
+    /// Has messages begun in the order in which they came, or no longer.
+    pub(super) fn set_in_order(
+        &mut self,
+        in_order: bool,
+        current: Option<StreamId>,
+        value: impl Fn(StreamId) -> u16,
+    ) {
+        let changed = std::mem::replace(&mut self.in_order, in_order) != in_order;
+        if changed && self.kind != StreamScheduler::FirstComeFirstServed {
+            self.set_kind(self.kind, current, value);
         }
     }
 
@@ -96,9 +119,14 @@ impl Streams {
         messages.next().map(|(&(_, number), message)| (number, message))
     }
 
+    /// The stream that comes next.
+    fn next(&self) -> Option<StreamId> {
+        self.records.alone().or_else(|| self.scheduler.next())
+    }
+
     /// The message to be begun next. `None` if one is to be cut further, or nothing is to be sent.
     pub(super) fn front(&self) -> Option<&Message> {
-        let stream = self.scheduler.next()?;
+        let stream = self.next()?;
         if self.cuts.contains_key(&stream) {
             return None;
         }
@@ -107,22 +135,65 @@ impl Streams {
 
     /// The message to be cut further, if that comes next.
     pub(super) fn next_cut(&self) -> Option<Cutting> {
-        self.cuts.get(&self.scheduler.next()?).copied()
+        self.cuts.get(&self.next()?).copied()
     }
 
     /// Takes what [`next_cut`](Self::next_cut) shows.
     pub(super) fn resume(&mut self) -> Option<Cutting> {
-        self.cuts.remove(&self.scheduler.next()?)
+        self.cuts.remove(&self.next()?)
     }
 
     /// Takes the message to be begun next; its stream counts as busy until [`sent`](Self::sent).
     pub(super) fn pop(&mut self) -> Option<Message> {
-        let stream = self.scheduler.next()?;
+        let stream = self.next()?;
         if self.cuts.contains_key(&stream) {
             return None;
         }
         let (number, _) = self.first_of(stream)?;
         self.remove(stream, number)
+    }
+
+    /// Takes the pieces out that go on where a message of `stream` stands, up to its last one.
+    pub(super) fn take_rest(&mut self, stream: StreamId) -> Vec<Message> {
+        let mut taken = Vec::new();
+        while let Some((number, queued)) = self.first_of(stream)
+            && queued.part.continues()
+        {
+            let ends = queued.part == Part::Last;
+            taken.extend(self.remove(stream, number));
+            if ends {
+                break;
+            }
+        }
+        self.settle(stream);
+        taken
+    }
+
+    /// Takes out all pieces of messages of which the user has not given the last one, or that were begun, and forgets
+    /// about them.
+    pub(super) fn take_unfinished(&mut self) -> Vec<Message> {
+        let mut taken = Vec::new();
+        for stream in self.records.run_streams().collect::<Vec<_>>() {
+            self.records.set_run(stream, None);
+            taken.extend(self.take_rest(stream));
+        }
+        for stream in self.records.open_streams().collect::<Vec<_>>() {
+            self.records.give_up(stream);
+            let messages = self.waiting.range((stream, 0)..=(stream, u64::MAX));
+            let pieces: Vec<(u64, Part)> = messages.map(|(&(_, number), queued)| (number, queued.part)).collect();
+            let complete = pieces.iter().rposition(|(_, part)| !part.goes_on());
+            let begin = complete.map_or(0, |place| place + 1);
+            for &(number, _) in pieces.get(begin..).unwrap_or_default() {
+                taken.extend(self.remove(stream, number));
+            }
+            self.settle(stream);
+        }
+        taken
+    }
+
+    /// Whether there are messages in pieces, complete or not.
+    pub(super) fn has_pieces(&self) -> bool {
+        !self.records.is_empty() || self.waiting.values().any(|queued| queued.part.is_piece())
     }
 
     /// Takes the message to be begun next, of which nothing will be sent.
@@ -235,10 +306,10 @@ impl Streams {
     /// Whether messages of these streams wait, or parts of them.
     pub(super) fn waits_for(&self, streams: &StreamSet) -> bool {
         match streams {
-            StreamSet::All => !self.is_empty(),
-            StreamSet::Listed(ids) => ids
-                .iter()
-                .any(|id| self.cuts.contains_key(id) || self.first_of(*id).is_some()),
+            StreamSet::All => !self.is_empty() || self.records.run_streams().next().is_some(),
+            StreamSet::Listed(ids) => ids.iter().any(|id| {
+                self.cuts.contains_key(id) || self.first_of(*id).is_some() || self.records.run(*id).is_some()
+            }),
         }
     }
 

@@ -7,8 +7,10 @@ use bytes::Bytes;
 use super::Outstanding;
 use crate::Instant;
 use crate::path::PathId;
-use crate::send::chunk::{Abandoned, ChunkState, Index, SentChunk};
+use crate::send::chunk::{Abandoned, ChunkState, Index, SentChunk, SentMessage};
+use crate::send::message::{Message, Part};
 use crate::send::streams::Cutting;
+use crate::serial::{Mid, StreamId};
 
 impl Outstanding {
     /// Gives a message up: all its chunks, acknowledged by gap blocks or not (RFC 3758 §3.5 A2, A3). `cut` is how much
@@ -50,15 +52,61 @@ impl Outstanding {
         sent.message.payload = Bytes::new();
         if let Some(offset) = cut {
             freed += message.payload.len().saturating_sub(offset);
-            let offset = u32::try_from(offset).unwrap_or(u32::MAX);
-            self.chunks.push_back(SentChunk {
-                state: ChunkState::Abandoned,
-                ends_message: true,
-                ..SentChunk::new(now, PathId(0), self.packet, number, offset, 0)
-            });
-            self.note_fsn(0);
+            self.push_abandoned(number, offset, now);
         }
         Some(Abandoned { message, freed })
+    }
+
+    /// The message with this number and the other pieces of the same user message, as far as they are not forgotten;
+    /// oldest first. Those of one come one after the other.
+    pub(in crate::send) fn pieces_of(&self, number: u64) -> Vec<u64> {
+        let Some(sent) = self.message(number) else { return Vec::new() };
+        let of = |sent: &SentMessage| (sent.message.stream, sent.message.unordered, sent.mid);
+        let pieces: Vec<(u64, Part)> = self
+            .messages
+            .numbered()
+            .filter(|(_, other)| other.message.part.is_piece() && of(other) == of(sent))
+            .map(|(number, other)| (number, other.message.part))
+            .collect();
+        // Without interleaving, unordered messages all have the same number.
+        let mut groups = pieces.chunk_by(|(_, before), (_, after)| before.goes_on() && after.continues());
+        let group = groups.find(|group| group.iter().any(|(other, _)| *other == number));
+        let group = group.unwrap_or_default().iter();
+        group.map(|(number, _)| *number).collect()
+    }
+
+    /// The piece sent last of the message in pieces that has this number in its stream, if it is not forgotten.
+    pub(in crate::send) fn last_piece(&self, stream: StreamId, unordered: bool, mid: Mid) -> Option<u64> {
+        let same = |sent: &SentMessage| {
+            (sent.message.stream, sent.message.unordered, sent.mid) == (stream, unordered, mid)
+                && sent.message.part.is_piece()
+        };
+        let pieces = self.messages.numbered().filter(|(_, sent)| same(sent));
+        let last = pieces.last();
+        last.filter(|(_, sent)| sent.message.part.goes_on()).map(|(number, _)| number)
+    }
+
+    /// Of a message of which everything that was cut was sent the rest, `nothing`, is given up: it gets one TSN, as in
+    /// [`abandon`](Self::abandon).
+    pub(in crate::send) fn abandon_rest(&mut self, nothing: Message, mid: Mid, now: Instant) {
+        let first_chunk = self.end();
+        let number = self.messages.begin(SentMessage {
+            message: nothing,
+            mid,
+            first_chunk,
+            abandoned: true,
+        });
+        self.push_abandoned(number, 0, now);
+    }
+
+    fn push_abandoned(&mut self, number: u64, offset: usize, now: Instant) {
+        let offset = u32::try_from(offset).unwrap_or(u32::MAX);
+        self.chunks.push_back(SentChunk {
+            state: ChunkState::Abandoned,
+            ends_message: true,
+            ..SentChunk::new(now, PathId(0), self.packet, number, offset, 0)
+        });
+        self.note_fsn(0);
     }
 
     pub(in crate::send) fn is_abandoned(&self, index: Index) -> bool {

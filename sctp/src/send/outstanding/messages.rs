@@ -86,6 +86,12 @@ impl Messages {
         self.early.values().chain(&self.recent)
     }
 
+    /// All with their numbers, oldest first.
+    pub(super) fn numbered(&self) -> impl Iterator<Item = (u64, &SentMessage)> {
+        let early = self.early.iter().map(|(number, sent)| (*number, sent));
+        early.chain((self.first..).zip(&self.recent))
+    }
+
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut SentMessage> {
         self.early.values_mut().chain(&mut self.recent)
     }
