@@ -112,6 +112,9 @@ pub enum Error {
     /// The socket was closed, by another handle to it.
     #[error("the socket was closed")]
     Closed,
+    /// The message of which this is a piece was given up before its end (RFC 3758); the next piece begins another one.
+    #[error("the message was given up before its end")]
+    MessageGivenUp,
     /// The stack under the socket has stopped.
     #[error("the stack has stopped")]
     StackStopped,
@@ -203,6 +206,7 @@ impl Error {
                 _ => libc::EINVAL,
             },
             Self::MessageTooLarge => libc::EMSGSIZE,
+            Self::MessageGivenUp => libc::ECANCELED,
             Self::ShuttingDown | Self::AssociationGone | Self::NoDestination => libc::EPIPE,
             Self::ConnectFailed(reason) => match reason {
                 FailureReason::PeerAbort { .. } | FailureReason::ProtocolUnreachable => libc::ECONNREFUSED,
@@ -269,7 +273,8 @@ impl From<SendError> for Error {
         match error {
             SendError::NoSuchAssociation => Self::NoSuchAssociation,
             SendError::WouldBlock => Self::WouldBlock,
-            SendError::InvalidStream => Self::InvalidStream,
+            SendError::InvalidStream | SendError::Unfinished => Self::InvalidStream,
+            SendError::GivenUp => Self::MessageGivenUp,
             SendError::Empty => Self::EmptyMessage,
             SendError::TooLarge => Self::MessageTooLarge,
             SendError::ShuttingDown => Self::ShuttingDown,
@@ -406,6 +411,7 @@ mod tests {
             Error::ConnectInProgress => 34,
             Error::AssociationGone => 32,
             Error::NoSuchPath => 33,
+            Error::MessageGivenUp => 35,
         }
     }
 
@@ -450,6 +456,7 @@ mod tests {
             (Error::NoSuchKey, libc::EINVAL),
             (Error::EmptyMessage, libc::EINVAL),
             (Error::MessageTooLarge, libc::EMSGSIZE),
+            (Error::MessageGivenUp, libc::ECANCELED),
             (Error::ShuttingDown, libc::EPIPE),
             (Error::AddressUnconfirmed, libc::EINVAL),
             (Error::ConnectFailed(peer_abort()), libc::ECONNREFUSED),

@@ -147,7 +147,7 @@ async fn rfc6458_8_1_26_a_message_may_come_in_several_sends() {
 }
 
 #[tokio::test]
-async fn rfc6458_8_1_26_what_is_given_in_pieces_fits_the_send_buffer() {
+async fn rfc6458_8_1_26_a_message_in_pieces_may_be_larger_than_the_send_buffer() {
     if on_kernel("it has no SCTP_EXPLICIT_EOR") {
         return;
     }
@@ -156,11 +156,58 @@ async fn rfc6458_8_1_26_what_is_given_in_pieces_fits_the_send_buffer() {
     let pair = Pair::new(small, AssociationConfig::default()).await;
     let options = pair.client.association(pair.names[0]).options();
     options.set_explicit_eor(true).unwrap();
-    pair.send(pattern(3_000), pair.to()).await;
-    let more = pair.client.try_send(pattern(3_000), &pair.to().end_of_record());
-    assert_eq!(more, Err(Error::MessageTooLarge));
-    pair.send(pattern(2_000), pair.to().end_of_record()).await;
-    assert_eq!(next_data(&pair.server).await.payload.len(), 5_000);
+    let sent = pattern(50_000);
+    let too_large = pair.client.try_send(sent[..5_001].to_vec(), &pair.to());
+    assert_eq!(too_large, Err(Error::MessageTooLarge));
+    let sending = async {
+        let mut blocked = false;
+        let last = sent.len() / 2_000 - 1;
+        for (number, piece) in sent.chunks(2_000).enumerate() {
+            let info = if number == last {
+                pair.to().end_of_record()
+            } else {
+                pair.to()
+            };
+            match pair.client.try_send(piece.to_vec(), &info) {
+                Err(Error::WouldBlock) => {
+                    blocked = true;
+                    pair.send(piece.to_vec(), info).await;
+                }
+                result => result.unwrap(),
+            }
+        }
+        assert!(blocked, "the send buffer was never full");
+        assert_eq!(
+            pair.client.try_send("", &pair.to().end_of_record()),
+            Err(Error::EmptyMessage)
+        );
+    };
+    let receiving = async {
+        let mut bytes = Vec::new();
+        loop {
+            let piece = next_data(&pair.server).await;
+            bytes.extend_from_slice(&piece.payload);
+            if piece.info.end_of_message {
+                break bytes;
+            }
+        }
+    };
+    let ((), received) = tokio::join!(sending, receiving);
+    assert!(received == sent, "the bytes differ");
+}
+
+#[tokio::test]
+async fn rfc6458_8_1_26_an_end_in_the_middle_of_a_message_aborts() {
+    if on_kernel("it has no SCTP_EXPLICIT_EOR") {
+        return;
+    }
+    let pair = Pair::usual().await;
+    let options = pair.client.association(pair.names[0]).options();
+    options.set_explicit_eor(true).unwrap();
+    pair.send("half", pair.to()).await;
+    pair.client.try_send("", &pair.to().eof()).unwrap();
+    let change = next_change(&pair.server).await;
+    assert!(matches!(change.state, AssociationState::Lost(_)), "{change:?}");
 }
 
 #[tokio::test]

@@ -100,9 +100,7 @@ impl Outbound {
             ..piece
         });
         self.schedule(&piece, len, rest);
-        let chunk = self
-            .outstanding
-            .send_new(now, path, &piece, len, len == remaining)?;
+        let chunk = self.outstanding.send_new(now, path, &piece, len, len == remaining)?;
         Some(ChunkToSend {
             beginning,
             ending,

@@ -168,18 +168,27 @@ impl Outbound {
 
     /// Queues a message, for which less important ones may have to [give way](Self::take_abandoned).
     pub(crate) fn push(&mut self, now: Instant, message: OutMessage, wanted: Option<PathId>) -> Result<(), SendError> {
-        let policy = Policy::new(now, message.reliability);
         if self.queue.is_scheduled() {
-            self.may_push_beside(message.stream)?;
-            self.settle_order();
+            return self.push_scheduled(now, message, wanted);
         }
+        let policy = Policy::new(now, message.reliability);
         self.take_in(now, &message, policy)?;
         let queued = Message::new(message, wanted, policy);
         if self.pause.is_some() {
             self.push_paused(queued);
         } else {
-            self.queue.push(queued);
+            self.queue.push_last(queued);
         }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn push_scheduled(&mut self, now: Instant, message: OutMessage, wanted: Option<PathId>) -> Result<(), SendError> {
+        self.may_push_beside(message.stream)?;
+        self.settle_order();
+        let policy = Policy::new(now, message.reliability);
+        self.take_in(now, &message, policy)?;
+        self.push_paused(Message::new(message, wanted, policy));
         Ok(())
     }
 

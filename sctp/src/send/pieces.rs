@@ -43,7 +43,7 @@ impl Outbound {
         let parked = self.cutting.take_if(|_| matches!(self.form, ChunkForm::IData));
         self.queue.take_pieces(current.filter(|_| parked.is_none()), parked);
         let begins = open.is_none();
-        let open = open.unwrap_or(Open {
+        let open = open.unwrap_or_else(|| Open {
             ppid: message.ppid,
             unordered: message.unordered,
             // What gives way may be sent already, and what is to follow is not known.
@@ -63,17 +63,12 @@ impl Outbound {
             ..Message::new(message, wanted, policy)
         };
         self.settle_order();
-        if self.pause.is_some() {
-            self.push_paused(queued);
-        } else {
-            self.queue.push(queued);
-        }
+        self.push_paused(queued);
         Ok(begins)
     }
 
     /// Whether a message may be queued for `stream` while another one is not complete: with interleaving for the other
     /// streams only. Without, it would have to wait, and could fill the buffer that the end of the other one needs.
-    #[inline(never)]
     pub(super) fn may_push_beside(&self, stream: StreamId) -> Result<(), SendError> {
         let mut open = self.queue.open_streams();
         let waits = if self.is_interleaving() {
@@ -160,7 +155,9 @@ impl Outbound {
     pub(super) fn abandon_pieces(&mut self, number: u64, now: Instant) {
         let pieces = self.outstanding.pieces_of(number);
         let last = pieces.last().and_then(|last| self.outstanding.message(*last));
-        let Some(last) = last.map(|sent| &sent.message) else { return };
+        let Some(last) = last.map(|sent| &sent.message) else {
+            return;
+        };
         let (stream, unordered, policy, part) = (last.stream, last.unordered, last.policy, last.part);
         self.forward.count(stream, policy, true);
         let mut cut = false;

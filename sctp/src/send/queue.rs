@@ -44,6 +44,12 @@ impl SendQueue {
         if self.streams.is_some() {
             return self.push_scheduled(message);
         }
+        self.push_last(message);
+    }
+
+    /// Adds a message without a scheduler.
+    #[inline(always)]
+    pub(super) fn push_last(&mut self, message: Message) {
         if let Policy::Priority(priority) = message.policy {
             self.note_priority(priority, self.first + self.waiting.len() as u64);
         }
@@ -453,7 +459,9 @@ impl SendQueue {
 
     /// Takes the pieces out that go on where a message of `stream` stands, up to its last one.
     pub(super) fn take_rest(&mut self, stream: StreamId) -> Vec<Message> {
-        self.streams.as_mut().map_or_else(Vec::new, |streams| streams.take_rest(stream))
+        self.streams
+            .as_mut()
+            .map_or_else(Vec::new, |streams| streams.take_rest(stream))
     }
 
     /// Takes out all pieces of messages that are not complete or that were begun.

@@ -48,7 +48,7 @@ impl Pause {
 }
 
 impl Outbound {
-    /// Queues a message while something is kept back.
+    /// Queues a message while something may be kept back.
     #[cold]
     pub(super) fn push_paused(&mut self, message: Message) {
         match &mut self.pause {

@@ -84,12 +84,7 @@ impl Streams {
     }
 
     /// Has messages begun in the order in which they came, or no longer.
-    pub(super) fn set_in_order(
-        &mut self,
-        in_order: bool,
-        current: Option<StreamId>,
-        value: impl Fn(StreamId) -> u16,
-    ) {
+    pub(super) fn set_in_order(&mut self, in_order: bool, current: Option<StreamId>, value: impl Fn(StreamId) -> u16) {
         let changed = std::mem::replace(&mut self.in_order, in_order) != in_order;
         if changed && self.kind != StreamScheduler::FirstComeFirstServed {
             self.set_kind(self.kind, current, value);

@@ -60,7 +60,9 @@ impl Outstanding {
     /// The message with this number and the other pieces of the same user message, as far as they are not forgotten;
     /// oldest first. Those of one come one after the other.
     pub(in crate::send) fn pieces_of(&self, number: u64) -> Vec<u64> {
-        let Some(sent) = self.message(number) else { return Vec::new() };
+        let Some(sent) = self.message(number) else {
+            return Vec::new();
+        };
         let of = |sent: &SentMessage| (sent.message.stream, sent.message.unordered, sent.mid);
         let pieces: Vec<(u64, Part)> = self
             .messages
@@ -83,7 +85,8 @@ impl Outstanding {
         };
         let pieces = self.messages.numbered().filter(|(_, sent)| same(sent));
         let last = pieces.last();
-        last.filter(|(_, sent)| sent.message.part.goes_on()).map(|(number, _)| number)
+        last.filter(|(_, sent)| sent.message.part.goes_on())
+            .map(|(number, _)| number)
     }
 
     /// Of a message of which everything that was cut was sent the rest, `nothing`, is given up: it gets one TSN, as in

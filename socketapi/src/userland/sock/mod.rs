@@ -24,9 +24,8 @@ use sctp::serial::{Ssn, StreamId, Tsn};
 use sctp::{AssocId, EndpointId, Instant, Stack};
 
 pub(crate) use self::defaults::Defaults;
-use self::record::Record;
 use super::wait::{Interest, Ticket, Waiters};
-use crate::{Error, Notification, Result, Subscriptions};
+use crate::{Error, Notification, Result, SndInfo, Subscriptions};
 
 /// The engine with its sockets.
 #[derive(Debug)]
@@ -161,8 +160,8 @@ struct Assoc {
     /// Whether notifications were dropped, and the one that tells of it has not been received.
     notifications_stopped: bool,
     defaults: Option<Box<Defaults>>,
-    /// The beginning of a message that comes in several sends.
-    record: Option<Box<Record>>,
+    /// How the message goes that comes in several sends, the last of which is to come.
+    record: Option<Box<SndInfo>>,
     /// What waits to be received, oldest first.
     inbox: VecDeque<Item>,
     /// The messages of which a piece was received, and not the end.

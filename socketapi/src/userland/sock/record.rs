@@ -1,65 +1,60 @@
 //! Messages that come in several sends (SCTP_EXPLICIT_EOR, RFC 6458 §8.1.26).
 
-use bytes::{Bytes, BytesMut};
+use sctp::error::SendError;
 use sctp::{AssocId, EndpointId};
 
 use super::Sockets;
 use crate::{Error, Result, SndInfo};
 
-/// The beginning of a message.
-#[derive(Debug)]
-pub(super) struct Record {
-    /// How it is to be sent: as the first send said.
-    info: SndInfo,
-    bytes: BytesMut,
+/// How a send stands in its message.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    /// How it is to be sent: as the first send of the message said.
+    pub(super) info: SndInfo,
+    /// It is not the whole message.
+    pub(super) piece: bool,
+    /// It is the end of it.
+    pub(super) end: bool,
 }
 
 impl Sockets {
-    /// Adds a piece to the message that an association is given in several sends. What is to be sent now, and how; `None`
-    /// if more is to come. Should it not be sent, nothing has changed.
-    pub(super) fn whole(
+    /// Where a send stands in the message that an association is given in several.
+    pub(super) fn place(&mut self, endpoint: EndpointId, id: AssocId, info: &SndInfo) -> Result<Place> {
+        let assoc = self.assoc_mut(endpoint, id).ok_or(Error::NoSuchAssociation)?;
+        let explicit = assoc.defaults.as_ref().is_some_and(|defaults| defaults.explicit_eor);
+        let begun = assoc.record.as_deref();
+        if begun.is_some_and(|record| record.stream != info.stream && !info.use_defaults) {
+            return Err(Error::InvalidStream);
+        }
+        let end = !explicit || info.end_of_record || info.eof;
+        Ok(Place {
+            info: begun.map_or(*info, |record| SndInfo {
+                eof: info.eof,
+                ..*record
+            }),
+            piece: begun.is_some() || !end,
+            end,
+        })
+    }
+
+    /// The engine has been given what stands at `place`.
+    pub(super) fn note_place(
         &mut self,
         endpoint: EndpointId,
         id: AssocId,
-        piece: &Bytes,
-        info: &SndInfo,
-    ) -> Result<Option<(Bytes, SndInfo)>> {
-        let limit = self.stack.association_config(id).map(|config| config.send_buffer());
-        let limit = limit
-            .and_then(|limit| usize::try_from(limit).ok())
-            .unwrap_or(usize::MAX);
-        let assoc = self.assoc_mut(endpoint, id).ok_or(Error::NoSuchAssociation)?;
-        if !assoc.defaults.as_ref().is_some_and(|defaults| defaults.explicit_eor) {
-            return Ok(Some((piece.clone(), *info)));
+        place: &Place,
+        result: Result<(), SendError>,
+    ) {
+        let Some(assoc) = self.assoc_mut(endpoint, id) else {
+            return;
+        };
+        match result {
+            Ok(()) if place.end => assoc.record = None,
+            Ok(()) => {
+                assoc.record.get_or_insert_with(|| Box::new(place.info));
+            }
+            Err(SendError::GivenUp) => assoc.record = None,
+            Err(_) => {}
         }
-        let begun = assoc.record.as_ref();
-        if begun.is_some_and(|record| record.info.stream != info.stream && !info.use_defaults) {
-            return Err(Error::InvalidStream);
-        }
-        let before = begun.map_or(0, |record| record.bytes.len());
-        if before + piece.len() > limit {
-            return Err(Error::MessageTooLarge);
-        }
-        if info.end_of_record || info.eof {
-            let Some(record) = begun else {
-                return Ok(Some((piece.clone(), *info)));
-            };
-            let mut all = BytesMut::with_capacity(before + piece.len());
-            all.extend_from_slice(&record.bytes);
-            all.extend_from_slice(piece);
-            let how = SndInfo {
-                eof: info.eof,
-                ..record.info
-            };
-            return Ok(Some((all.freeze(), how)));
-        }
-        let record = assoc.record.get_or_insert_with(|| {
-            Box::new(Record {
-                info: *info,
-                bytes: BytesMut::new(),
-            })
-        });
-        record.bytes.extend_from_slice(piece);
-        Ok(None)
     }
 }

@@ -5,6 +5,7 @@ use sctp::error::SendError;
 use sctp::{AssocId, ConnectOptions, EndpointId, Instant};
 
 use super::defaults::message;
+use super::record::Place;
 use super::{Assoc, Defaults, Owner, Phase, Sockets};
 use crate::userland::wait::{Attempt, Interest, Refused};
 use crate::{Destination, Error, Result, SndInfo};
@@ -98,48 +99,47 @@ impl Sockets {
         if assoc.shut_down_here {
             return Err(Error::ShuttingDown.into());
         }
-        if assoc.record.is_none() && payload.is_empty() && info.eof {
+        if payload.is_empty() && info.eof {
             return Ok(self.shutdown(now, endpoint, id)?);
         }
-        if assoc.defaults.is_none() {
-            return self.hand_over(now, endpoint, id, payload.clone(), info);
-        }
-        match self.whole(endpoint, id, payload, info)? {
-            Some((whole, how)) => {
-                let outcome = self.hand_over(now, endpoint, id, whole, &how);
-                if matches!(outcome, Err(Refused::Failed(_)))
-                    && let Some(assoc) = self.assoc_mut(endpoint, id)
-                {
-                    // Another attempt would fail as well.
-                    assoc.record = None;
-                }
-                outcome
+        let place = if assoc.defaults.is_none() {
+            Place {
+                info: *info,
+                piece: false,
+                end: true,
             }
-            None => Ok(()),
-        }
+        } else {
+            self.place(endpoint, id, info)?
+        };
+        self.hand_over(now, endpoint, id, payload.clone(), &place)
     }
 
-    /// Gives a whole message to the engine.
+    /// Gives a message or a piece of one to the engine.
     fn hand_over(
         &mut self,
         now: Instant,
         endpoint: EndpointId,
         id: AssocId,
         payload: Bytes,
-        info: &SndInfo,
+        place: &Place,
     ) -> Attempt<()> {
+        let info = &place.info;
         let assoc = self.assoc_mut(endpoint, id).ok_or(Error::NoSuchAssociation)?;
-        let eof = info.eof || ends_by_default(info, assoc.defaults.as_deref());
+        let eof = info.eof || place.end && ends_by_default(info, assoc.defaults.as_deref());
         let message = message(info, assoc.defaults.as_deref(), payload);
         if let Some(address) = info.to_address {
             // The engine would take another one (RFC 6458 §4.1.8).
             self.stack.path_config(id, address).map_err(Error::from)?;
         }
-        match self.stack.send(now, id, message) {
+        let result = if place.piece {
+            let result = self.stack.send_more(now, id, message, place.end);
+            self.note_place(endpoint, id, place, result);
+            result
+        } else {
+            self.stack.send(now, id, message)
+        };
+        match result {
             Ok(()) => {
-                if let Some(assoc) = self.assoc_mut(endpoint, id) {
-                    assoc.record = None;
-                }
                 if eof {
                     self.shutdown(now, endpoint, id)?;
                 }
