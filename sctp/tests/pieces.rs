@@ -321,3 +321,111 @@ fn rfc9260_5_2_4_a_restart_of_the_peer_fails_the_message() {
     pair.run(secs(2));
     assert_eq!(pair.hear_payloads(B), ["new"]);
 }
+
+/// Messages in pieces, some of which are given up, whole ones beside them, and a link that loses.
+#[test]
+fn messages_in_pieces_that_are_given_up_harm_no_others() {
+    let mut given_up = 0;
+    for seed in 0..30 {
+        let config = if seed % 2 == 0 { small } else { interleaved };
+        let scheduler = [
+            StreamScheduler::FirstComeFirstServed,
+            StreamScheduler::Priority,
+            StreamScheduler::FairCapacity,
+        ][usize::try_from(seed % 3).unwrap()];
+        let setup = Setup::single()
+            .config(config)
+            .config(move |config| config.set_stream_scheduler(scheduler))
+            .link(&bad(0.1))
+            .seed(seed);
+        let mut pair = connected(setup);
+        let mut random = sctp::random::Random::new([u8::try_from(seed).unwrap(); 32]);
+        // Of each stream: the number of the message that is open, and how many pieces it has.
+        let mut open: [Option<(u8, Reliability, bool)>; 4] = [None; 4];
+        let mut number = 0_u8;
+        let mut reliable = Vec::new();
+        let mut heard = Heard::default();
+        let mut taken = 0_u32;
+        for _ in 0..600 {
+            let stream = u16::try_from(random.u32() % 4).unwrap();
+            let slot = usize::from(stream);
+            let length = usize::try_from(random.u32() % 2500 + 1).unwrap();
+            let (name, reliability, unordered) = open[slot].unwrap_or_else(|| {
+                number = number.wrapping_add(1);
+                let reliability = match random.u32() % 4 {
+                    0 => Reliability::Timed(ms(u64::from(random.u32() % 300))),
+                    1 => Reliability::Retransmissions(u16::try_from(random.u32() % 2).unwrap()),
+                    _ => Reliability::Reliable,
+                };
+                (number, reliability, random.u32().is_multiple_of(3))
+            });
+            let end = random.u32().is_multiple_of(3);
+            let message = OutMessage {
+                reliability,
+                unordered,
+                ..piece(stream, &vec![name; length])
+            };
+            match send_more(&mut pair, message, end) {
+                Ok(()) => {
+                    taken += 1;
+                    open[slot] = (!end).then_some((name, reliability, unordered));
+                    if end && reliability == Reliability::Reliable {
+                        reliable.push((stream, name));
+                    }
+                }
+                Err(SendError::GivenUp) => {
+                    given_up += 1;
+                    open[slot] = None;
+                }
+                Err(SendError::WouldBlock | SendError::Unfinished) => {}
+                Err(error) => panic!("seed {seed}: {error}"),
+            }
+            assert!(pair.status(A).unwrap().buffered_bytes <= BUFFER as usize);
+            if random.u32().is_multiple_of(2) {
+                pair.run(ms(u64::from(random.u32() % 200)));
+            }
+            heard.listen(pair.hear(B));
+        }
+        for (slot, open) in open.iter().enumerate() {
+            let Some((name, reliability, _)) = *open else { continue };
+            let stream = u16::try_from(slot).unwrap();
+            pair.must("there is room for the end", secs(600), |pair| {
+                heard.listen(pair.hear(B));
+                send_more(pair, piece(stream, &[name; 10]), true) != Err(SendError::WouldBlock)
+            });
+            if reliability == Reliability::Reliable {
+                reliable.push((stream, name));
+            }
+        }
+        for _ in 0..60 {
+            pair.run(secs(5));
+            heard.listen(pair.hear(B));
+        }
+        assert!(taken > 50, "seed {seed}: {taken}");
+        pair.assert_idle();
+        for expected in reliable {
+            let found = heard
+                .whole
+                .iter()
+                .filter(|(stream, bytes)| (*stream, bytes[0]) == expected);
+            assert!(found.count() > 0, "seed {seed}: {expected:?} is missing");
+        }
+        for (_, bytes) in &heard.whole {
+            assert!(
+                bytes.iter().all(|byte| *byte == bytes[0]),
+                "seed {seed}: messages are mixed"
+            );
+        }
+    }
+}
+
+impl Heard {
+    /// Takes pieces of messages of which some have no end.
+    fn listen(&mut self, pieces: Vec<Received>) {
+        for received in pieces {
+            if received.end_of_message {
+                self.whole.push((received.stream.0, received.payload.to_vec()));
+            }
+        }
+    }
+}
