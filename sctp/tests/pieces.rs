@@ -417,6 +417,7 @@ fn messages_in_pieces_that_are_given_up_harm_no_others() {
             );
         }
     }
+    assert!(given_up > 20, "{given_up}");
 }
 
 impl Heard {

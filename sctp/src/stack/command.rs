@@ -140,9 +140,9 @@ impl Stack {
     }
 
     /// Queues a piece of a message, which `end` completes (SCTP_EXPLICIT_EOR, RFC 6458 §8.1.26). So a message may be
-    /// larger than the send buffer, which a piece has to fit. Stream, order, payload protocol identifier and reliability
-    /// are those of the first piece, and what has a priority is not given up for others. Each piece has at least a byte;
-    /// one that fails comes back by itself.
+    /// larger than the send buffer, which a piece has to fit. Stream, order, payload protocol identifier and
+    /// reliability are those of the first piece, and what has a priority is not given up for others. Each piece has at
+    /// least a byte; one that fails comes back by itself.
     ///
     /// Until it is complete, nothing else may be sent on its stream, or, without interleaving (RFC 8260), on any. An
     /// association that is shut down before is aborted once everything has arrived: the message will have no end.
