@@ -177,8 +177,9 @@ impl World {
         }
     }
 
-    /// Opens the `n`th association.
+    /// Opens the `n`th association. Each takes a moment: a stack remembers only so many State Cookies of one instant.
     fn open(&mut self, n: u32) -> (AssocId, AssocId) {
+        self.now += std::time::Duration::from_micros(10);
         let peer = [address(n)];
         let client = self
             .client
