@@ -69,6 +69,21 @@ impl Association {
         self.transmit(id, buf.len(), buf.len())
     }
 
+    /// Whether [`poll_transmit`](Self::poll_transmit) has certainly nothing to write, nor anything else to do, until
+    /// something else happens. May be false although there is nothing: it is to be cheap.
+    pub(crate) fn has_nothing_to_send(&self) -> bool {
+        let probes = |path: &Path| path.probe.is_due() || path.pmtud.is_due();
+        self.phase() == AssociationPhase::Established
+            && !self.inbound.sack_wanted()
+            && self.outbound.has_nothing_to_send()
+            && !self.control.has_chunks()
+            && self.control.next_heartbeat_ack().is_none()
+            && !self.ecn.owes_cwr()
+            && self.asconf.is_none()
+            && self.reconfig.is_none()
+            && !self.paths.iter().any(|(_, path)| probes(path))
+    }
+
     pub(super) fn transmit(&mut self, id: PathId, size: usize, segment_size: usize) -> Option<Transmit> {
         let path = self.paths.get_mut(id)?;
         // §6.9: what has outgrown the path arrives in fragments, if at all.

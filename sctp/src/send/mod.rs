@@ -361,6 +361,17 @@ impl Outbound {
             && self.pause.as_ref().is_none_or(|pause| pause.held() == 0)
     }
 
+    /// Whether nothing is to be sent, not even again, and nothing is to be told; what was sent may be on its way.
+    pub(crate) fn has_nothing_to_send(&self) -> bool {
+        self.queue.is_empty()
+            && self.cutting.is_none()
+            && self.queue.next_cut().is_none()
+            && self.pause.is_none()
+            && !self.outstanding.has_marked()
+            && !self.forward_is_due()
+            && !self.has_abandoned()
+    }
+
     /// How many messages went into more than one chunk.
     pub(crate) const fn fragmented(&self) -> u64 {
         self.fragmented

@@ -146,8 +146,13 @@ impl Stack {
                 }
                 if let Some(transmit) = transmit {
                     self.stats.packets_sent += transmit.size.div_ceil(transmit.segment_size.max(1)) as u64;
+                    if slot.assoc.has_nothing_to_send() {
+                        slot.transmit_queued = false;
+                        self.to_transmit.pop();
+                    } else {
+                        self.to_transmit.rotate();
+                    }
                     self.arm(id);
-                    self.to_transmit.rotate();
                     return Some(transmit);
                 }
                 slot.transmit_queued = false;
@@ -204,7 +209,9 @@ impl Stack {
             self.on_end(id);
         }
         let Some(slot) = self.table.get_mut(id) else { return };
-        self.to_transmit.push(id, &mut slot.transmit_queued);
+        if !slot.assoc.has_nothing_to_send() {
+            self.to_transmit.push(id, &mut slot.transmit_queued);
+        }
         if slot.assoc.has_events() && !slot.released {
             self.to_tell.push(id, &mut slot.events_queued);
         }
