@@ -33,6 +33,7 @@ use tokio::runtime::Runtime;
 
 use bulk::Outcome;
 use figures::{Figures, median};
+use pingpong::Cores;
 use tsctp::Tsctp;
 
 const KIB: usize = 1 << 10;
@@ -94,6 +95,8 @@ struct Rounds {
     iperf3: Vec<Outcome>,
     pingpong: Vec<pingpong::Outcome>,
     udp_pingpong: Vec<pingpong::Outcome>,
+    pingpong_apart: Vec<pingpong::Outcome>,
+    udp_pingpong_apart: Vec<pingpong::Outcome>,
     pingpong_async: Vec<pingpong::Outcome>,
     pingpong_tasks: Vec<pingpong::Outcome>,
     udp_pingpong_tasks: Vec<pingpong::Outcome>,
@@ -161,8 +164,12 @@ fn round(rounds: &mut Rounds, options: &Options, runtime: &Runtime, tsctp: Optio
         rounds.iperf3.extend(iperf3::bulk(64 * KIB));
     }
     if options.wants("pingpong") {
-        rounds.pingpong.push(pingpong::sctp());
-        rounds.udp_pingpong.push(pingpong::udp());
+        rounds.pingpong.push(pingpong::sctp(Cores::Any));
+        rounds.udp_pingpong.push(pingpong::udp(Cores::Any));
+        if let Some(apart) = Cores::apart() {
+            rounds.pingpong_apart.push(pingpong::sctp(apart));
+            rounds.udp_pingpong_apart.push(pingpong::udp(apart));
+        }
         rounds.pingpong_async.push(pingpong::sctp_async());
         rounds.pingpong_tasks.push(run(runtime, pingpong::sctp_tasks()));
         rounds.udp_pingpong_tasks.push(run(runtime, pingpong::udp_tasks()));
@@ -238,7 +245,14 @@ fn report_others(figures: &mut Figures, rounds: &Rounds, options: &Options, tsct
     if options.wants("pingpong") {
         figures.text("\nrequest and response, 100 bytes each, a thread for each end that blocks");
         figures.pingpong("pingpong", &rounds.pingpong, "udp_pingpong", &rounds.udp_pingpong);
-        figures.text("the same, of ours a thread for each end with a runtime");
+        if rounds.pingpong_apart.is_empty() {
+            figures.missing("a request and its response with the ends on two cores: there is one core");
+        } else {
+            figures.text("the same, each end on a core of its own");
+            let (ours, udp) = (&rounds.pingpong_apart, &rounds.udp_pingpong_apart);
+            figures.pingpong("pingpong_apart", ours, "udp_pingpong_apart", udp);
+        }
+        figures.text("the same where the system puts them, of ours a thread for each end with a runtime");
         figures.pingpong_ours("pingpong_async", &rounds.pingpong_async, &rounds.udp_pingpong);
         figures.text("the same, both ends tasks of one runtime");
         let (ours, udp) = (&rounds.pingpong_tasks, &rounds.udp_pingpong_tasks);

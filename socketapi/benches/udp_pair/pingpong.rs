@@ -12,6 +12,7 @@ use bytes::Bytes;
 use socketapi::{AssociationConfig, SctpStream, SndInfo, SocketBuilder};
 use tokio::net::UdpSocket;
 
+use crate::cpu;
 use crate::figures::percentile;
 use crate::pair::{LOOPBACK, Pair, SERVER, client_of, client_on, connect, listener, server_on};
 
@@ -71,40 +72,89 @@ fn on_this_thread<T: Send + 'static>(end: impl Future<Output = T> + Send + 'stat
     ended.expect("the task ends")
 }
 
-pub(crate) fn sctp() -> Outcome {
-    let stack = server_on(LOOPBACK).start_blocking().expect("a server stack");
-    let udp_port = stack.udp_port();
-    let listener = SocketBuilder::new().stack(&stack).listen_blocking(SERVER, 1);
-    let listener = listener.expect("a listener");
-    let server = thread::spawn(move || {
-        let (stream, _) = listener.accept_blocking().expect("a connection");
-        let info = SndInfo::new();
-        while let Ok(Some(request)) = stream.recv_blocking() {
-            if stream.send_blocking(request.payload, &info).is_err() {
-                break;
-            }
-        }
-    });
-    let stack = client_on(LOOPBACK, udp_port).start_blocking().expect("a client stack");
-    let stream = SocketBuilder::new().stack(&stack).connect_blocking(SERVER);
-    let stream = stream.expect("a connection");
-    let request = Bytes::from(vec![0x5a; SIZE]);
-    let info = SndInfo::new();
-    let mut meter = Meter::new();
-    loop {
-        let start = Instant::now();
-        stream
-            .send_blocking(request.clone(), &info)
-            .expect("the association is up");
-        let response = stream.recv_blocking().expect("data").expect("a response");
-        assert_eq!(response.payload.len(), SIZE);
-        if meter.count(start) {
-            break;
+/// Where the ends run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cores {
+    /// Where the system puts them: mostly both on one core, so that nothing is waited for but work.
+    Any,
+    /// Each on a core of its own, as on two hosts.
+    Apart([usize; 2]),
+}
+
+impl Cores {
+    /// A core for each end, if there are as many.
+    pub(crate) fn apart() -> Option<Self> {
+        match cpu::cores()[..] {
+            [one, other, ..] => Some(Self::Apart([one, other])),
+            _ => None,
         }
     }
-    stream.close_blocking().expect("closed in good order");
-    server.join().expect("the server ends");
-    meter.outcome()
+
+    fn keep(self, end: usize) {
+        if let Self::Apart(cores) = self {
+            cpu::keep_to(cores[end]);
+        }
+    }
+}
+
+/// Runs both ends on threads of their own; what the client says. The server tells it where it is.
+fn ends<T: Send>(
+    cores: Cores,
+    server: impl FnOnce(&mpsc::Sender<T>) + Send,
+    client: impl FnOnce(T) -> Outcome + Send,
+) -> Outcome {
+    let (told, tells) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            cores.keep(0);
+            server(&told);
+        });
+        let client = scope.spawn(move || {
+            cores.keep(1);
+            client(tells.recv().expect("the server starts"))
+        });
+        client.join().expect("the client ends")
+    })
+}
+
+pub(crate) fn sctp(cores: Cores) -> Outcome {
+    ends(
+        cores,
+        |told| {
+            let stack = server_on(LOOPBACK).start_blocking().expect("a server stack");
+            let listener = SocketBuilder::new().stack(&stack).listen_blocking(SERVER, 1);
+            let listener = listener.expect("a listener");
+            told.send(stack.udp_port()).expect("the client waits for it");
+            let (stream, _) = listener.accept_blocking().expect("a connection");
+            let info = SndInfo::new();
+            while let Ok(Some(request)) = stream.recv_blocking() {
+                if stream.send_blocking(request.payload, &info).is_err() {
+                    break;
+                }
+            }
+        },
+        |udp_port| {
+            let stack = client_on(LOOPBACK, udp_port).start_blocking().expect("a client stack");
+            let stream = SocketBuilder::new().stack(&stack).connect_blocking(SERVER);
+            let stream = stream.expect("a connection");
+            let request = Bytes::from(vec![0x5a; SIZE]);
+            let info = SndInfo::new();
+            let mut meter = Meter::new();
+            loop {
+                let start = Instant::now();
+                stream
+                    .send_blocking(request.clone(), &info)
+                    .expect("the association is up");
+                let response = stream.recv_blocking().expect("data").expect("a response");
+                assert_eq!(response.payload.len(), SIZE);
+                if meter.count(start) {
+                    break;
+                }
+            }
+            stream.close_blocking().expect("closed in good order");
+            meter.outcome()
+        },
+    )
 }
 
 pub(crate) fn sctp_async() -> Outcome {
@@ -126,35 +176,40 @@ pub(crate) fn sctp_async() -> Outcome {
     outcome
 }
 
-pub(crate) fn udp() -> Outcome {
-    let server = std::net::UdpSocket::bind((LOOPBACK, 0)).expect("a server");
-    let client = std::net::UdpSocket::bind((LOOPBACK, 0)).expect("a client");
+pub(crate) fn udp(cores: Cores) -> Outcome {
+    let bind = || std::net::UdpSocket::bind((LOOPBACK, 0)).expect("a socket");
+    let (server, client) = (bind(), bind());
     client.connect(server.local_addr().expect("bound")).expect("connected");
     server.connect(client.local_addr().expect("bound")).expect("connected");
-    let answering = thread::spawn(move || {
-        let mut buf = vec![0; 2048];
-        loop {
-            let len = server.recv(&mut buf).expect("a request");
-            if len == 0 {
-                break;
+    ends(
+        cores,
+        |told| {
+            told.send(()).expect("the client waits for it");
+            let mut buf = vec![0; 2048];
+            loop {
+                let len = server.recv(&mut buf).expect("a request");
+                if len == 0 {
+                    break;
+                }
+                server.send(&buf[..len]).expect("the client is there");
             }
-            server.send(&buf[..len]).expect("the client is there");
-        }
-    });
-    let request = vec![0x5a; SIZE];
-    let mut buf = vec![0; 2048];
-    let mut meter = Meter::new();
-    loop {
-        let start = Instant::now();
-        client.send(&request).expect("the server is there");
-        assert_eq!(client.recv(&mut buf).expect("a response"), SIZE);
-        if meter.count(start) {
-            break;
-        }
-    }
-    client.send(&[]).expect("the server is there");
-    answering.join().expect("the server ends");
-    meter.outcome()
+        },
+        |()| {
+            let request = vec![0x5a; SIZE];
+            let mut buf = vec![0; 2048];
+            let mut meter = Meter::new();
+            loop {
+                let start = Instant::now();
+                client.send(&request).expect("the server is there");
+                assert_eq!(client.recv(&mut buf).expect("a response"), SIZE);
+                if meter.count(start) {
+                    break;
+                }
+            }
+            client.send(&[]).expect("the server is there");
+            meter.outcome()
+        },
+    )
 }
 
 pub(crate) async fn sctp_tasks() -> Outcome {
