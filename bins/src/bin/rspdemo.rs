@@ -56,9 +56,9 @@ struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    carrier: CarrierArgs,
-    #[command(flatten)]
     help: HelpArgs,
+    #[command(flatten)]
+    carrier: CarrierArgs,
     #[command(flatten)]
     log: LogArgs,
     #[command(subcommand)]
