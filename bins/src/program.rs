@@ -118,8 +118,8 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// If the addresses are not the host's, or the UDP port is in use there. Whether the kernel has SCTP shows once sockets
-    /// are made.
+    /// If the addresses are not the host's, or the UDP port is in use there. Whether the kernel has SCTP shows once
+    /// sockets are made.
     pub async fn open(net: &NetArgs) -> Result<Self, Failure> {
         let backend = net.carrier.backend.map_or_else(Backend::from_environment, Ok)?;
         let mut addresses = net.addresses();

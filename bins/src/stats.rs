@@ -40,7 +40,8 @@ impl StatsFile {
         }))
     }
 
-    /// Writes a report: as JSON if the file's name ends in `.json`. That this fails is told in a line on standard error.
+    /// Writes a report: as JSON if the file's name ends in `.json`. That this fails is told in a line on standard
+    /// error.
     pub fn write(&self, report: &Report) {
         let Self(path) = self;
         if path.as_os_str() == "-" {

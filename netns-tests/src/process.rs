@@ -34,8 +34,8 @@ impl Program {
             .unwrap_or(path.as_os_str())
             .to_string_lossy()
             .into_owned();
-        // A shell that starts tests in the background has them ignore interrupts, and what they start as well: a program
-        // that means to keep it so could not be interrupted.
+        // A shell that starts tests in the background has them ignore interrupts, and what they start as well: a
+        // program that means to keep it so could not be interrupted.
         let mut command = Command::new("env");
         command
             .arg("--default-signal=INT")

@@ -374,7 +374,8 @@ fn a_flood_of_echoes_leaves_a_window_and_gets_one_answer_a_packet() {
     assert!((4 * 1200..8 * 1248).contains(&cwnd(&peer)), "{}", cwnd(&peer));
 }
 
-/// What became of 4 MB over a bottleneck that tells of congestion early: chunks sent again, marks, and the time it took.
+/// What became of 4 MB over a bottleneck that tells of congestion early: chunks sent again, marks, and the time it
+/// took.
 fn over_bottleneck(ecn: bool, algorithm: CongestionControl) -> (u64, u64, Duration) {
     let link = LinkConfig::new()
         .latency(ms(20))

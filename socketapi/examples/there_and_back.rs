@@ -1,8 +1,8 @@
-//! Both ends in one program: `there_and_back [--device DEVICE] [--backend BACKEND]` sends messages to itself and back, and
-//! looks whether they are the same.
+//! Both ends in one program: `there_and_back [--device DEVICE] [--backend BACKEND]` sends messages to itself and back,
+//! and looks whether they are the same.
 //!
-//! DEVICE is `udp`, `raw`, `memory` or for instance `tun:sctp0,10.9.0.1/24,10.9.0.2`; BACKEND is `userland`, or `kernel`
-//! if that was built in (`--features kernel`) and the kernel has SCTP.
+//! DEVICE is `udp`, `raw`, `memory` or for instance `tun:sctp0,10.9.0.1/24,10.9.0.2`; BACKEND is `userland`, or
+//! `kernel` if that was built in (`--features kernel`) and the kernel has SCTP.
 
 use std::env;
 use std::error::Error;

@@ -135,8 +135,8 @@ impl Association {
         dispatch!(AnyTarget, self.0, target => target.add_streams(outbound, inbound))
     }
 
-    /// What the scheduler knows of a stream (`SCTP_STREAM_SCHEDULER_VALUE`, RFC 8260 §4.3.3): its priority, where zero is
-    /// the highest, or its weight.
+    /// What the scheduler knows of a stream (`SCTP_STREAM_SCHEDULER_VALUE`, RFC 8260 §4.3.3): its priority, where zero
+    /// is the highest, or its weight.
     ///
     /// Fails with [`Error::InvalidStream`].
     pub fn stream_scheduler_value(&self, stream: StreamId) -> Result<u16> {

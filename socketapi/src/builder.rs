@@ -47,7 +47,8 @@ impl SocketBuilder {
         self
     }
 
-    /// How associations of the socket behave. One-to-one style sockets refuse an autoclose, with [`Error::Unsupported`].
+    /// How associations of the socket behave. One-to-one style sockets refuse an autoclose, with
+    /// [`Error::Unsupported`].
     #[must_use]
     pub fn association(mut self, config: AssociationConfig) -> Self {
         self.association = config;

@@ -49,8 +49,8 @@ pub enum Error {
     /// No ephemeral SCTP port is free.
     #[error("no SCTP port is free")]
     NoPortFree,
-    /// The address to bind to is not one of this host's, or the device does not have it; or the address to send to is not one
-    /// of the peer's, on a socket that has just one.
+    /// The address to bind to is not one of this host's, or the device does not have it; or the address to send to is
+    /// not one of the peer's, on a socket that has just one.
     #[error("the address is not available")]
     AddressNotAvailable,
     /// The stack was started on other addresses of the host; one that uses all can be had by naming none

@@ -80,8 +80,8 @@ pub enum Destination {
 }
 
 impl Destination {
-    /// What an error is for who sends there, or ends an association. The kernel has another number for them than for those
-    /// who ask for options, or would end what an address does not have (RFC 6458 §3.1.4: `EINVAL`).
+    /// What an error is for who sends there, or ends an association. The kernel has another number for them than for
+    /// those who ask for options, or would end what an address does not have (RFC 6458 §3.1.4: `EINVAL`).
     pub(crate) fn refused(&self, error: crate::Error) -> crate::Error {
         match (error, self) {
             (crate::Error::NoSuchAssociation, Self::Association(_) | Self::Peer) => crate::Error::AssociationGone,
@@ -91,7 +91,8 @@ impl Destination {
     }
 }
 
-/// How a message is to be sent (RFC 6458 §5.3.4, `struct sctp_sndinfo`; §5.3.7, `sctp_prinfo`; §5.3.8, `sctp_authinfo`).
+/// How a message is to be sent (RFC 6458 §5.3.4, `struct sctp_sndinfo`; §5.3.7, `sctp_prinfo`; §5.3.8,
+/// `sctp_authinfo`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SndInfo {
@@ -116,8 +117,8 @@ pub struct SndInfo {
     pub auth_key: Option<SharedKeyId>,
     /// Whether the association is shut down behind it (`SCTP_EOF`). With an empty message, that is all that happens.
     pub eof: bool,
-    /// Whether it is no message at all: the association ends at once (`SCTP_ABORT`), and the payload, which may be empty,
-    /// goes to the peer as the reason.
+    /// Whether it is no message at all: the association ends at once (`SCTP_ABORT`), and the payload, which may be
+    /// empty, goes to the peer as the reason.
     pub abort: bool,
     /// Whether it ends its message, where [`Options::set_explicit_eor`](crate::Options::set_explicit_eor) says that a
     /// message may come in several sends (`SCTP_EOR`); otherwise every send is a whole message.
@@ -262,8 +263,8 @@ pub struct RcvInfo {
     pub cumulative_tsn: Option<Tsn>,
     /// What [`Options::set_context`](crate::Options::set_context) says.
     pub context: u32,
-    /// Whether this is the end of the message (`MSG_EOR`). A message that the receive buffer cannot hold comes in pieces,
-    /// as does one beyond [`Options::set_partial_delivery_point`](crate::Options::set_partial_delivery_point).
+    /// Whether this is the end of the message (`MSG_EOR`). A message that the receive buffer cannot hold comes in
+    /// pieces, as does one beyond [`Options::set_partial_delivery_point`](crate::Options::set_partial_delivery_point).
     pub end_of_message: bool,
     /// What can be received next from the association, where
     /// [`Options::set_recv_nxtinfo`](crate::Options::set_recv_nxtinfo) asks for it (RFC 6458 §5.3.6).

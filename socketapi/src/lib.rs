@@ -29,16 +29,16 @@
 //!
 //! [`SctpSocket::options`] and [`SctpListener::options`] are what new associations start with;
 //! [`SctpSocket::association`] and [`SctpStream::association`] give one association, with [`Options`] of its own and
-//! what can be asked of it. They have the names of RFC 6458 §8, and what they tell comes as a [`Notification`] to whoever
-//! [subscribes](Subscriptions) to it.
+//! what can be asked of it. They have the names of RFC 6458 §8, and what they tell comes as a [`Notification`] to
+//! whoever [subscribes](Subscriptions) to it.
 //!
 //! # Under the sockets
 //!
 //! The feature `userland` (the default) brings SCTP inside the process, carried in UDP (RFC 6951): a [`StackHandle`]
 //! is one such instance with its addresses and its UDP port. Sockets share one by default, on UDP port 9899 or what
 //! the environment variable `SCTP_UDP_PORT` says. On Linux, any number of processes of a user share port 9899, and have
-//! one space of SCTP ports, as if the kernel had SCTP ([`StackBuilder::share_udp_port`]). A program that needs a stack of
-//! its own builds it:
+//! one space of SCTP ports, as if the kernel had SCTP ([`StackBuilder::share_udp_port`]). A program that needs a stack
+//! of its own builds it:
 //!
 //! ```
 //! use socketapi::{SndInfo, SocketBuilder, StackHandle};
@@ -66,8 +66,8 @@
 //! ```
 //!
 //! The feature `kernel` is for the SCTP of a Linux kernel: the same sockets over its own. Features add up; with both, a
-//! [`Backend`] is chosen at run time, by [`SocketBuilder::backend`] or the environment variable `SCTP_BACKEND`. What the
-//! kernel cannot do fails with [`Error::Unsupported`].
+//! [`Backend`] is chosen at run time, by [`SocketBuilder::backend`] or the environment variable `SCTP_BACKEND`. What
+//! the kernel cannot do fails with [`Error::Unsupported`].
 //!
 //! # What goes on
 //!

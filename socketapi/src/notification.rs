@@ -42,8 +42,8 @@ pub enum Notification {
         info: SndInfo,
         /// Whether any of it had been sent: the peer may have it.
         sent: bool,
-        /// Why (`ssfe_error`): the code of an error cause (RFC 9260 §3.3.10), or zero if there is none, as for a message
-        /// that was given up.
+        /// Why (`ssfe_error`): the code of an error cause (RFC 9260 §3.3.10), or zero if there is none, as for a
+        /// message that was given up.
         error: u16,
         /// The whole message.
         payload: Bytes,

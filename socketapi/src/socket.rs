@@ -139,8 +139,8 @@ impl SctpSocket {
     }
 
     /// Sends a message to a peer with several addresses (`sctp_sendv`, RFC 6458 §9.12): on the association with one of
-    /// them, or on one that is set up with all of them first, as by [`open`](Self::open). Returns the association's name.
-    /// What `info` says of a destination has no meaning here.
+    /// them, or on one that is set up with all of them first, as by [`open`](Self::open). Returns the association's
+    /// name. What `info` says of a destination has no meaning here.
     ///
     /// # Errors
     ///
@@ -270,8 +270,8 @@ impl SctpSocket {
     }
 
     /// Makes a one-to-one style socket of an association (RFC 6458 §9.2): this socket no longer receives from it.
-    /// What it has received and not delivered goes along, notifications too. Its options stay; it lingers as this socket
-    /// does.
+    /// What it has received and not delivered goes along, notifications too. Its options stay; it lingers as this
+    /// socket does.
     ///
     /// # Errors
     ///
@@ -304,8 +304,8 @@ impl SctpSocket {
     /// Closes the socket for all its handles, and waits until its associations have ended gracefully. Operations
     /// that wait meanwhile, and later ones, fail with [`Error::Closed`](crate::Error::Closed).
     ///
-    /// With [`Options::set_linger`](crate::Options::set_linger) it waits for so long at most, which takes a runtime with
-    /// time, or with zero aborts at once.
+    /// With [`Options::set_linger`](crate::Options::set_linger) it waits for so long at most, which takes a runtime
+    /// with time, or with zero aborts at once.
     ///
     /// # Errors
     ///

@@ -192,8 +192,8 @@ impl SctpStream {
         dispatch!(AnyStream, self.0, s => s.shutdown())
     }
 
-    /// Receives nothing more (`SHUT_RD`, RFC 6458 §4.1.7): [`recv`](Self::recv) returns `None` from now on, and what the
-    /// peer has sent and sends is dropped. The peer is not told; the association goes on in the other direction.
+    /// Receives nothing more (`SHUT_RD`, RFC 6458 §4.1.7): [`recv`](Self::recv) returns `None` from now on, and what
+    /// the peer has sent and sends is dropped. The peer is not told; the association goes on in the other direction.
     ///
     /// # Errors
     ///
@@ -215,8 +215,8 @@ impl SctpStream {
     /// received is discarded. Operations that wait meanwhile, and later ones, fail with
     /// [`Error::Closed`](crate::Error::Closed).
     ///
-    /// With [`Options::set_linger`](crate::Options::set_linger) it waits for so long at most, which takes a runtime with
-    /// time, or with zero aborts at once.
+    /// With [`Options::set_linger`](crate::Options::set_linger) it waits for so long at most, which takes a runtime
+    /// with time, or with zero aborts at once.
     ///
     /// # Errors
     ///

@@ -312,8 +312,8 @@ fn rfc8899_the_mtu_of_a_tun_interface_and_of_what_is_behind_it_is_found() {
     run(&server, &client, "10.9.1.2");
 }
 
-/// Messages from a server at `at` to a client while the path between them becomes narrower: what was cut for the wide one
-/// is cut by IP (RFC 9260 §6.9), and from then on what is sent fits.
+/// Messages from a server at `at` to a client while the path between them becomes narrower: what was cut for the wide
+/// one is cut by IP (RFC 9260 §6.9), and from then on what is sent fits.
 fn become_narrower(server: &StackHandle, client: &StackHandle, at: &str, widths: [usize; 2], narrow: impl FnOnce()) {
     let at = SocketAddr::new(ip(at), 7);
     let listener = SocketBuilder::new().stack(server).listen_blocking(at, 5).unwrap();

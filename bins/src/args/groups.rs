@@ -41,8 +41,8 @@ pub struct NetArgs {
     pub carrier: CarrierArgs,
     /// Write SCTP's counters and associations to a file at the end; - is standard error
     ///
-    /// They have the names of the SCTP MIB (RFC 3873): lines, or JSON in a file whose name ends in .json. %p in the name
-    /// becomes the number of the process. Without this option the environment variable SCTP_STATS names the file.
+    /// They have the names of the SCTP MIB (RFC 3873): lines, or JSON in a file whose name ends in .json. %p in the
+    /// name becomes the number of the process. Without this option the environment variable SCTP_STATS names the file.
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub stats: Option<PathBuf>,
 }

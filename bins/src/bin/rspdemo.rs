@@ -27,8 +27,9 @@ use rserpool::net::SctpAddress;
 /// Kills servers, and shows that their user loses nothing
 ///
 /// A registrar and a user run in this process, pool elements in processes of their own, all of them on loopback
-/// addresses, or on those of TUN interfaces with --device tun:NAME. The user sends numbered pings; whichever element answers is killed for real every few seconds, and
-/// another one goes on. Ends with status 0 if every ping was answered and no reply number was left out.
+/// addresses, or on those of TUN interfaces with --device tun:NAME. The user sends numbered pings; whichever element
+/// answers is killed for real every few seconds, and another one goes on. Ends with status 0 if every ping was answered
+/// and no reply number was left out.
 #[derive(Parser, Debug)]
 #[command(
     name = "rspdemo",

@@ -139,8 +139,8 @@ impl Ledger {
         self.outage.is_some()
     }
 
-    /// A new ping with `data`. It is returned if it is to be sent now; without a server it waits for the next one. It is
-    /// not taken, and does not count, while [`MAX_OUTSTANDING`](Self::MAX_OUTSTANDING) wait for an answer.
+    /// A new ping with `data`. It is returned if it is to be sent now; without a server it waits for the next one. It
+    /// is not taken, and does not count, while [`MAX_OUTSTANDING`](Self::MAX_OUTSTANDING) wait for an answer.
     pub fn ping(&mut self, now: Instant, data: Bytes) -> Option<Ping> {
         if self.pending.len() >= Self::MAX_OUTSTANDING {
             return None;

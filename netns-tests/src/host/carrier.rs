@@ -124,8 +124,8 @@ impl Carrier {
         None
     }
 
-    /// Sends a packet; false if the interface does not take one of this size. One that cannot be sent for another reason
-    /// is lost, as it might be on its way.
+    /// Sends a packet; false if the interface does not take one of this size. One that cannot be sent for another
+    /// reason is lost, as it might be on its way.
     pub(super) fn send(&mut self, transmit: &Transmit, packet: &[u8]) -> bool {
         let suits = |bound: &Bound| match transmit.src {
             Some(src) => (bound.address == src).then_some(0),

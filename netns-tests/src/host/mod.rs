@@ -138,14 +138,14 @@ impl Host {
         self.act(|stack, now| stack.set_local_addresses(now, addresses));
     }
 
-    /// From now on throws one of each so many packets away, of those that arrive and those that are to be sent; none for
-    /// zero.
+    /// From now on throws one of each so many packets away, of those that arrive and those that are to be sent; none
+    /// for zero.
     pub const fn lose(&mut self, arriving: u32, leaving: u32) {
         self.loss = Loss { arriving, leaving };
     }
 
-    /// From now on marks packets (RFC 3168) as a router before this host would that is at its limit: one of so many that
-    /// arrive and that are to be sent, if it asks for marks; none for zero.
+    /// From now on marks packets (RFC 3168) as a router before this host would that is at its limit: one of so many
+    /// that arrive and that are to be sent, if it asks for marks; none for zero.
     pub const fn mark(&mut self, arriving: u32, leaving: u32) {
         self.marks = Loss { arriving, leaving };
     }

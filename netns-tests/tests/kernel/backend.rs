@@ -277,8 +277,8 @@ fn userland_and_kernel_make_one_pool() {
     assert_eq!(report["lost"], 0, "{report}");
 }
 
-/// The example `one_to_many` greets the example `echo`, from our stack on this device to the kernel in the guest, and the
-/// other way round.
+/// The example `one_to_many` greets the example `echo`, from our stack on this device to the kernel in the guest, and
+/// the other way round.
 fn examples_greet(device: &str, settings: &[(&str, u32)]) {
     let Some(session) = Session::start(settings) else {
         return;

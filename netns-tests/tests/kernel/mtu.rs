@@ -1,4 +1,5 @@
-//! The size of packets that a path carries (RFC 8899), found with PAD chunks (RFC 4820), which the kernel does not know.
+//! The size of packets that a path carries (RFC 8899), found with PAD chunks (RFC 4820), which the kernel does not
+//! know.
 
 use sctp::MtuDiscovery;
 use sctp::config::AssociationConfig;

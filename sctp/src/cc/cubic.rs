@@ -154,8 +154,8 @@ impl Cubic {
         self.hystart.finish();
     }
 
-    /// RFC 9438 §4.6. A queue that marks is about to build up however short it is yet, so what stands in it is no measure
-    /// of how much is to be given up; a link that loses at random marks nothing.
+    /// RFC 9438 §4.6. A queue that marks is about to build up however short it is yet, so what stands in it is no
+    /// measure of how much is to be given up; a link that loses at random marks nothing.
     pub(super) fn on_mark(&mut self) {
         self.shrink(self.beta().min(DEFAULT_BETA));
         self.cwnd = self.cwnd.min(self.ssthresh);

@@ -316,10 +316,10 @@ impl AssociationConfig {
         self.ecn
     }
 
-    /// Sets whether Explicit Congestion Notification is offered to the peer. Where both sides do, routers may mark packets
-    /// in place of dropping them, and the sender slows down without having to send anything again. Without it, congestion
-    /// is noticed by losses only. Packets that ask for marks and never arrive do not harm: a path on which the first of
-    /// them are lost goes without.
+    /// Sets whether Explicit Congestion Notification is offered to the peer. Where both sides do, routers may mark
+    /// packets in place of dropping them, and the sender slows down without having to send anything again. Without it,
+    /// congestion is noticed by losses only. Packets that ask for marks and never arrive do not harm: a path on which
+    /// the first of them are lost goes without.
     pub const fn set_ecn(&mut self, offered: bool) {
         self.ecn = offered;
     }

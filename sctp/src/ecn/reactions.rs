@@ -36,8 +36,8 @@ impl Reactions {
         shrinks
     }
 
-    /// Whether the window was shrunk because of a mark after this chunk was sent for the first time, so that its loss is
-    /// no news. The loss of a retransmission is (RFC 3168 §6.1.2).
+    /// Whether the window was shrunk because of a mark after this chunk was sent for the first time, so that its loss
+    /// is no news. The loss of a retransmission is (RFC 3168 §6.1.2).
     pub(crate) fn covers(&self, path: usize, chunk: u64) -> bool {
         let entry = self.per_path.get(path);
         entry.is_some_and(|entry| chunk < entry.shrunk_by_mark_before)

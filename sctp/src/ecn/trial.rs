@@ -1,7 +1,8 @@
 //! Whether a path carries packets that ask for marks.
 
-/// A few boxes in the network throw away what bears an ECN code point. Data would not come through there at first sending,
-/// over and over, so a path goes without where nothing of that kind has arrived when a second time-out expires.
+/// A few boxes in the network throw away what bears an ECN code point. Data would not come through there at first
+/// sending, over and over, so a path goes without where nothing of that kind has arrived when a second time-out
+/// expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trial {
     /// Nothing is known yet.

@@ -17,8 +17,8 @@ pub(crate) enum EcneResult {
 }
 
 impl Outbound {
-    /// The peer tells that the packet with this TSN arrived marked. If it is acknowledged by now, it is not known any more
-    /// where it was sent to: then it counts for `from`, where the peer sends its acknowledgements from.
+    /// The peer tells that the packet with this TSN arrived marked. If it is acknowledged by now, it is not known any
+    /// more where it was sent to: then it counts for `from`, where the peer sends its acknowledgements from.
     pub(crate) fn on_ecne(&mut self, tsn: Tsn, from: PathId, paths: &mut PathSet) -> EcneResult {
         let Some(index) = self.index_of_sent(tsn) else {
             return EcneResult::Impossible;

@@ -55,8 +55,8 @@ impl Stack {
         }
     }
 
-    /// Lets end points be bound to this address as well, which the host has, if they name it. Those that are bound to all
-    /// addresses neither use nor list it: it may be one that no interface bears.
+    /// Lets end points be bound to this address as well, which the host has, if they name it. Those that are bound to
+    /// all addresses neither use nor list it: it may be one that no interface bears.
     pub fn allow_local_address(&mut self, address: IpAddr) {
         self.endpoints.allow(address);
     }

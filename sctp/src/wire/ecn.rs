@@ -1,5 +1,5 @@
-//! ECNE and CWR: the chunks by which a receiver tells of marks, and a sender that it heard. RFC 9260 §3.2 reserves their
-//! types; RFC 4960 Appendix A, which it has left out, says what they hold: one TSN each.
+//! ECNE and CWR: the chunks by which a receiver tells of marks, and a sender that it heard. RFC 9260 §3.2 reserves
+//! their types; RFC 4960 Appendix A, which it has left out, says what they hold: one TSN each.
 
 use crate::error::DecodeError;
 use crate::serial::Tsn;
@@ -17,7 +17,8 @@ pub struct EcnEcho {
 }
 
 impl EcnEcho {
-    /// Reads the value of an ECNE. Some implementations put a count of marked packets behind the TSN, which is left out.
+    /// Reads the value of an ECNE. Some implementations put a count of marked packets behind the TSN, which is left
+    /// out.
     pub fn parse(value: &[u8]) -> Result<Self, DecodeError> {
         let lowest_tsn = Tsn(Reader::new(value).u32("ECNE")?);
         Ok(Self { lowest_tsn })

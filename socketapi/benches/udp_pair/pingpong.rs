@@ -1,8 +1,8 @@
 //! A request and its response, one after the other: over an association, and in bare UDP datagrams.
 //!
-//! Each end has a thread of its own, as two programs would have, which blocks: [`sctp`] and [`udp`]; or which runs tasks:
-//! [`sctp_async`]. Or both ends are tasks that mostly share one thread, so that nothing but work is left: [`sctp_tasks`]
-//! and [`udp_tasks`].
+//! Each end has a thread of its own, as two programs would have, which blocks: [`sctp`] and [`udp`]; or which runs
+//! tasks: [`sctp_async`]. Or both ends are tasks that mostly share one thread, so that nothing but work is left:
+//! [`sctp_tasks`] and [`udp_tasks`].
 
 use std::sync::mpsc;
 use std::thread;

@@ -174,7 +174,8 @@ impl Core {
         }
     }
 
-    /// Asks the kernel for what the user wants, and for what this backend needs to know: how associations begin and end.
+    /// Asks the kernel for what the user wants, and for what this backend needs to know: how associations begin and
+    /// end.
     pub(crate) fn subscribe(&self, assoc: i32, wanted: Subscriptions) -> Result<()> {
         let single = self.style.is_single() || self.style == Style::Listener;
         let events = [

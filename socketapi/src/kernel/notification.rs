@@ -166,8 +166,8 @@ fn state(event: &AssocChange, causes: &[u8]) -> Option<AssociationState> {
     })
 }
 
-/// Why an association ended: by the peer's ABORT, if its causes are there, or by what this side did. The kernel gives the
-/// number in the order of the network.
+/// Why an association ended: by the peer's ABORT, if its causes are there, or by what this side did. The kernel gives
+/// the number in the order of the network.
 fn reason(error: u16, causes: &[u8], otherwise: FailureReason) -> FailureReason {
     let cause = u16::from_be(error);
     if let Some(first) = causes.first_chunk::<4>() {

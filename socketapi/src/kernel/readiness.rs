@@ -1,7 +1,7 @@
 //! Waiting for a socket of the kernel: operations that are tried once, awaited, or waited for by a thread.
 //!
-//! A descriptor has one place for a waker in each direction, and many may wait. So what is left there wakes all of them,
-//! and each tries again.
+//! A descriptor has one place for a waker in each direction, and many may wait. So what is left there wakes all of
+//! them, and each tries again.
 
 use std::pin::Pin;
 use std::sync::Arc;

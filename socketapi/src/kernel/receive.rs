@@ -81,8 +81,8 @@ impl Core {
                 Err(TakeError::Other(error)) => break Err(error),
             }
         };
-        // Those who wait to receive find something now. Woken for nothing, two who look for one another's news would wake
-        // each other without end.
+        // Those who wait to receive find something now. Woken for nothing, two who look for one another's news would
+        // wake each other without end.
         if found {
             self.waiters(Interest::Read).wake_all();
         }

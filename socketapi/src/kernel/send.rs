@@ -79,8 +79,8 @@ pub(crate) fn milliseconds(time: Duration) -> u32 {
 }
 
 impl Core {
-    /// Sends a message on an association. `peer` is the address of one that is being set up on a one-to-one socket, where
-    /// the kernel does not find it otherwise.
+    /// Sends a message on an association. `peer` is the address of one that is being set up on a one-to-one socket,
+    /// where the kernel does not find it otherwise.
     pub(crate) fn send(&self, assoc: i32, peer: Option<SocketAddr>, payload: &[u8], info: &SndInfo) -> Result<()> {
         if payload.is_empty() {
             return Err(Error::EmptyMessage);

@@ -21,8 +21,9 @@ pub(crate) fn watch(socket: Socket) -> Result<AsyncFd<Socket>, (Socket, io::Erro
 /// Reads an option into `buf`, whose beginning may be input. The length of the answer.
 pub(crate) fn get_option(fd: BorrowedFd<'_>, level: i32, name: i32, buf: &mut [u8]) -> io::Result<usize> {
     let mut len = length(buf.len())?;
-    // SAFETY: `buf` and `len` are valid for writes for the whole call, and `len` is the length of `buf`, beyond which the
-    // kernel writes nothing. No option of SCTP that is read by this takes pointers; those that do have a function here.
+    // SAFETY: `buf` and `len` are valid for writes for the whole call, and `len` is the length of `buf`, beyond which
+    // the kernel writes nothing. No option of SCTP that is read by this takes pointers; those that do have a function
+    // here.
     let outcome = unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, buf.as_mut_ptr().cast(), &raw mut len) };
     checked(outcome)?;
     Ok(usize::try_from(len).unwrap_or(buf.len()).min(buf.len()))
@@ -31,7 +32,8 @@ pub(crate) fn get_option(fd: BorrowedFd<'_>, level: i32, name: i32, buf: &mut [u
 /// Sets an option.
 pub(crate) fn set_option(fd: BorrowedFd<'_>, level: i32, name: i32, value: &[u8]) -> io::Result<()> {
     let len = length(value.len())?;
-    // SAFETY: `value` is valid for reads of `len` bytes for the whole call. No option that is set by this takes pointers.
+    // SAFETY: `value` is valid for reads of `len` bytes for the whole call. No option that is set by this takes
+    // pointers.
     checked(unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, value.as_ptr().cast(), len) })
 }
 
@@ -53,9 +55,9 @@ pub(crate) fn connectx(fd: BorrowedFd<'_>, peer: &[SocketAddr]) -> (i32, io::Res
         addresses: addresses.as_ptr(),
     };
     let mut len = libc::socklen_t::try_from(size_of::<ConnectX>()).unwrap_or(0);
-    // SAFETY: `request` and `len` are valid for writes for the whole call, and `len` is the size of `request`. The kernel
-    // reads `request.len` bytes at `request.addresses`, which is that vector, alive until the end of this function. It
-    // writes over the first field only.
+    // SAFETY: `request` and `len` are valid for writes for the whole call, and `len` is the size of `request`. The
+    // kernel reads `request.len` bytes at `request.addresses`, which is that vector, alive until the end of this
+    // function. It writes over the first field only.
     let outcome = unsafe {
         libc::getsockopt(
             fd.as_raw_fd(),
@@ -82,8 +84,8 @@ pub(crate) fn peel_off(fd: BorrowedFd<'_>, assoc: i32) -> io::Result<OwnedFd> {
     if answer.descriptor < 0 {
         return Err(io::ErrorKind::InvalidData.into());
     }
-    // SAFETY: the call succeeded, so the kernel has just opened this descriptor for this process, and nothing else knows
-    // it.
+    // SAFETY: the call succeeded, so the kernel has just opened this descriptor for this process, and nothing else
+    // knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(answer.descriptor) })
 }
 

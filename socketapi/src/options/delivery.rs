@@ -76,8 +76,8 @@ impl Options {
     }
 
     /// Sets whether a message may be given in several sends, in the order of its bytes and on one stream. The first
-    /// send says how it goes. Each fits the send buffer and has at least a byte; the message may be larger. What is given is
-    /// sent at once, so an association that ends before the message does is aborted.
+    /// send says how it goes. Each fits the send buffer and has at least a byte; the message may be larger. What is
+    /// given is sent at once, so an association that ends before the message does is aborted.
     pub fn set_explicit_eor(&self, explicit: bool) -> Result<()> {
         dispatch!(AnyTarget, self.0, target => target.set_explicit_eor(explicit))
     }

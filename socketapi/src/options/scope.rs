@@ -15,8 +15,8 @@ pub enum AssocScope {
 }
 
 impl SctpSocket {
-    /// Sets options of the associations to come, of those that there are, or of all: `set` is called with the options of
-    /// each. Associations that end meanwhile are passed over.
+    /// Sets options of the associations to come, of those that there are, or of all: `set` is called with the options
+    /// of each. Associations that end meanwhile are passed over.
     ///
     /// # Errors
     ///

@@ -156,8 +156,8 @@ impl Addresses {
     }
 }
 
-/// Whether the host has an address, be it that an interface bears it or not, like 127.0.0.2 (in the network namespace of
-/// the thread that asks).
+/// Whether the host has an address, be it that an interface bears it or not, like 127.0.0.2 (in the network namespace
+/// of the thread that asks).
 fn is_local(address: IpAddr) -> bool {
     // Groups, and networks as a whole, can be bound to as well; but only by who says so can these be sent to.
     let bound = || UdpSocket::bind((address, 0)).and_then(|socket| socket.connect(socket.local_addr()?));

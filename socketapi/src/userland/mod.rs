@@ -23,10 +23,10 @@
 //!
 //! # Locks
 //!
-//! In this order: the list of shared stacks, the addresses of a stack, a shard's inlet, its outbox, its core, the places
-//! of SCTP ports. The inlet is what datagrams are received to, and the outbox the buffer between engine and network;
-//! whoever holds one receives, or sends, so packets keep their order. No system call is made, and no waker called, under
-//! the core's lock.
+//! In this order: the list of shared stacks, the addresses of a stack, a shard's inlet, its outbox, its core, the
+//! places of SCTP ports. The inlet is what datagrams are received to, and the outbox the buffer between engine and
+//! network; whoever holds one receives, or sends, so packets keep their order. No system call is made, and no waker
+//! called, under the core's lock.
 
 mod addresses;
 #[cfg(target_os = "linux")]

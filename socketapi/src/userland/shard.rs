@@ -440,8 +440,8 @@ impl Shard {
         Flushed::More
     }
 
-    /// Runs due timers and says when who drives is to look again. Nobody else asks; `slept` tells that the time may have
-    /// come.
+    /// Runs due timers and says when who drives is to look again. Nobody else asks; `slept` tells that the time may
+    /// have come.
     pub(crate) fn next_turn(&self, slept: bool) -> NextTurn {
         let mut core = self.lock();
         // A timer that has become due since the clock was read last ends the next sleep at once.

@@ -52,8 +52,8 @@ pub(super) fn from_environment() -> Result<Option<bool>> {
 }
 
 /// Opens a device on `addresses`, or on all addresses if there are none. Its UDP port is shared if `share` says so;
-/// without a word about it if it is the port of SCTP in UDP and on all addresses, or has been shared by others and cannot
-/// be had otherwise.
+/// without a word about it if it is the port of SCTP in UDP and on all addresses, or has been shared by others and
+/// cannot be had otherwise.
 pub(super) fn open(
     config: &DeviceConfig,
     addresses: &[IpAddr],

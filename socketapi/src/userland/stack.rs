@@ -107,8 +107,8 @@ impl StackHandle {
         sum
     }
 
-    /// How long a State Cookie made from now on may be used (Valid.Cookie.Life; `sasoc_cookie_life` of `SCTP_ASSOCINFO`,
-    /// RFC 6458 §8.1.2), for all sockets of the stack.
+    /// How long a State Cookie made from now on may be used (Valid.Cookie.Life; `sasoc_cookie_life` of
+    /// `SCTP_ASSOCINFO`, RFC 6458 §8.1.2), for all sockets of the stack.
     ///
     /// # Errors
     ///
@@ -355,8 +355,8 @@ impl StackBuilder {
 
     /// Writes all packets to this file, for Wireshark (libpcap format): those that arrive, and those that leave, each
     /// with IP and UDP headers like the ones on the network. `%p` in the name becomes the number of the process. Stacks
-    /// of a process may share a file; processes may not. By default, the environment variable `SCTP_PCAP` names the file
-    /// if there is to be one.
+    /// of a process may share a file; processes may not. By default, the environment variable `SCTP_PCAP` names the
+    /// file if there is to be one.
     #[must_use]
     pub fn capture(mut self, file: impl Into<PathBuf>) -> Self {
         self.capture = Some(file.into());

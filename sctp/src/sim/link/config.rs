@@ -162,8 +162,8 @@ impl LinkConfig {
         self
     }
 
-    /// Tells of congestion where more than `waiting` bytes wait for the link to be free (see [`rate`](Self::rate)): packets
-    /// that ask for marks (RFC 3168) are marked, others are lost.
+    /// Tells of congestion where more than `waiting` bytes wait for the link to be free (see [`rate`](Self::rate)):
+    /// packets that ask for marks (RFC 3168) are marked, others are lost.
     #[must_use]
     pub const fn marks_above(mut self, waiting: usize) -> Self {
         self.marks_above = Some(waiting);

@@ -13,7 +13,8 @@ const VARIABLE: &str = "SCTP_DEVICE";
 
 /// What carries the packets of a stack.
 ///
-/// As a text (of an option, or of the environment variable `SCTP_DEVICE`): `udp`, `raw`, `tun:` with a [`TunConfig`], or
+/// As a text (of an option, or of the environment variable `SCTP_DEVICE`): `udp`, `raw`, `tun:` with a [`TunConfig`],
+/// or
 /// `memory` for [`MemoryNetwork::common`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -24,8 +25,8 @@ pub enum DeviceConfig {
     /// Raw sockets: SCTP directly on IP. They take root or `CAP_NET_RAW`.
     ///
     /// All stacks of a user on such sockets have one space of SCTP ports together, also those of other processes, and
-    /// one of them answers packets that belong to nobody (only on Linux; elsewhere, and where they are of several users,
-    /// each takes what ports it wants and is silent). If other programs use SCTP directly on IP as well,
+    /// one of them answers packets that belong to nobody (only on Linux; elsewhere, and where they are of several
+    /// users, each takes what ports it wants and is silent). If other programs use SCTP directly on IP as well,
     /// [`StackBuilder::ootb_policy`](crate::StackBuilder::ootb_policy) is to be silent, since an answer would end their
     /// associations. Where the kernel has SCTP too, that answers: with an ABORT, which ends associations of this stack.
     Raw,
@@ -41,8 +42,8 @@ pub enum DeviceConfig {
 
 /// A TUN interface and who is on its two ends.
 ///
-/// As a text: `NAME[,ADDRESS...]`. An address with a prefix length, like `10.9.0.1/24`, is given to the host; one without
-/// is the stack's: `sctp0,10.9.0.1/24,10.9.0.2`.
+/// As a text: `NAME[,ADDRESS...]`. An address with a prefix length, like `10.9.0.1/24`, is given to the host; one
+/// without is the stack's: `sctp0,10.9.0.1/24,10.9.0.2`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TunConfig {
     pub(super) name: String,

@@ -58,7 +58,8 @@ fn receive(socket: BorrowedFd<'_>) -> io::Result<Raw> {
     header.msg_iovlen = 1;
     header.msg_control = ptr::from_mut(&mut raw.control).cast();
     header.msg_controllen = CONTROL as _;
-    // SAFETY: each pointer of the header is to a live buffer of bytes, as long as the header says, that nobody else uses.
+    // SAFETY: each pointer of the header is to a live buffer of bytes, as long as the header says, that nobody else
+    // uses.
     let received = unsafe {
         libc::recvmsg(
             socket.as_raw_fd(),

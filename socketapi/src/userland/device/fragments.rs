@@ -1,5 +1,5 @@
-//! IP packets in fragments (RFC 791 §3.2, RFC 8200 §4.5): put together where they arrive, and cut where they leave. SCTP
-//! sends some when the path has become narrower than chunks that were sent before (RFC 9260 §6.9).
+//! IP packets in fragments (RFC 791 §3.2, RFC 8200 §4.5): put together where they arrive, and cut where they leave.
+//! SCTP sends some when the path has become narrower than chunks that were sent before (RFC 9260 §6.9).
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -40,8 +40,8 @@ struct Incomplete {
 }
 
 impl Reassembly {
-    /// Takes a fragment with its bytes; what the packet holds once all of it is there, and how it is marked: if one of its
-    /// fragments was, it is too (RFC 3168 §5.3).
+    /// Takes a fragment with its bytes; what the packet holds once all of it is there, and how it is marked: if one of
+    /// its fragments was, it is too (RFC 3168 §5.3).
     pub(super) fn add(&mut self, now: Instant, fragment: &Fragment, bytes: &[u8]) -> Option<(Vec<u8>, EcnCodepoint)> {
         self.0
             .retain(|_, packet| now.saturating_duration_since(packet.since) < PATIENCE);
@@ -101,7 +101,8 @@ impl Incomplete {
     }
 }
 
-/// Cuts an IPv6 packet, as only its sender may, into fragments that every link carries; one that is small is left whole.
+/// Cuts an IPv6 packet, as only its sender may, into fragments that every link carries; one that is small is left
+/// whole.
 pub(super) fn cut_v6(packet: &[u8], ident: u32) -> Vec<Vec<u8>> {
     let (Some((header, content)), Some(next_header)) = (packet.split_at_checked(IPV6_HEADER), packet.get(6)) else {
         return Vec::new();

@@ -1,4 +1,5 @@
-//! IP packets with their headers, as they pass a TUN interface: SCTP on IP and in UDP, what ICMP says about them, pings.
+//! IP packets with their headers, as they pass a TUN interface: SCTP on IP and in UDP, what ICMP says about them,
+//! pings.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;

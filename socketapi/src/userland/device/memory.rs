@@ -25,8 +25,8 @@ const EPHEMERAL: std::ops::RangeInclusive<u16> = 49_152..=65_535;
 /// The network of those who name none.
 static COMMON: LazyLock<MemoryNetwork> = LazyLock::new(MemoryNetwork::new);
 
-/// A network inside the process, for tests of programs: stacks with [`DeviceConfig::Memory`](crate::DeviceConfig::Memory)
-/// of one network reach each other, and nobody else.
+/// A network inside the process, for tests of programs: stacks with
+/// [`DeviceConfig::Memory`](crate::DeviceConfig::Memory) of one network reach each other, and nobody else.
 ///
 /// It is a handle and cheap to clone. Its addresses are its own: any will do, and the system knows nothing of them.
 #[derive(Clone, Debug)]
@@ -169,8 +169,8 @@ pub(crate) struct MemoryDevice {
 }
 
 impl MemoryDevice {
-    /// A place at `addresses`, or at the loopback addresses if there are none; on a UDP port (0: a free one) or directly
-    /// on IP.
+    /// A place at `addresses`, or at the loopback addresses if there are none; on a UDP port (0: a free one) or
+    /// directly on IP.
     pub(crate) fn open(network: &MemoryNetwork, addresses: &[IpAddr], udp_port: Option<u16>) -> Result<Self> {
         let addresses = if addresses.is_empty() {
             vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]

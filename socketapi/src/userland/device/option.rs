@@ -8,8 +8,8 @@ use libc::c_int;
 /// While it lives, IP may fragment what the socket sends, on this host and on the way. Before and after, it may not:
 /// path MTU discovery depends on that (RFC 8899 §3).
 ///
-/// What other processes send through a shared socket meanwhile may be fragmented too. At worst a probe of theirs finds a
-/// size that the path does not carry whole, and the next black hole is found as others are.
+/// What other processes send through a shared socket meanwhile may be fragmented too. At worst a probe of theirs finds
+/// a size that the path does not carry whole, and the next black hole is found as others are.
 #[derive(Debug)]
 pub(super) struct Fragments<'a> {
     socket: BorrowedFd<'a>,

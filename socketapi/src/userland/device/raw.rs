@@ -1,8 +1,8 @@
 //! SCTP directly on IP (RFC 9260 §1.2: protocol 132), by raw sockets.
 //!
-//! Every raw socket of the host receives every SCTP packet to its address, also those for other programs. Where the ports
-//! are shared with other processes, a filter in the kernel drops what is for them, and a gate what the filter cannot tell
-//! apart. Otherwise the engine passes over what is not its own, and answers nothing of it unless told to.
+//! Every raw socket of the host receives every SCTP packet to its address, also those for other programs. Where the
+//! ports are shared with other processes, a filter in the kernel drops what is for them, and a gate what the filter
+//! cannot tell apart. Otherwise the engine passes over what is not its own, and answers nothing of it unless told to.
 
 use std::fmt;
 use std::io;

@@ -35,7 +35,8 @@ const MAX_UNSENT: usize = 16;
 /// How long, at most, a process that took over gives no ports to those who had none: the others have yet to tell what
 /// they have.
 const GATHERING: Duration = Duration::from_millis(500);
-/// How long, at most, it leaves what comes to ports that nobody has told of: an answer would end somebody's association.
+/// How long, at most, it leaves what comes to ports that nobody has told of: an answer would end somebody's
+/// association.
 const SILENCE: Duration = Duration::from_secs(5);
 
 /// A process that shares the port.

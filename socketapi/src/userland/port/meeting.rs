@@ -1,5 +1,5 @@
-//! Where the processes of a shared port meet: an abstract AF_UNIX name, which the kernel gives to one of them, and which
-//! goes with its process. Names of this kind belong to a network namespace, as ports do.
+//! Where the processes of a shared port meet: an abstract AF_UNIX name, which the kernel gives to one of them, and
+//! which goes with its process. Names of this kind belong to a network namespace, as ports do.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;

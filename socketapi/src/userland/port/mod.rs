@@ -1,20 +1,22 @@
 //! The shared port: any number of processes of a host on one UDP port, with one space of SCTP ports.
 //!
 //! The process that came first is the *holder*: it bound the UDP sockets, and listens under an abstract AF_UNIX name
-//! made of the UDP port. Later ones are its *guests*. A guest connects to that name, is checked (same user, or root) and
-//! gets duplicates of the UDP sockets, which it sends through as if they were its own. It claims the SCTP ports that its
-//! end points bind. The holder alone receives; it passes packets on to the guest whose SCTP port they are for, and has
-//! its own engine answer those that are for nobody.
+//! made of the UDP port. Later ones are its *guests*. A guest connects to that name, is checked (same user, or root)
+//! and gets duplicates of the UDP sockets, which it sends through as if they were its own. It claims the SCTP ports
+//! that its end points bind. The holder alone receives; it passes packets on to the guest whose SCTP port they are for,
+//! and has its own engine answer those that are for nobody.
 //!
-//! When the holder goes away, the guests race for the name. The winner reads from its duplicates of the same sockets, so
-//! what waits in them is not lost, and the others tell it what ports they have. Until it has heard from everyone it
+//! When the holder goes away, the guests race for the name. The winner reads from its duplicates of the same sockets,
+//! so what waits in them is not lost, and the others tell it what ports they have. Until it has heard from everyone it
 //! gives no ports to newcomers, and lets nobody's packets go unanswered.
 //!
-//! SCTP directly on IP is shared in the same way, but that each process has raw sockets of its own, which get all packets:
-//! the ports alone are given away, each process takes in what is for its own, and the holder what is for nobody.
+//! SCTP directly on IP is shared in the same way, but that each process has raw sockets of its own, which get all
+//! packets: the ports alone are given away, each process takes in what is for its own, and the holder what is for
+//! nobody.
 //!
 //! A holder that is stopped without ending leaves its guests without packets until it goes on. So does a child of the
-//! holder that was forked and runs no other program, if it outlives the holder: it has the name, and no thread to answer.
+//! holder that was forked and runs no other program, if it outlives the holder: it has the name, and no thread to
+//! answer.
 //!
 //! | file | what |
 //! |---|---|
@@ -88,8 +90,8 @@ impl SharedPort {
         join::join(udp_port)?.map(Self::on_udp).transpose()
     }
 
-    /// Shares the ports of SCTP directly on IP with the other processes of the host; `None` if they are of another user,
-    /// or do not answer.
+    /// Shares the ports of SCTP directly on IP with the other processes of the host; `None` if they are of another
+    /// user, or do not answer.
     pub(crate) fn raw(device: &Arc<RawDevice>) -> Result<Option<Self>> {
         let start = join::open_raw()?;
         start
@@ -127,8 +129,8 @@ impl SharedPort {
         started.map(drop).map_err(failed)
     }
 
-    /// Gets an SCTP port, `None` for any, on own addresses, none for all; one that the process `shares` it may have again
-    /// to be shared as well. Waits for the holder's answer, which takes
+    /// Gets an SCTP port, `None` for any, on own addresses, none for all; one that the process `shares` it may have
+    /// again to be shared as well. Waits for the holder's answer, which takes
     /// microseconds; where the holder has just been killed, until there is another one.
     ///
     /// # Errors

@@ -1,8 +1,8 @@
 //! Several workers of one stack: engines side by side, each with its own sockets of the one UDP port.
 //!
 //! The tag of a packet tells whose it is: each worker draws the verification tags of its share, and a filter in the
-//! kernel looks at the tag and chooses the socket. What bears no tag of the receiver is rare: INIT, and ABORT and SHUTDOWN
-//! COMPLETE with the T bit. The worker that gets these looks at the ports, and hands them on.
+//! kernel looks at the tag and chooses the socket. What bears no tag of the receiver is rare: INIT, and ABORT and
+//! SHUTDOWN COMPLETE with the T bit. The worker that gets these looks at the ports, and hands them on.
 //!
 //! | file | what |
 //! |---|---|
