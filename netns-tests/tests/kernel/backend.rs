@@ -115,13 +115,14 @@ const ON_BOTH: [&str; 14] = [
     "there_and_back",
 ];
 /// Those that do not, and why.
-const ON_USERLAND: [(&str, &str); 8] = [
+const ON_USERLAND: [(&str, &str); 9] = [
     (
         "binding",
         "it is about stacks, which the addresses of a host are given to",
     ),
     ("devices", "a kernel has no devices of ours"),
     ("driving", "a kernel drives itself"),
+    ("driving_stress", "a kernel drives itself"),
     (
         "icmp",
         "it makes ICMP messages for UDP, and the kernel's own are tested with the engine",
