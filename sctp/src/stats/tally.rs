@@ -30,7 +30,7 @@ pub(crate) struct TallyReceived {
 impl TallySent {
     #[inline]
     const fn ordered(&self) -> u64 {
-        self.data_chunks - self.unordered_chunks
+        self.data_chunks.wrapping_sub(self.unordered_chunks)
     }
 }
 
@@ -38,28 +38,65 @@ impl TallyReceived {
     /// Those that were taken, and are not unordered.
     #[inline]
     const fn ordered(&self) -> u64 {
-        self.data_chunks - self.unordered_chunks - self.data_chunks_dropped - self.duplicate_tsns
+        self.data_chunks
+            .wrapping_sub(self.unordered_chunks)
+            .wrapping_sub(self.data_chunks_dropped)
+            .wrapping_sub(self.duplicate_tsns)
     }
+}
+
+/// Adds what was counted between two looks. Counters go round rather than stop the stack, whatever a peer makes of them.
+#[inline]
+const fn add(counter: &mut u64, after: u64, before: u64) {
+    *counter = counter.wrapping_add(after.wrapping_sub(before));
 }
 
 impl StackStats {
     /// An association has sent something.
     #[inline]
     pub(crate) const fn count_sent(&mut self, before: &TallySent, after: &TallySent) {
-        self.control_chunks_sent += after.control_chunks - before.control_chunks;
-        self.ordered_chunks_sent += after.ordered() - before.ordered();
-        self.unordered_chunks_sent += after.unordered_chunks - before.unordered_chunks;
-        self.data_chunks_retransmitted += after.data_chunks_retransmitted - before.data_chunks_retransmitted;
-        self.messages_fragmented += after.messages_fragmented - before.messages_fragmented;
+        add(
+            &mut self.control_chunks_sent,
+            after.control_chunks,
+            before.control_chunks,
+        );
+        add(&mut self.ordered_chunks_sent, after.ordered(), before.ordered());
+        add(
+            &mut self.unordered_chunks_sent,
+            after.unordered_chunks,
+            before.unordered_chunks,
+        );
+        add(
+            &mut self.data_chunks_retransmitted,
+            after.data_chunks_retransmitted,
+            before.data_chunks_retransmitted,
+        );
+        add(
+            &mut self.messages_fragmented,
+            after.messages_fragmented,
+            before.messages_fragmented,
+        );
     }
 
     /// An association has received something.
     #[inline]
     pub(crate) const fn count_received(&mut self, before: &TallyReceived, after: &TallyReceived) {
-        self.control_chunks_received += after.control_chunks - before.control_chunks;
-        self.ordered_chunks_received += after.ordered() - before.ordered();
-        self.unordered_chunks_received += after.unordered_chunks - before.unordered_chunks;
-        self.duplicate_tsns += after.duplicate_tsns - before.duplicate_tsns;
-        self.messages_reassembled += after.messages_reassembled - before.messages_reassembled;
+        add(
+            &mut self.control_chunks_received,
+            after.control_chunks,
+            before.control_chunks,
+        );
+        add(&mut self.ordered_chunks_received, after.ordered(), before.ordered());
+        add(
+            &mut self.unordered_chunks_received,
+            after.unordered_chunks,
+            before.unordered_chunks,
+        );
+        add(&mut self.duplicate_tsns, after.duplicate_tsns, before.duplicate_tsns);
+        add(
+            &mut self.messages_reassembled,
+            after.messages_reassembled,
+            before.messages_reassembled,
+        );
     }
 }
