@@ -1,19 +1,8 @@
-//! Medians, and the table.
+//! The table.
 
 use crate::bulk::Outcome;
+use crate::median::median;
 use crate::pingpong::Outcome as Trips;
-
-/// The smallest value that so many percent of the values do not exceed.
-pub(crate) fn percentile(values: &[f64], percent: usize) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let index = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
-    sorted.get(index).copied().unwrap_or(f64::NAN)
-}
-
-pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
-    percentile(&values.into_iter().collect::<Vec<_>>(), 50)
-}
 
 /// What is told at the end: a table for people, and `figure NAME VALUE UNIT` lines.
 #[derive(Default)]
@@ -53,25 +42,20 @@ impl Figures {
         Some(rate)
     }
 
-    /// Rows for round trips of ours and of bare UDP, and what is between them.
-    pub(crate) fn pingpong(&mut self, name: &str, ours: &[Trips], udp_name: &str, udp: &[Trips]) {
-        self.trips(udp_name, udp);
-        self.pingpong_ours(name, ours, udp);
-    }
-
-    /// The same without those of bare UDP, which have their row.
-    pub(crate) fn pingpong_ours(&mut self, name: &str, ours: &[Trips], udp: &[Trips]) {
-        self.trips(name, ours);
+    /// A row for round trips, and how many times those of bare UDP they take.
+    pub(crate) fn pingpong(&mut self, name: &str, outcomes: &[Trips], udp: &[Trips]) {
+        self.trips(name, outcomes);
         // Of each round for itself, since both were there in the same second.
-        let ratio = median(ours.iter().zip(udp).map(|(ours, udp)| ours.p50 / udp.p50));
+        let ratio = median(outcomes.iter().zip(udp).map(|(theirs, udp)| theirs.p50 / udp.p50));
         self.text(format!("{name}_over_udp_p50: {ratio:.2}"));
         self.add(&format!("{name}_over_udp_p50"), ratio, "");
     }
 
-    fn trips(&mut self, name: &str, outcomes: &[Trips]) {
+    /// A row for round trips.
+    pub(crate) fn trips(&mut self, name: &str, outcomes: &[Trips]) {
         let p50 = median(outcomes.iter().map(|outcome| outcome.p50));
         let p99 = median(outcomes.iter().map(|outcome| outcome.p99));
-        self.text(format!("{name:<20} p50 {p50:>8.1} us   p99 {p99:>8.1} us"));
+        self.text(format!("{name:<27} p50 {p50:>8.1} us   p99 {p99:>8.1} us"));
         self.add(&format!("{name}_p50"), p50, "us");
         self.add(&format!("{name}_p99"), p99, "us");
     }

@@ -21,6 +21,7 @@ mod figures;
 mod idle;
 mod iperf3;
 mod lifecycle;
+mod median;
 mod pair;
 mod pingpong;
 mod program;
@@ -32,7 +33,8 @@ use std::process::ExitCode;
 use tokio::runtime::Runtime;
 
 use bulk::Outcome;
-use figures::{Figures, median};
+use figures::Figures;
+use median::median;
 use pingpong::Cores;
 use tsctp::Tsctp;
 
@@ -54,7 +56,27 @@ const WORKERS: [(&str, u16); 2] = [("workers_1", 1), ("workers_2", 2)];
 const TSCTP: [(&str, usize); 2] = [("tsctp_64KiB", 64 * KIB), ("tsctp_64B", 64)];
 const TCP: &str = "tcp_64KiB";
 const IPERF3: &str = "iperf3_64KiB";
+/// Where the ends of round trips run.
+const PINGPONG: [Place; 2] = [
+    Place {
+        suffix: "",
+        meaning: "each end on a core of its own, as on two hosts",
+        cores: Cores::apart,
+    },
+    Place {
+        suffix: "_one_core",
+        meaning: "both ends on one core, where nothing is waited for but work",
+        cores: Cores::together,
+    },
+];
 const IDLE: &str = "idle_5000";
+
+struct Place {
+    /// What is added to the names of figures.
+    suffix: &'static str,
+    meaning: &'static str,
+    cores: fn() -> Option<Cores>,
+}
 
 struct Options {
     rounds: usize,
@@ -85,6 +107,15 @@ impl Options {
     }
 }
 
+/// Round trips of all rounds, with the ends in one place.
+#[derive(Default)]
+struct Trips {
+    udp: Vec<pingpong::Outcome>,
+    ours: Vec<pingpong::Outcome>,
+    ours_async: Vec<pingpong::Outcome>,
+    dcsctp: Vec<pingpong::Outcome>,
+}
+
 /// What all rounds gave.
 #[derive(Default)]
 struct Rounds {
@@ -93,11 +124,7 @@ struct Rounds {
     tsctp: [Vec<Outcome>; TSCTP.len()],
     tcp: Vec<Outcome>,
     iperf3: Vec<Outcome>,
-    pingpong: Vec<pingpong::Outcome>,
-    udp_pingpong: Vec<pingpong::Outcome>,
-    pingpong_apart: Vec<pingpong::Outcome>,
-    udp_pingpong_apart: Vec<pingpong::Outcome>,
-    pingpong_async: Vec<pingpong::Outcome>,
+    pingpong: [Trips; PINGPONG.len()],
     pingpong_tasks: Vec<pingpong::Outcome>,
     udp_pingpong_tasks: Vec<pingpong::Outcome>,
     setup_close: Vec<f64>,
@@ -164,15 +191,16 @@ fn round(rounds: &mut Rounds, options: &Options, runtime: &Runtime, tsctp: Optio
         rounds.iperf3.extend(iperf3::bulk(64 * KIB));
     }
     if options.wants("pingpong") {
-        rounds.pingpong.push(pingpong::sctp(Cores::Any));
-        rounds.udp_pingpong.push(pingpong::udp(Cores::Any));
-        if let Some(apart) = Cores::apart() {
-            rounds.pingpong_apart.push(pingpong::sctp(apart));
-            rounds.udp_pingpong_apart.push(pingpong::udp(apart));
+        for (place, trips) in PINGPONG.iter().zip(&mut rounds.pingpong) {
+            if let Some(cores) = (place.cores)() {
+                trips.udp.push(pingpong::udp::blocking(cores));
+                trips.ours.push(pingpong::sctp::blocking(cores));
+                trips.ours_async.push(pingpong::sctp::tasks_apart(cores));
+                trips.dcsctp.push(pingpong::dcsctp::blocking(cores));
+            }
         }
-        rounds.pingpong_async.push(pingpong::sctp_async());
-        rounds.pingpong_tasks.push(run(runtime, pingpong::sctp_tasks()));
-        rounds.udp_pingpong_tasks.push(run(runtime, pingpong::udp_tasks()));
+        rounds.pingpong_tasks.push(run(runtime, pingpong::sctp::tasks()));
+        rounds.udp_pingpong_tasks.push(run(runtime, pingpong::udp::tasks()));
     }
     if options.wants("setup_close") {
         rounds.setup_close.push(run(runtime, lifecycle::sctp()));
@@ -243,20 +271,21 @@ fn report_bulk(figures: &mut Figures, rounds: &Rounds, options: &Options, tsctp:
 
 fn report_others(figures: &mut Figures, rounds: &Rounds, options: &Options, tsctp: bool) {
     if options.wants("pingpong") {
-        figures.text("\nrequest and response, 100 bytes each, a thread for each end that blocks");
-        figures.pingpong("pingpong", &rounds.pingpong, "udp_pingpong", &rounds.udp_pingpong);
-        if rounds.pingpong_apart.is_empty() {
-            figures.missing("a request and its response with the ends on two cores: there is one core");
-        } else {
-            figures.text("the same, each end on a core of its own");
-            let (ours, udp) = (&rounds.pingpong_apart, &rounds.udp_pingpong_apart);
-            figures.pingpong("pingpong_apart", ours, "udp_pingpong_apart", udp);
+        figures.text("\nrequest and response, 100 bytes each, in a thread for each end that blocks");
+        for (Place { suffix, meaning, .. }, trips) in PINGPONG.iter().zip(&rounds.pingpong) {
+            if trips.udp.is_empty() {
+                figures.missing(&format!("pingpong{suffix}, {meaning}: there are not as many"));
+                continue;
+            }
+            figures.text(format!("{meaning}:"));
+            figures.trips(&format!("udp_pingpong{suffix}"), &trips.udp);
+            figures.pingpong(&format!("pingpong{suffix}"), &trips.ours, &trips.udp);
+            figures.pingpong(&format!("pingpong_async{suffix}"), &trips.ours_async, &trips.udp);
+            figures.pingpong(&format!("dcsctp_pingpong{suffix}"), &trips.dcsctp, &trips.udp);
         }
-        figures.text("the same where the system puts them, of ours a thread for each end with a runtime");
-        figures.pingpong_ours("pingpong_async", &rounds.pingpong_async, &rounds.udp_pingpong);
-        figures.text("the same, both ends tasks of one runtime");
-        let (ours, udp) = (&rounds.pingpong_tasks, &rounds.udp_pingpong_tasks);
-        figures.pingpong("pingpong_tasks", ours, "udp_pingpong_tasks", udp);
+        figures.text("both ends tasks of one runtime:");
+        figures.trips("udp_pingpong_tasks", &rounds.udp_pingpong_tasks);
+        figures.pingpong("pingpong_tasks", &rounds.pingpong_tasks, &rounds.udp_pingpong_tasks);
         figures.text("");
     }
     let ours = (!rounds.setup_close.is_empty()).then(|| median(rounds.setup_close.iter().copied()));
