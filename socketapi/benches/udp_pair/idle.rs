@@ -16,7 +16,8 @@ use crate::program::Program;
 
 /// The option that makes this program the process that is measured.
 pub(crate) const CHILD_FLAG: &str = "--idle-child";
-const COUNT: usize = 5000;
+/// How many there are.
+pub(crate) const COUNT: usize = 5000;
 /// Half a period: in the middle between two heartbeats.
 const SETTLED: Duration = Duration::from_millis(15_500);
 /// The default HB.interval, and the least RTO.

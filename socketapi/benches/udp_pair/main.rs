@@ -1,9 +1,10 @@
 //! What associations cost over the loopback interface, beside what others take for the same work in the same minute.
 //!
 //! Ours run in this process, both ends and the stacks under them on one tokio runtime, with default parameters. The
-//! others are usrsctp's `tsctp` (Debian's libusrsctp-examples) and `iperf3` (TCP), a process for each end, and TCP and
-//! bare UDP datagrams in this process. Processor time is that of both ends, kernel included. All take turns, and
-//! medians are told, since the machine may have other things to do as well. What is not installed is left out.
+//! others are usrsctp's `tsctp` (Debian's libusrsctp-examples), a program of this bench with usrsctp (libusrsctp-dev and a
+//! C compiler) and `iperf3` (TCP), a process for each end, and the crate `dcsctp`, TCP and bare UDP datagrams in this
+//! process. Processor time is that of both ends, kernel included. All take turns, and medians are told, since the
+//! machine may have other things to do as well. What is not installed is left out.
 //!
 //! ```text
 //! cargo bench -p socketapi --bench udp_pair [-- --rounds N] [--only ROW]
@@ -26,6 +27,7 @@ mod pair;
 mod pingpong;
 mod program;
 mod tsctp;
+mod usrsctp;
 
 use std::env;
 use std::process::ExitCode;
@@ -36,7 +38,9 @@ use bulk::Outcome;
 use figures::Figures;
 use median::median;
 use pingpong::Cores;
+use program::Program;
 use tsctp::Tsctp;
+use usrsctp::Usrsctp;
 
 const KIB: usize = 1 << 10;
 /// The path MTU of Ethernet, although the loopback interface carries more.
@@ -70,6 +74,13 @@ const PINGPONG: [Place; 2] = [
     },
 ];
 const IDLE: &str = "idle_5000";
+
+/// Programs to compare with, as far as there are any.
+struct Others {
+    tsctp: Option<Tsctp>,
+    usrsctp: Option<Usrsctp>,
+    iperf3: bool,
+}
 
 struct Place {
     /// What is added to the names of figures.
@@ -114,6 +125,7 @@ struct Trips {
     ours: Vec<pingpong::Outcome>,
     ours_async: Vec<pingpong::Outcome>,
     dcsctp: Vec<pingpong::Outcome>,
+    usrsctp: Vec<pingpong::Outcome>,
 }
 
 /// What all rounds gave.
@@ -148,21 +160,21 @@ fn main() -> ExitCode {
         .enable_all()
         .build();
     let runtime = runtime.expect("a runtime");
-    let tsctp = Tsctp::find();
-    let iperf3 = iperf3::is_there();
+    let others = Others {
+        tsctp: Tsctp::find(),
+        usrsctp: Usrsctp::build(),
+        iperf3: iperf3::is_there(),
+    };
     let idle = if options.wants(IDLE) { idle::start() } else { None };
     let mut rounds = Rounds::default();
     for _ in 0..options.rounds {
-        round(&mut rounds, &options, &runtime, tsctp.as_ref(), iperf3);
+        round(&mut rounds, &options, &runtime, &others);
     }
     let mut figures = Figures::default();
-    report_bulk(&mut figures, &rounds, &options, tsctp.as_ref(), iperf3);
-    report_others(&mut figures, &rounds, &options, tsctp.is_some());
-    if let Some(percent) = idle.and_then(idle::core_percent) {
-        figures.text(format!("5000 idle associations, both ends: {percent:.2} % of a core"));
-        figures.add("idle_5000_core_percent", percent, "%");
-    } else if options.wants(IDLE) {
-        figures.missing("idle_5000_core_percent: the associations did not all stay up");
+    report_bulk(&mut figures, &rounds, &options, &others);
+    report_others(&mut figures, &rounds, &options, &others);
+    if options.wants(IDLE) {
+        report_idle(&mut figures, idle, &others);
     }
     figures.print();
     ExitCode::SUCCESS
@@ -173,7 +185,7 @@ fn run<T: Send + 'static>(runtime: &Runtime, task: impl Future<Output = T> + Sen
     runtime.block_on(async { tokio::spawn(task).await.expect("the task ends") })
 }
 
-fn round(rounds: &mut Rounds, options: &Options, runtime: &Runtime, tsctp: Option<&Tsctp>, iperf3: bool) {
+fn round(rounds: &mut Rounds, options: &Options, runtime: &Runtime, others: &Others) {
     for ((name, message, mtu), outcomes) in BULK.into_iter().zip(&mut rounds.bulk) {
         if options.wants(name) {
             outcomes.push(run(runtime, bulk::sctp(message, mtu)));
@@ -187,7 +199,7 @@ fn round(rounds: &mut Rounds, options: &Options, runtime: &Runtime, tsctp: Optio
     if options.wants(TCP) {
         rounds.tcp.push(run(runtime, bulk::tcp(64 * KIB)));
     }
-    if iperf3 && options.wants(IPERF3) {
+    if others.iperf3 && options.wants(IPERF3) {
         rounds.iperf3.extend(iperf3::bulk(64 * KIB));
     }
     if options.wants("pingpong") {
@@ -197,6 +209,9 @@ fn round(rounds: &mut Rounds, options: &Options, runtime: &Runtime, tsctp: Optio
                 trips.ours.push(pingpong::sctp::blocking(cores));
                 trips.ours_async.push(pingpong::sctp::tasks_apart(cores));
                 trips.dcsctp.push(pingpong::dcsctp::blocking(cores));
+                trips
+                    .usrsctp
+                    .extend(others.usrsctp.as_ref().and_then(|usrsctp| usrsctp.pingpong(cores)));
             }
         }
         rounds.pingpong_tasks.push(run(runtime, pingpong::sctp::tasks()));
@@ -205,7 +220,7 @@ fn round(rounds: &mut Rounds, options: &Options, runtime: &Runtime, tsctp: Optio
     if options.wants("setup_close") {
         rounds.setup_close.push(run(runtime, lifecycle::sctp()));
     }
-    let Some(tsctp) = tsctp else { return };
+    let Some(tsctp) = &others.tsctp else { return };
     for ((name, message), outcomes) in TSCTP.into_iter().zip(&mut rounds.tsctp) {
         if options.wants(name) {
             outcomes.extend(tsctp.bulk(message));
@@ -216,7 +231,7 @@ fn round(rounds: &mut Rounds, options: &Options, runtime: &Runtime, tsctp: Optio
     }
 }
 
-fn report_bulk(figures: &mut Figures, rounds: &Rounds, options: &Options, tsctp: Option<&Tsctp>, iperf3: bool) {
+fn report_bulk(figures: &mut Figures, rounds: &Rounds, options: &Options, others: &Others) {
     figures.text(format!(
         "{:<20} {:>8} {:>10} {:>12}",
         "bulk data", "MTU", "MB/s", "CPU s/GB"
@@ -246,13 +261,13 @@ fn report_bulk(figures: &mut Figures, rounds: &Rounds, options: &Options, tsctp:
             figures.add(name, ours / theirs, "");
         }
     };
-    if !iperf3 {
+    if !others.iperf3 {
         figures.missing("iperf3 (Debian package iperf3); without it there is no goodput_over_tcp");
     } else if options.wants(IPERF3) {
         let theirs = figures.bulk(IPERF3, &rounds.iperf3);
         over(figures, "goodput_over_tcp", rate_of("udp_lo_64KiB"), theirs);
     }
-    let Some(tsctp) = tsctp else {
+    let Some(tsctp) = &others.tsctp else {
         figures.missing("tsctp (Debian package libusrsctp-examples); without it there is no goodput_over_tsctp");
         return;
     };
@@ -269,7 +284,7 @@ fn report_bulk(figures: &mut Figures, rounds: &Rounds, options: &Options, tsctp:
     }
 }
 
-fn report_others(figures: &mut Figures, rounds: &Rounds, options: &Options, tsctp: bool) {
+fn report_others(figures: &mut Figures, rounds: &Rounds, options: &Options, others: &Others) {
     if options.wants("pingpong") {
         figures.text("\nrequest and response, 100 bytes each, in a thread for each end that blocks");
         for (Place { suffix, meaning, .. }, trips) in PINGPONG.iter().zip(&rounds.pingpong) {
@@ -282,6 +297,11 @@ fn report_others(figures: &mut Figures, rounds: &Rounds, options: &Options, tsct
             figures.pingpong(&format!("pingpong{suffix}"), &trips.ours, &trips.udp);
             figures.pingpong(&format!("pingpong_async{suffix}"), &trips.ours_async, &trips.udp);
             figures.pingpong(&format!("dcsctp_pingpong{suffix}"), &trips.dcsctp, &trips.udp);
+            if trips.usrsctp.is_empty() {
+                figures.missing("round trips of usrsctp (a C compiler, Debian package libusrsctp-dev)");
+            } else {
+                figures.pingpong(&format!("usrsctp_pingpong{suffix}"), &trips.usrsctp, &trips.udp);
+            }
         }
         figures.text("both ends tasks of one runtime:");
         figures.trips("udp_pingpong_tasks", &rounds.udp_pingpong_tasks);
@@ -299,11 +319,29 @@ fn report_others(figures: &mut Figures, rounds: &Rounds, options: &Options, tsct
             "set up and closed, tsctp's server, its time doubled: {theirs:.0} per CPU second"
         ));
         figures.add("tsctp_setup_close_per_cpu_s", theirs, "1/s");
-    } else if tsctp && options.wants("tsctp_setup_close") {
+    } else if others.tsctp.is_some() && options.wants("tsctp_setup_close") {
         figures.missing("tsctp_setup_close_per_cpu_s: associations with it failed");
     }
     if let (Some(ours), Some(theirs)) = (ours, theirs) {
         figures.text(format!("setup_close_over_tsctp: {:.2}", ours / theirs));
         figures.add("setup_close_over_tsctp", ours / theirs, "");
+    }
+}
+
+fn report_idle(figures: &mut Figures, ours: Option<Program>, others: &Others) {
+    if let Some(percent) = ours.and_then(idle::core_percent) {
+        figures.text(format!("5000 idle associations, both ends: {percent:.2} % of a core"));
+        figures.add("idle_5000_core_percent", percent, "%");
+    } else {
+        figures.missing("idle_5000_core_percent: the associations did not all stay up");
+    }
+    let theirs = others.usrsctp.as_ref().and_then(|usrsctp| usrsctp.idle(idle::COUNT));
+    if let Some(percent) = theirs {
+        figures.text(format!(
+            "the same of usrsctp, one stack for both: {percent:.2} % of a core"
+        ));
+        figures.add("usrsctp_idle_5000_core_percent", percent, "%");
+    } else {
+        figures.missing("usrsctp_idle_5000_core_percent (a C compiler, Debian package libusrsctp-dev)");
     }
 }

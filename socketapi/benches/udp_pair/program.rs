@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::io::Read;
 use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::{self, JoinHandle, sleep};
 use std::time::{Duration, Instant};
@@ -68,6 +69,17 @@ impl Drop for Program {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// What C code becomes, with these options; `None` without a C compiler, or without what the code needs.
+pub(crate) fn compile(code: &str, name: &str, options: &[&str]) -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let (source, result) = (folder.join(format!("{name}.c")), folder.join(name));
+    std::fs::write(&source, code).ok()?;
+    let mut command = Command::new("cc");
+    command.arg("-o").arg(&result).arg(&source).args(options);
+    let built = command.stderr(Stdio::null()).status();
+    built.is_ok_and(|status| status.success()).then_some(result)
 }
 
 /// A UDP port that nobody uses now.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 
 use crate::bulk::Outcome;
-use crate::program::{Program, free_udp_port, wait_until_taken};
+use crate::program::{Program, compile, free_udp_port, wait_until_taken};
 use crate::{cpu, lifecycle};
 
 const PATH: &str = "/usr/lib/usrsctp/tsctp";
@@ -97,14 +97,6 @@ fn summary(output: &str, message: &str) -> Option<(Duration, u64)> {
 
 /// A library without the call that makes usrsctp talk; `None` without a C compiler.
 fn silencer() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let (source, library) = (folder.join("silent_usrsctp.c"), folder.join("silent_usrsctp.so"));
     let code = "int usrsctp_sysctl_set_sctp_debug_on(unsigned value) { return value != 0; }\n";
-    std::fs::write(&source, code).ok()?;
-    let built = Command::new("cc")
-        .args(["-shared", "-fPIC", "-o"])
-        .arg(&library)
-        .arg(&source)
-        .status();
-    built.is_ok_and(|status| status.success()).then_some(library)
+    compile(code, "silent_usrsctp", &["-shared", "-fPIC"])
 }

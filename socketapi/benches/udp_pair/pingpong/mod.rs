@@ -19,11 +19,11 @@ use crate::cpu;
 use crate::median::percentile;
 
 /// Bytes of a request, and of a response.
-const SIZE: usize = 100;
+pub(crate) const SIZE: usize = 100;
 /// Round trips before it is measured.
 const WARM_UP: usize = 500;
 /// How long is measured.
-const MEASURED: Duration = Duration::from_millis(400);
+pub(crate) const MEASURED: Duration = Duration::from_millis(400);
 
 /// Round-trip times, in microseconds.
 #[derive(Clone, Copy, Debug)]
@@ -67,9 +67,9 @@ impl Meter {
     }
 }
 
-/// Where the ends run.
+/// Where the ends run: the core of the server, and that of the client.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Cores([usize; 2]);
+pub(crate) struct Cores(pub(crate) [usize; 2]);
 
 impl Cores {
     /// Each on a core of its own, as on two hosts, if there are as many.
