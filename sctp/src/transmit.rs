@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 
+use crate::config::Marks;
+
 /// The UDP ports around an SCTP packet (RFC 6951 §5.2), seen by whoever holds the datagram: `source` is the sender's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct UdpPorts {
@@ -104,8 +106,8 @@ pub struct Transmit {
     /// them, or wants to find out (RFC 8899 §3). Otherwise a packet may be larger than what the path carries, and
     /// should arrive in fragments (RFC 9260 §6.9).
     pub dont_fragment: bool,
-    /// The Differentiated Services Code Point for the IP header, 0 to 63; zero is best effort (RFC 2474 §3).
-    pub dscp: u8,
+    /// The Differentiated Services Code Point and the flow label for the IP header.
+    pub marks: Marks,
     /// The ECN field of the IP header of each packet (RFC 6951 §5.8).
     pub ecn: EcnCodepoint,
 }

@@ -6,7 +6,7 @@ mod common;
 use std::net::IpAddr;
 
 use common::{Answer, Peer, PeerSetup, data_chunks, ms, secs};
-use sctp::config::{EndpointConfig, PathConfig, StackConfig};
+use sctp::config::{EndpointConfig, FlowLabel, PathConfig, StackConfig};
 use sctp::wire::{ChunkType, write_heartbeat, write_sack, write_shutdown_ack};
 use sctp::{ChecksumState, ConnectOptions, EcnCodepoint, Instant, RxMeta, Stack, Transmit};
 
@@ -157,6 +157,7 @@ fn rfc9260_7_2_5_1_another_code_point_restarts_congestion_control() {
         cwnd(&peer)
     };
     assert_eq!(set(&|config| config.set_path_max_retrans(7)), grown);
+    assert_eq!(set(&|config| config.set_flow_label(FlowLabel::MAX)), grown);
     assert_eq!(set(&|config| config.set_dscp(46).unwrap()), initial);
     assert_eq!(set(&|config| assert!(config.set_dscp(64).is_err())), initial);
 }
@@ -172,16 +173,16 @@ impl Two {
         [10, 0, 0, side as u8].into()
     }
 
-    /// Delivers packets until there are none, and returns which side sent what with which code point.
-    fn run(&mut self) -> Vec<(usize, ChunkType, u8)> {
+    /// Delivers packets until there are none, and returns which side sent what with which code point and flow label.
+    fn run(&mut self) -> Vec<(usize, ChunkType, (u8, u32))> {
         let mut log = Vec::new();
         loop {
             let before = log.len();
             for side in 0..2 {
                 let mut buf = Vec::new();
                 while let Some(transmit) = self.stacks[side].poll_transmit(self.now, 1, &mut buf) {
-                    let Transmit { src, dst, dscp, .. } = transmit;
-                    log.push((side, ChunkType(buf[12]), dscp));
+                    let Transmit { src, dst, marks, .. } = transmit;
+                    log.push((side, ChunkType(buf[12]), (marks.dscp(), marks.flow_label().get())));
                     let meta = RxMeta {
                         src: src.unwrap_or_else(|| Self::address(side)),
                         dst,
@@ -201,7 +202,7 @@ impl Two {
 }
 
 #[test]
-fn rfc6458_8_1_12_every_packet_has_the_code_point_of_its_side() {
+fn rfc6458_8_1_12_every_packet_has_the_code_point_and_flow_label_of_its_side() {
     let stack = |side: usize| {
         let config = StackConfig::new(vec![Two::address(side)], None);
         Stack::new(config, [side as u8; 32])
@@ -210,24 +211,27 @@ fn rfc6458_8_1_12_every_packet_has_the_code_point_of_its_side() {
         stacks: [stack(0), stack(1)],
         now: Instant::from_millis(1),
     };
-    let config = |port, dscp| {
+    let config = |port, dscp, label| {
         let mut config = EndpointConfig {
             port: Some(port),
             ..EndpointConfig::default()
         };
-        config.association.path_mut().set_dscp(dscp).unwrap();
+        let path = config.association.path_mut();
+        path.set_dscp(dscp).unwrap();
+        path.set_flow_label(FlowLabel::new(label).unwrap());
         config
     };
-    let a = two.stacks[0].bind(config(1, 46)).unwrap();
-    let b = two.stacks[1].bind(config(2, 10)).unwrap();
+    let a = two.stacks[0].bind(config(1, 46, 0xf_ffff)).unwrap();
+    let b = two.stacks[1].bind(config(2, 10, 7)).unwrap();
     two.stacks[1].listen(b, 1);
     let to = [Two::address(1)];
     let assoc = two.stacks[0]
         .connect(two.now, a, &to, 2, ConnectOptions::default())
         .unwrap();
     let log = two.run();
-    assert!(log.contains(&(1, ChunkType::INIT_ACK, 10)) && log.contains(&(1, ChunkType::COOKIE_ACK, 10)));
-    assert!(log.iter().all(|&(side, _, dscp)| dscp == [46, 10][side]), "{log:?}");
+    let marks = [(46, 0xf_ffff), (10, 7)];
+    assert!(log.contains(&(1, ChunkType::INIT_ACK, marks[1])) && log.contains(&(1, ChunkType::COOKIE_ACK, marks[1])));
+    assert!(log.iter().all(|&(side, _, of)| of == marks[side]), "{log:?}");
     // Out of the blue nothing is asked for.
     let mut packet = Vec::new();
     let header = sctp::wire::CommonHeader {
@@ -247,14 +251,21 @@ fn rfc6458_8_1_12_every_packet_has_the_code_point_of_its_side() {
         buffer_len: packet.len(),
     };
     two.stacks[1].handle_datagram(two.now, &meta, packet.into());
-    assert_eq!(two.run()[0], (1, ChunkType::SHUTDOWN_COMPLETE, 0));
+    assert_eq!(two.run()[0], (1, ChunkType::SHUTDOWN_COMPLETE, (0, 0)));
     // A change holds from the next packet on.
     let now = two.now;
     let mut path = two.stacks[0].path_config(assoc, to[0]).unwrap();
     path.set_dscp(8).unwrap();
+    path.set_flow_label(FlowLabel::new(9).unwrap());
     two.stacks[0].set_path_config(now, assoc, None, path).unwrap();
     two.stacks[0].request_heartbeat(now, assoc, to[0]).unwrap();
     let log = two.run();
-    assert_eq!(log, [(0, ChunkType::HEARTBEAT, 8), (1, ChunkType::HEARTBEAT_ACK, 10)]);
+    assert_eq!(
+        log,
+        [
+            (0, ChunkType::HEARTBEAT, (8, 9)),
+            (1, ChunkType::HEARTBEAT_ACK, marks[1])
+        ]
+    );
     two.now = now + ms(1);
 }

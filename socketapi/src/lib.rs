@@ -121,8 +121,8 @@ pub use stream::SctpStream;
 pub use userland::{Associations, DeviceConfig, DeviceStats, MemoryNetwork, StackBuilder, StackHandle, TunConfig};
 
 pub use sctp::config::{
-    AsconfConfig, AssociationConfig, AuthConfig, CongestionControl, FragmentInterleave, OotbPolicy, PathConfig,
-    PathThresholds, ReconfigRequests, SendingConfig, StreamScheduler,
+    AsconfConfig, AssociationConfig, AuthConfig, CongestionControl, FlowLabel, FragmentInterleave, OotbPolicy,
+    PathConfig, PathThresholds, ReconfigRequests, SendingConfig, StreamScheduler,
 };
 pub use sctp::error::{AddressError, AuthKeyError, FailureReason, ReconfigError};
 pub use sctp::serial::{Mid, Ppid, SharedKeyId, Ssn, StreamId, Tsn, VerificationTag};

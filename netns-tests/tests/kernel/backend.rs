@@ -102,9 +102,9 @@ const ON_BOTH: [&str; 14] = [
     "backend",
     "backpressure",
     "blocking",
-    "dscp",
     "errno",
     "extension_events",
+    "marks",
     "notifications",
     "one_to_many",
     "one_to_one",
@@ -173,7 +173,7 @@ fn one_to_many_sockets_of_the_kernel() {
 
 #[test]
 fn options_of_the_kernels_sockets() {
-    run(&BOTH, &["options", "send_options", "extension_events", "dscp"]);
+    run(&BOTH, &["options", "send_options", "extension_events", "marks"]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod cables;
 mod common;
 mod ecn;
 mod loss;
+mod marks;
 mod mixed;
 mod mtu;
 mod nat;

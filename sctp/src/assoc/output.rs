@@ -101,7 +101,7 @@ impl Association {
             size,
             segment_size,
             dont_fragment,
-            dscp: path.config.dscp(),
+            marks: path.config.marks(),
             ecn: EcnCodepoint::NotEct,
         })
     }

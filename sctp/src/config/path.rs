@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{PathThresholds, check};
+use super::{FlowLabel, Marks, PathThresholds, check};
 use crate::error::ConfigError;
 
 /// How a path behaves. New paths of an association start with the association's values.
@@ -13,7 +13,7 @@ pub struct PathConfig {
     mtu: u16,
     max_mtu: Option<u16>,
     remote_encapsulation_port: Option<u16>,
-    dscp: u8,
+    marks: Marks,
 }
 
 impl Default for PathConfig {
@@ -26,7 +26,7 @@ impl Default for PathConfig {
             mtu: Self::MIN_MTU,
             max_mtu: Some(u16::MAX),
             remote_encapsulation_port: None,
-            dscp: 0,
+            marks: Marks::default(),
         }
     }
 }
@@ -115,14 +115,28 @@ impl PathConfig {
     /// The Differentiated Services Code Point of packets to the address, 0 to 63 (RFC 9260 §7.2.5.1). By default zero,
     /// best effort.
     pub const fn dscp(&self) -> u8 {
-        self.dscp
+        self.marks.dscp()
     }
 
     /// Sets the Differentiated Services Code Point (`spp_dscp` of RFC 6458 §8.1.12, which has it in its six high bits).
     /// A change on a path that is in use starts congestion control anew.
     pub fn set_dscp(&mut self, dscp: u8) -> Result<(), ConfigError> {
-        check(dscp < 64, "DSCP", "0 to 63")?;
-        self.dscp = dscp;
+        self.marks = self.marks.with_dscp(dscp)?;
         Ok(())
+    }
+
+    /// The flow label of IPv6 packets to the address. By default none; packets of IPv4 never have any.
+    pub const fn flow_label(&self) -> FlowLabel {
+        self.marks.flow_label()
+    }
+
+    /// Sets the flow label (`spp_ipv6_flowlabel` of RFC 6458 §8.1.12). Routers may take another way for another label.
+    pub const fn set_flow_label(&mut self, label: FlowLabel) {
+        self.marks = self.marks.with_flow_label(label);
+    }
+
+    /// The code point and the flow label.
+    pub const fn marks(&self) -> Marks {
+        self.marks
     }
 }

@@ -222,7 +222,7 @@ impl Stack {
             wire::finish_packet(&mut buf, start);
         }
         self.stats.inits_answered += 1;
-        self.reply(meta, buf, config.path().dscp());
+        self.reply(meta, buf, config.path().marks());
     }
 
     /// A packet that begins with a COOKIE ECHO, maybe behind an AUTH (§5.1.5, §5.2.4, RFC 4895 §6.3).

@@ -23,7 +23,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use crate::assoc::{AssociationPhase, CookieKeys, Scratch};
-use crate::config::StackConfig;
+use crate::config::{Marks, StackConfig};
 use crate::event::Event;
 use crate::random::Random;
 use crate::stats::StackStats;
@@ -269,7 +269,7 @@ impl Stack {
 
     /// Queues a packet that belongs to no association, to where `meta` came from. With many waiting already it is
     /// dropped: the peer repeats itself.
-    fn reply(&mut self, meta: &RxMeta, packet: Vec<u8>, dscp: u8) {
+    fn reply(&mut self, meta: &RxMeta, packet: Vec<u8>, marks: Marks) {
         if self.replies.len() >= MAX_REPLIES {
             self.stats.out_of_the_blue_unanswered += 1;
             return;
@@ -285,7 +285,7 @@ impl Stack {
             size,
             segment_size: size,
             dont_fragment: false,
-            dscp,
+            marks,
             ecn: EcnCodepoint::NotEct,
         };
         self.replies.push_back(Reply { transmit, packet });

@@ -2,7 +2,7 @@
 
 use super::Stack;
 use crate::addr;
-use crate::config::OotbPolicy;
+use crate::config::{Marks, OotbPolicy};
 use crate::serial::VerificationTag;
 use crate::time::Instant;
 use crate::transmit::RxMeta;
@@ -89,7 +89,7 @@ impl Stack {
         let start = wire::begin_packet(&mut buf, &header);
         write(&mut buf);
         wire::finish_packet(&mut buf, start);
-        self.reply(meta, buf, 0);
+        self.reply(meta, buf, Marks::default());
     }
 
     /// Whether a packet may be for another stack. What is for an own end point is for nobody else to answer.

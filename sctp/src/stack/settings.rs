@@ -85,7 +85,8 @@ impl Stack {
     ///   them is active at once;
     /// - the MTU: at once; the congestion window starts anew;
     /// - the peer's UDP port: at once, until a packet of the peer shows another;
-    /// - the DSCP: from the next packet on; congestion control starts anew (§7.2.5.1).
+    /// - the DSCP: from the next packet on; congestion control starts anew (§7.2.5.1);
+    /// - the IPv6 flow label: from the next packet on.
     pub fn set_path_config(
         &mut self,
         now: Instant,

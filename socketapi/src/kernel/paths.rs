@@ -1,4 +1,4 @@
-//! Options of paths: heartbeats, MTU, thresholds and UDP port (RFC 6458 §8.1.12, RFC 7829 §7.2, RFC 6951 §6.1).
+//! Options of paths: heartbeats, MTU, marks, thresholds and UDP port (RFC 6458 §8.1.12, RFC 7829 §7.2, RFC 6951 §6.1).
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::abi::{self, PaddrParams, PaddrThresholds, UdpEncaps};
 use super::core::Core;
 use super::{errno, send};
-use crate::{Error, PathConfig, PathThresholds, Result};
+use crate::{Error, FlowLabel, PathConfig, PathThresholds, Result};
 
 /// A threshold that is never reached: none.
 const NEVER: u16 = u16::MAX;
@@ -41,6 +41,9 @@ pub(crate) fn read(core: &Core, id: Option<i32>, address: Option<IpAddr>) -> Res
     }
     if params.flags & abi::SPP_DSCP != 0 {
         let _ = path.set_dscp(params.dscp >> 2);
+    }
+    if params.flags & abi::SPP_IPV6_FLOWLABEL != 0 {
+        path.set_flow_label(FlowLabel::new(params.flow_label).unwrap_or_default());
     }
     let limit = |value: u16| (value != NEVER).then_some(value);
     let thresholds = PathThresholds::new(
@@ -92,6 +95,10 @@ pub(crate) fn apply(
     if want.dscp() != have.dscp() {
         params.flags |= abi::SPP_DSCP;
         params.dscp = want.dscp() << 2;
+    }
+    if want.flow_label() != have.flow_label() {
+        params.flags |= abi::SPP_IPV6_FLOWLABEL;
+        params.flow_label = want.flow_label().get();
     }
     if params.flags != 0 {
         core.set(abi::SCTP_PEER_ADDR_PARAMS, params)?.map_err(failed)?;

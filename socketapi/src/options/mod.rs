@@ -201,8 +201,8 @@ impl Options {
         })
     }
 
-    /// Heartbeats, thresholds, MTU, UDP port and DSCP of the path to one of the peer's addresses; with `None`, what new
-    /// paths start with (`SCTP_PEER_ADDR_PARAMS`, RFC 6458 §8.1.12).
+    /// Heartbeats, thresholds, MTU, UDP port, DSCP and IPv6 flow label of the path to one of the peer's addresses; with
+    /// `None`, what new paths start with (`SCTP_PEER_ADDR_PARAMS`, RFC 6458 §8.1.12).
     ///
     /// Fails with [`Error::NoSuchPath`](crate::Error::NoSuchPath) if the peer does not have the
     /// address, as do all that name one; new associations have none.

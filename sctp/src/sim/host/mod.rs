@@ -18,7 +18,7 @@ use super::ids::{AppId, LinkId};
 use super::packet::Packet;
 use super::route::Interface;
 use super::trace::Trace;
-use crate::config::StackConfig;
+use crate::config::{Marks, StackConfig};
 use crate::random::Random;
 use crate::time::earliest;
 use crate::{
@@ -334,7 +334,7 @@ impl Host {
             size: len,
             segment_size: len,
             dont_fragment: true,
-            dscp: 0,
+            marks: Marks::default(),
             ecn: packet.ecn,
         };
         node.stack.handle_too_big(run.now, &transmit, &packet.payload, len);

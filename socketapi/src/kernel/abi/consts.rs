@@ -146,6 +146,7 @@ pub(crate) const SPP_HB_DISABLE: u32 = 2;
 pub(crate) const SPP_HB_DEMAND: u32 = 4;
 pub(crate) const SPP_PMTUD_ENABLE: u32 = 8;
 pub(crate) const SPP_PMTUD_DISABLE: u32 = 0x10;
+pub(crate) const SPP_IPV6_FLOWLABEL: u32 = 0x100;
 pub(crate) const SPP_DSCP: u32 = 0x200;
 
 // States of associations.

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
 use bytes::Bytes;
+use sctp::config::Marks;
 use sctp::{EcnCodepoint, IcmpKind, IcmpReport, UdpPorts};
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
@@ -138,8 +139,12 @@ pub(super) fn write(
     true
 }
 
-/// Sets the octet of the DSCP and the ECN field in the header of an IP packet.
-pub(super) fn set_octet(packet: &mut [u8], octet: u8) {
+/// Sets the code point and the ECN field in the header of an IP packet that has none, and the flow label if it is IPv6.
+pub(super) fn mark(packet: &mut [u8], marks: Marks, ecn: EcnCodepoint) {
+    let octet = marks.dscp() << 2 | ecn.bits();
+    if octet == 0 && marks.flow_label().is_none() {
+        return;
+    }
     match packet.first().map(|byte| byte >> 4) {
         Some(4) => {
             if let Some(field) = packet.get_mut(1) {
@@ -152,6 +157,7 @@ pub(super) fn set_octet(packet: &mut [u8], octet: u8) {
         Some(6) => {
             if let Ok(mut packet) = Ipv6Packet::new_checked(packet) {
                 packet.set_traffic_class(octet);
+                packet.set_flow_label(marks.flow_label().get());
             }
         }
         _ => {}
@@ -397,6 +403,8 @@ fn report(kind: IcmpKind, src: IpAddr, dst: IpAddr, protocol: IpProtocol, quoted
 
 #[cfg(test)]
 mod tests {
+    use sctp::config::FlowLabel;
+
     use super::*;
 
     const PORTS: UdpPorts = UdpPorts {
@@ -450,14 +458,20 @@ mod tests {
                         at: at.clone(),
                     };
                     assert_eq!(read(&bytes), arrived(EcnCodepoint::NotEct));
+                    let label = FlowLabel::new(0xabcde).unwrap();
+                    let marks = Marks::default().with_dscp(46).unwrap().with_flow_label(label);
                     for ecn in [EcnCodepoint::Ect0, EcnCodepoint::Ce, EcnCodepoint::NotEct] {
-                        set_octet(&mut bytes, 46 << 2 | ecn.bits());
+                        mark(&mut bytes, marks, ecn);
                         assert_eq!(read(&bytes), arrived(ecn));
                     }
                     if dst.is_ipv4() {
                         let packet = Ipv4Packet::new_checked(&bytes[..]).unwrap();
                         assert_eq!(packet.dont_frag(), dont_fragment);
                         assert!(!packet.more_frags() && packet.verify_checksum());
+                    }
+                    if dst.is_ipv6() {
+                        let packet = Ipv6Packet::new_checked(&bytes[..]).unwrap();
+                        assert_eq!((packet.traffic_class(), packet.flow_label()), (46 << 2, 0xabcde));
                     }
                 }
             }

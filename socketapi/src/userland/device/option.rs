@@ -1,4 +1,4 @@
-//! Options of UDP sockets that no wrapper has: which packets IP may fragment, and whether ICMP is reported.
+//! Options of UDP sockets that no wrapper has: which packets IP may fragment, whether ICMP is reported, and flow labels.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -67,6 +67,17 @@ pub(super) fn report_errors(socket: BorrowedFd<'_>, ipv4: bool) -> io::Result<()
 
 #[cfg(not(target_os = "linux"))]
 pub(super) fn report_errors(_socket: BorrowedFd<'_>, _ipv4: bool) -> io::Result<()> {
+    Ok(())
+}
+
+/// Has packets bear the IPv6 flow label that their destination comes with.
+#[cfg(target_os = "linux")]
+pub(super) fn send_flow_labels(socket: BorrowedFd<'_>) -> io::Result<()> {
+    set(socket, libc::IPPROTO_IPV6, libc::IPV6_FLOWINFO_SEND, 1)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn send_flow_labels(_socket: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 

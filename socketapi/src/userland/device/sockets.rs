@@ -6,11 +6,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use quinn_udp::{UdpSockRef, UdpSocketState};
 use sctp::Transmit;
-use sctp::config::TagShare;
+use sctp::config::{FlowLabel, TagShare};
 use socket2::{Protocol, SockRef, Socket, Type};
 
 use super::marked;
-use super::option::{Fragments, report_errors};
+use super::option::{Fragments, report_errors, send_flow_labels};
 use super::stats::Counters;
 use super::{Datagrams, Progress, Receiver, Trouble};
 
@@ -64,6 +64,11 @@ impl Bound {
         // Without it, what ICMP would tell is found out by time-outs.
         if let Err(error) = report_errors(socket.as_fd(), address.is_ipv4()) {
             tracing::debug!(%error, "ICMP is not reported");
+        }
+        if address.is_ipv6()
+            && let Err(error) = send_flow_labels(socket.as_fd())
+        {
+            tracing::debug!(%error, "packets bear no flow label");
         }
         Ok(Self {
             socket,
@@ -236,7 +241,8 @@ impl Sockets {
             self.counters.send_failed();
             return Progress::Done;
         };
-        let destination = SocketAddr::new(transmit.dst, transmit.encap.map_or(0, |ports| ports.destination));
+        let mut destination = SocketAddr::new(transmit.dst, transmit.encap.map_or(0, |ports| ports.destination));
+        let mut labelled = label(&mut destination, transmit.marks.flow_label());
         let src_ip = transmit.src.filter(|_| self.wildcard);
         let segment = transmit.segment_size.max(1);
         let _fragments =
@@ -259,9 +265,14 @@ impl Sockets {
                 segment_size: several.then_some(segment),
                 src_ip,
             };
-            match marked::try_send(&bound.state, &bound.socket, &outgoing, transmit.dscp) {
+            match marked::try_send(&bound.state, &bound.socket, &outgoing, transmit.marks.dscp()) {
                 Ok(()) => self.counters.sent(),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Progress::Blocked(index),
+                // Others of the host have taken labels for themselves; without one the packets go.
+                Err(error) if labelled && is_about_arguments(&error) => {
+                    labelled = label(&mut destination, FlowLabel::NONE);
+                    continue;
+                }
                 // Not every device can cut a train; the packets of this one go out one by one.
                 Err(error) if several && is_about_trains(&error) => {
                     one_by_one = true;
@@ -301,6 +312,16 @@ impl Sockets {
     }
 }
 
+/// Puts a flow label where sockets look for it; whether there is one.
+fn label(destination: &mut SocketAddr, label: FlowLabel) -> bool {
+    let SocketAddr::V6(destination) = destination else {
+        return false;
+    };
+    // It is as on the wire (RFC 3493 §3.3).
+    destination.set_flowinfo(label.get().to_be());
+    !label.is_none()
+}
+
 /// Whether the host simply lacks a family of addresses.
 fn is_no_family(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL))
@@ -316,6 +337,11 @@ fn may_need_fragments(transmit: &Transmit) -> bool {
 /// Whether a packet was larger than what the interface carries.
 fn is_too_big(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EMSGSIZE)
+}
+
+/// Whether the system did not take something that was named with the packets.
+fn is_about_arguments(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EINVAL)
 }
 
 /// Whether packets may go one by one where they do not go as a train.

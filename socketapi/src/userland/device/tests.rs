@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sctp::config::TagShare;
+use sctp::config::{Marks, TagShare};
 use sctp::{EcnCodepoint, IcmpKind, IcmpReport, RxMeta, Transmit, UdpPorts};
 
 use super::option::set;
@@ -41,7 +41,7 @@ fn transmit(src: Option<IpAddr>, dst: IpAddr, ports: UdpPorts, bytes: &[u8], seg
         size: bytes.len(),
         segment_size: segment,
         dont_fragment: true,
-        dscp: 0,
+        marks: Marks::default(),
         ecn: EcnCodepoint::NotEct,
     }
 }

@@ -223,10 +223,7 @@ impl TunDevice {
                     ip::write(&mut packet, (src, transmit.dst), transmit.encap, whole, ident, payload)
                 });
             if written {
-                let octet = transmit.dscp << 2 | transmit.ecn.bits();
-                if octet != 0 {
-                    ip::set_octet(&mut packet, octet);
-                }
+                ip::mark(&mut packet, transmit.marks, transmit.ecn);
                 match self.put_out(&packet, transmit.dont_fragment) {
                     Ok(()) => self.counters.sent(),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Progress::Blocked(0),

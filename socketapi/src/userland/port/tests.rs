@@ -7,6 +7,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use sctp::config::Marks;
 use sctp::{EcnCodepoint, IcmpKind, IcmpReport, RxMeta, Transmit, UdpPorts};
 
 use super::wire::{ClaimRequest, HEADER, Reply, Request, VERSION};
@@ -194,7 +195,7 @@ fn trains_and_large_packets_arrive_whole_at_a_guest() {
             size: bytes.len(),
             segment_size: segment,
             dont_fragment: true,
-            dscp: 0,
+            marks: Marks::default(),
             ecn: EcnCodepoint::NotEct,
         };
         device.send(&transmit, &bytes, &mut 0, &mut Vec::new());
@@ -219,7 +220,7 @@ fn a_guest_sends_through_the_same_sockets() {
         size: 5,
         segment_size: 5,
         dont_fragment: true,
-        dscp: 0,
+        marks: Marks::default(),
         ecn: EcnCodepoint::NotEct,
     };
     let device = Device::Udp(Arc::clone(guest.port.udp().unwrap()));
@@ -248,7 +249,7 @@ fn rfc6951_5_5_icmp_reaches_who_sent_the_packet() {
         size: bytes.len(),
         segment_size: bytes.len(),
         dont_fragment: true,
-        dscp: 0,
+        marks: Marks::default(),
         ecn: EcnCodepoint::NotEct,
     };
     let device = Device::Udp(Arc::clone(guest.port.udp().unwrap()));
