@@ -7,6 +7,7 @@
 use std::env;
 use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,9 +19,17 @@ const SIZE: usize = 10_000;
 const LINGER: Duration = Duration::from_secs(5);
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
-    println!("{}", run(env::args().skip(1)).await?);
-    Ok(())
+async fn main() -> ExitCode {
+    match run(env::args().skip(1)).await {
+        Ok(said) => {
+            println!("{said}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("there_and_back: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Does it; what the program says in the end.

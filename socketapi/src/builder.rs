@@ -12,6 +12,10 @@ use crate::{
 #[cfg(feature = "userland")]
 use crate::{StackHandle, userland};
 
+/// A backend that is known, but not part of this program.
+#[cfg(not(all(feature = "userland", feature = "kernel")))]
+const NOT_BUILT: Error = Error::Unsupported("this backend was not built in (cargo features: userland, kernel)");
+
 /// Makes sockets with a configuration.
 ///
 /// The same builder makes any number of sockets of all three types.
@@ -207,7 +211,7 @@ impl SocketBuilder {
             #[cfg(feature = "kernel")]
             Backend::Kernel => AnySocket::Kernel(self.kernel(on_runtime).bind(&local)?),
             #[cfg(not(all(feature = "userland", feature = "kernel")))]
-            _ => return Err(Error::Unsupported("this backend was not compiled in")),
+            _ => return Err(NOT_BUILT),
         };
         Ok(SctpSocket(socket))
     }
@@ -220,7 +224,7 @@ impl SocketBuilder {
             #[cfg(feature = "kernel")]
             Backend::Kernel => AnyListener::Kernel(self.kernel(on_runtime).listen(&local, backlog)?),
             #[cfg(not(all(feature = "userland", feature = "kernel")))]
-            _ => return Err(Error::Unsupported("this backend was not compiled in")),
+            _ => return Err(NOT_BUILT),
         };
         Ok(SctpListener(listener))
     }
@@ -241,7 +245,7 @@ impl SocketBuilder {
                 ConnectOptions::default(),
             )?),
             #[cfg(not(all(feature = "userland", feature = "kernel")))]
-            _ => return Err(Error::Unsupported("this backend was not compiled in")),
+            _ => return Err(NOT_BUILT),
         };
         Ok(SctpStream(stream))
     }
