@@ -11,7 +11,7 @@
 //! | `target` | whose options are read and set: new associations, or one |
 //! | `operation` | attempts made once, awaited, or waited for by a thread |
 //! | `wait` | what they wait for, and who waits |
-//! | `shard` | one engine with its sockets behind a lock, and the way out for its packets |
+//! | `shard` | one engine with its sockets behind a lock, and the ways in and out for its packets |
 //! | `wheel` | who drives a shard: the driver, or a caller that waits |
 //! | `caller` | a caller that blocks, asleep or at the wheel |
 //! | `driver` | the task of a shard: datagrams in, time, what callers left to send |

@@ -14,6 +14,7 @@ mod steer;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -23,9 +24,16 @@ use sctp::{IcmpReport, RxMeta};
 
 pub(super) use self::places::Held;
 use self::places::{Place, Places};
-use super::device::Trouble;
-use super::shard::Shard;
 use crate::Result;
+
+/// Where a worker works: takes in what came to another one.
+pub(super) trait Worksite: fmt::Debug + Send + Sync {
+    /// A datagram for this worker.
+    fn take_datagram(&self, meta: RxMeta, datagram: Bytes);
+
+    /// What ICMP says about a packet of this worker's.
+    fn take_report(&self, report: IcmpReport);
+}
 
 /// The workers of a stack.
 #[derive(Debug)]
@@ -34,7 +42,7 @@ pub(crate) struct Workers {
     count: u16,
     places: Arc<Places>,
     next: AtomicU16,
-    shards: OnceLock<Vec<Weak<Shard>>>,
+    sites: OnceLock<Vec<Weak<dyn Worksite>>>,
 }
 
 impl Workers {
@@ -45,7 +53,7 @@ impl Workers {
             count: count.max(1),
             places: Arc::default(),
             next: AtomicU16::new(0),
-            shards: OnceLock::new(),
+            sites: OnceLock::new(),
         }
     }
 
@@ -55,8 +63,11 @@ impl Workers {
     }
 
     /// Who they are. Only the first word counts.
-    pub(super) fn introduce(&self, shards: &[Arc<Shard>]) {
-        let _ = self.shards.set(shards.iter().map(Arc::downgrade).collect());
+    pub(super) fn introduce<S: Worksite + 'static>(&self, sites: &[Arc<S>]) {
+        let sites = sites
+            .iter()
+            .map(|site| -> Weak<dyn Worksite> { Arc::<S>::downgrade(site) });
+        let _ = self.sites.set(sites.collect());
     }
 
     /// Gives an SCTP port, `None` for any, to one worker: the next one, or the one that has it on other addresses.
@@ -118,13 +129,13 @@ impl Worker {
     pub(super) fn hand_on(&self, strays: Vec<Stray>) {
         for stray in strays {
             let (Stray::Datagram(owner, ..) | Stray::Report(owner, _)) = &stray;
-            let shards = self.workers.shards.get();
-            let Some(shard) = shards.and_then(|shards| shards.get(usize::from(*owner))?.upgrade()) else {
+            let sites = self.workers.sites.get();
+            let Some(site) = sites.and_then(|sites| sites.get(usize::from(*owner))?.upgrade()) else {
                 continue;
             };
             match stray {
-                Stray::Datagram(_, meta, datagram) => shard.ingest_for_driver([(meta, datagram)].into_iter()),
-                Stray::Report(_, report) => shard.heed_own([Trouble::Icmp(report)].into_iter()),
+                Stray::Datagram(_, meta, datagram) => site.take_datagram(meta, datagram),
+                Stray::Report(_, report) => site.take_report(report),
             }
         }
     }
