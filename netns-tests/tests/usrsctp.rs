@@ -58,7 +58,8 @@ impl Bench {
 
     fn connect_with(&mut self, port: u16, config: AssociationConfig) -> AssocId {
         let endpoint = self.host.bind(None, config);
-        self.host.connect(endpoint, &addresses(&[LOOPBACK]), port)
+        // The server may have its UDP port, and not listen yet.
+        self.host.connect_patiently(endpoint, &addresses(&[LOOPBACK]), port)
     }
 
     fn send_all(&mut self, assoc: AssocId, count: u32, size: usize) {

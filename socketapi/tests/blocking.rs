@@ -78,12 +78,13 @@ fn one_to_many_sockets_work_without_a_runtime() {
 
 #[test]
 fn sockets_without_a_stack_share_one_on_a_thread() {
-    let listener = SctpListener::bind_blocking("127.77.2.1:7").unwrap();
+    let own = common::own_address();
+    let listener = SctpListener::bind_blocking((own, 7)).unwrap();
     let local: SocketAddr = listener.local_addr().unwrap();
-    assert_eq!(local, at("127.77.2.1", 7));
+    assert_eq!(local, SocketAddr::new(own, 7));
     let echo = echo_thread(listener);
     let stream = SctpStream::builder()
-        .local(&[at("127.77.2.1", 0)])
+        .local(&[SocketAddr::new(own, 0)])
         .connect_blocking(local)
         .unwrap();
     stream.send_blocking("shared", &SndInfo::new()).unwrap();

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
-use common::{at, impatient, ip};
+use common::{at, hasty, ip};
 use socketapi::{
     Backend, DeviceConfig, Error, MemoryNetwork, SctpListener, SctpSocket, SctpStream, SndInfo, SocketBuilder,
     StackBuilder, StackHandle,
@@ -159,10 +159,10 @@ fn a_thread_that_waits_sees_to_the_timers() {
     let start = |address| stack_on(address, |builder| builder.device(DeviceConfig::Memory(network.clone())));
     let (server, client) = (start("10.0.0.1"), start("10.0.0.2"));
     let peer = SocketAddr::new(ip("10.0.0.1"), 7);
-    let builder = |stack| sockets(stack).association(impatient());
+    let builder = |stack| sockets(stack).association(hasty());
     let listener = builder(&server).listen_blocking(peer, 1).unwrap();
     let config = {
-        let mut config = impatient();
+        let mut config = hasty();
         config.path_mut().set_remote_encapsulation_port(Some(server.udp_port()));
         config
     };
@@ -171,6 +171,7 @@ fn a_thread_that_waits_sees_to_the_timers() {
     let echoing = thread::spawn(move || echo(&accepted));
     ask(&stream, MANY);
     network.set_loss(1.0, 1);
+    stream.association().options().set_association_max_retrans(3).unwrap();
     stream.send_blocking("into the void", &SndInfo::new()).unwrap();
     let lost = stream.recv_blocking();
     assert!(matches!(lost, Err(Error::AssociationLost(_))), "{lost:?}");

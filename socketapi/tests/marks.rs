@@ -10,6 +10,7 @@ use std::os::fd::AsRawFd;
 
 use common::{at, has_kernel, on_kernel, stack, within};
 use netns_tests::namespace::Namespace;
+use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
 use nix::{libc, setsockopt_impl, sockopt_impl};
 use socketapi::{Error, FlowLabel, PathConfig, SctpSocket, SndInfo};
@@ -52,8 +53,14 @@ fn silent(address: &str) -> UdpSocket {
 fn next_marks(socket: &UdpSocket) -> (u8, Option<u32>) {
     let (mut bytes, mut control) = ([0; 2000], nix::cmsg_space!(i32, u32));
     let mut buffers = [IoSliceMut::new(&mut bytes)];
-    let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut buffers, Some(&mut control), MsgFlags::empty());
-    let message = message.unwrap();
+    let message = loop {
+        let (fd, flags) = (socket.as_raw_fd(), MsgFlags::empty());
+        match recvmsg::<SockaddrStorage>(fd, &mut buffers, Some(&mut control), flags) {
+            // A wait with a limit ends so where the process was stopped for a moment.
+            Err(Errno::EINTR) => {}
+            received => break received.unwrap(),
+        }
+    };
     let (mut octet, mut label) = (None, None);
     for control in message.cmsgs().unwrap() {
         match control {

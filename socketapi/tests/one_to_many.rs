@@ -327,18 +327,19 @@ async fn a_socket_that_goes_away_while_it_connects_delivers_what_was_sent() {
 
 #[tokio::test]
 async fn sockets_that_name_no_stack_share_one() {
-    // The only test of this program that uses the process's own stacks, and an address that no other one has.
-    let socket = SctpSocket::bind("127.77.1.1:7").await.unwrap();
-    let other = SctpSocket::bind("127.77.1.1:0").await.unwrap();
+    // The only test of this program that uses the process's own stacks.
+    let own = common::own_address();
+    let socket = SctpSocket::bind((own, 7)).await.unwrap();
+    let other = SctpSocket::bind((own, 0)).await.unwrap();
     socket.listen(1).unwrap();
-    within(other.send("shared", &SndInfo::to_address(at("127.77.1.1", 7))))
+    within(other.send("shared", &SndInfo::to_address((own, 7).into())))
         .await
         .unwrap();
     let message = next_data(&socket).await;
     assert_eq!(message.payload, "shared");
     within(socket.close()).await.unwrap();
     assert!(matches!(within(socket.recv()).await, Err(Error::Closed)));
-    assert_eq!(SocketBuilder::new().bind("127.77.1.1:0").await.map(drop), Ok(()));
+    assert_eq!(SocketBuilder::new().bind((own, 0)).await.map(drop), Ok(()));
     let received = within(other.recv()).await.unwrap();
     assert!(matches!(received, Received::Notification(_)));
 }

@@ -6,7 +6,7 @@ mod common;
 use std::{sync::Arc, time::Duration};
 
 use common::{
-    Host, at, builder, has_kernel, impatient, next, pattern, stack, stack_towards, stack_towards_silence, within,
+    Host, at, builder, has_kernel, hasty, impatient, next, pattern, stack, stack_towards, stack_towards_silence, within,
 };
 use socketapi::{AssociationConfig, Error, FailureReason, Notification, Received, SctpStream, SndInfo, Subscriptions};
 
@@ -225,7 +225,7 @@ impl Way {
 async fn a_peer_that_vanishes_is_given_up() {
     let server = stack(&["127.0.0.1"]).await;
     let client = stack_towards(&["127.0.0.1"], &server).await;
-    let mut config = impatient();
+    let mut config = hasty();
     let way = Way::between(&client, &server, &mut config).await;
     let listener = server.listener(7).unwrap();
     let stream = within(builder(&client).association(config).connect(at("127.0.0.1", 7)))
@@ -235,6 +235,7 @@ async fn a_peer_that_vanishes_is_given_up() {
     within(accepted.send("alive", &SndInfo::new())).await.unwrap();
     assert_eq!(next(&stream).await.payload, "alive");
     way.cut();
+    stream.association().options().set_association_max_retrans(3).unwrap();
     within(stream.send("anybody?", &SndInfo::new())).await.unwrap();
     let lost = within(stream.recv()).await;
     assert_eq!(lost, Err(Error::AssociationLost(FailureReason::PeerUnreachable)));

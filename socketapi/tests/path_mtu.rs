@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{at, builder, next, pattern, stack, stack_towards, within};
+use common::{at, builder, next, pattern, stack, stack_towards, unhurried, within};
 use socketapi::{MtuDiscovery, SndInfo};
 
 /// The loopback interface carries whatever a length field of IP can say.
@@ -12,7 +12,8 @@ async fn finds_the_largest_packet(address: &str) {
     let server = stack(&[address]).await;
     let client = stack_towards(&[address], &server).await;
     let listener = server.listener(7).unwrap();
-    let opened = within(builder(&client).connect(at(address, 7))).await.unwrap();
+    let patient = builder(&client).association(unhurried());
+    let opened = within(patient.connect(at(address, 7))).await.unwrap();
     let (accepted, _) = within(listener.accept()).await.unwrap();
     let sent = pattern(150_000);
     let mut rounds = 0;

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use netns_tests::namespace::Namespace;
 use netns_tests::process::{PATIENCE, Program};
-use socketapi::{Error, Received, SctpSocket, SctpStream, SndInfo, StackHandle};
+use socketapi::{AssociationConfig, Error, Received, SctpSocket, SctpStream, SndInfo, StackHandle};
 
 /// How many messages of a client are on their way to a server and back.
 const WINDOW: u64 = 32;
@@ -306,10 +306,12 @@ fn rfc9260_8_4_one_process_answers_what_is_for_nobody() {
         .addresses(["127.0.0.1".parse().unwrap()])
         .udp_port(0);
     let stack = builder.peer_udp_port(9899).start_blocking().unwrap();
+    // Nothing is asked twice.
+    let mut config = AssociationConfig::default();
+    config.set_rto(PATIENCE, PATIENCE, PATIENCE).unwrap();
     let connect = |port: u16| {
-        SctpStream::builder()
-            .stack(&stack)
-            .connect_blocking(("127.0.0.1", port))
+        let builder = SctpStream::builder().stack(&stack).association(config.clone());
+        builder.connect_blocking(("127.0.0.1", port))
     };
     let refused = connect(5999).map(drop);
     assert!(matches!(refused, Err(Error::ConnectFailed(_))), "{refused:?}");
@@ -325,7 +327,10 @@ struct Copy(PathBuf);
 impl Copy {
     fn new(name: &str) -> Self {
         let copy = env::temp_dir().join(format!("{name}-{}", std::process::id()));
-        fs::copy(env::current_exe().unwrap(), &copy).unwrap();
+        // By another process: what this one starts meanwhile would have the file open for writing too, and a file that
+        // somebody writes does not run.
+        let copied = Command::new("cp").arg(env::current_exe().unwrap()).arg(&copy).status();
+        assert!(copied.unwrap().success());
         fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
         Self(copy)
     }

@@ -30,8 +30,9 @@ struct End {
 const LOST: i32 = -1;
 
 impl Job {
-    pub(super) fn start(agent: SocketAddrV6, words: &[String]) -> io::Result<Self> {
-        let connection = TcpStream::connect_timeout(&agent.into(), Duration::from_secs(2))?;
+    /// Starts a command; the guest has to answer within some time.
+    pub(super) fn start(agent: SocketAddrV6, words: &[String], patience: Duration) -> io::Result<Self> {
+        let connection = TcpStream::connect_timeout(&agent.into(), patience)?;
         connection.set_nodelay(true)?;
         let name = words
             .iter()

@@ -21,7 +21,7 @@ use rustix::net::netdevice::name_to_index;
 pub use agent::Job;
 
 use crate::namespace::Namespace;
-use crate::process::Source;
+use crate::process::{PATIENCE, Source};
 use crate::require;
 use monitor::Monitor;
 
@@ -113,7 +113,8 @@ impl Session {
             .into_iter()
             .map(|word| word.as_ref().to_string_lossy().into_owned())
             .collect();
-        Job::start(self.guest().agent, &words).unwrap_or_else(|error| panic!("guest, {words:?}: {error}"))
+        let started = Job::start(self.guest().agent, &words, PATIENCE);
+        started.unwrap_or_else(|error| panic!("guest, {words:?}: {error}"))
     }
 
     /// Starts one of the programs in `guest/programs`.
@@ -131,7 +132,7 @@ impl Session {
     ///
     /// # Panics
     ///
-    /// If it fails, or does not end within [`PATIENCE`](crate::process::PATIENCE).
+    /// If it fails, or does not end within [`PATIENCE`].
     pub fn run<S: AsRef<OsStr>>(&self, command: impl IntoIterator<Item = S>) -> String {
         let mut job = self.spawn(command);
         let status = job.wait();
@@ -247,7 +248,8 @@ impl Guest {
 
     fn finish(&self, command: &[&str]) -> Result<(), String> {
         let words: Vec<String> = command.iter().map(|&word| word.to_owned()).collect();
-        let mut job = Job::start(self.agent, &words).map_err(|error| error.to_string())?;
+        let started = Job::start(self.agent, &words, Duration::from_secs(2));
+        let mut job = started.map_err(|error| error.to_string())?;
         match job.wait() {
             0 => Ok(()),
             status => Err(format!("{command:?} ended with {status}:\n{}", job.text())),

@@ -283,13 +283,39 @@ impl Host {
     ///
     /// If it does not come up.
     pub fn connect(&mut self, endpoint: EndpointId, peer: &[IpAddr], port: u16) -> AssocId {
+        let (assoc, is_up) = self.try_connect(endpoint, peer, port);
+        assert!(is_up, "{peer:?} {port}: {}", self.story());
+        assoc
+    }
+
+    /// As [`connect`](Self::connect), again and again until the peer listens.
+    ///
+    /// # Panics
+    ///
+    /// If it does not within [`PATIENCE`].
+    pub fn connect_patiently(&mut self, endpoint: EndpointId, peer: &[IpAddr], port: u16) -> AssocId {
+        let deadline = self.now() + PATIENCE;
+        loop {
+            let (assoc, is_up) = self.try_connect(endpoint, peer, port);
+            if is_up {
+                return assoc;
+            }
+            assert!(self.now() < deadline, "{peer:?} {port}: {}", self.story());
+        }
+    }
+
+    /// Opens an association, and waits until it is up, or has failed; which of both.
+    fn try_connect(&mut self, endpoint: EndpointId, peer: &[IpAddr], port: u16) -> (AssocId, bool) {
         let assoc = self
             .act(|stack, now| stack.connect(now, endpoint, peer, port, ConnectOptions::default()))
             .unwrap_or_else(|error| panic!("{peer:?} {port}: {error}"));
-        self.until("the association is up", |host| {
-            host.happened(assoc, |event| matches!(event, Event::CommunicationUp { .. }))
+        let is_up = self.until("the association is up", |host| {
+            let is = |kind: fn(&Event) -> bool| host.happened(assoc, kind).is_some();
+            let is_up = is(|event| matches!(event, Event::CommunicationUp { .. }));
+            let has_failed = is(|event| matches!(event, Event::ConnectFailed { .. }));
+            (is_up || has_failed).then_some(is_up)
         });
-        assoc
+        (assoc, is_up)
     }
 
     /// Waits for an association that a peer opens, and takes it: each is given once.

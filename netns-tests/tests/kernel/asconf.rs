@@ -7,7 +7,7 @@ use sctp::config::AssociationConfig;
 use sctp::wire::AddressChange;
 use sctp::{AssocId, Event, LocalAddressChange, PathChange};
 
-use crate::common::{Carrier, Pair};
+use crate::common::{Carrier, Pair, hasty};
 
 const AUTHENTICATED: [(&str, u32); 2] = [("addip_enable", 1), ("auth_enable", 1)];
 
@@ -20,9 +20,8 @@ fn pair(carrier: Carrier, settings: &[(&str, u32)]) -> Option<Pair> {
 }
 
 fn config() -> AssociationConfig {
-    let mut config = AssociationConfig::default();
     let rto = Duration::from_millis(500);
-    config.set_rto(rto, rto, rto).unwrap();
+    let mut config = hasty(rto, rto);
     config.asconf_mut().set_offered(true);
     config
 }

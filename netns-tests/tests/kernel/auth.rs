@@ -8,7 +8,7 @@ use sctp::serial::SharedKeyId;
 use sctp::wire::{ChunkType, HmacId};
 use sctp::{AssocId, AuthEvent, Event};
 
-use crate::common::{Carrier, Pair};
+use crate::common::{Carrier, Pair, hasty};
 
 /// Secrets, as the kernel's program takes them: a number of four bytes.
 const SECRET: u32 = 0x6b65_7931;
@@ -28,9 +28,8 @@ fn pair(carrier: Carrier) -> Option<Pair> {
 }
 
 fn config(hmacs: &[HmacId]) -> AssociationConfig {
-    let mut config = AssociationConfig::default();
     let rto = Duration::from_millis(300);
-    config.set_rto(rto, rto, rto).unwrap();
+    let mut config = hasty(rto, rto);
     let auth = config.auth_mut();
     auth.require(ChunkType::DATA).unwrap();
     auth.set_hmacs(hmacs).unwrap();
@@ -102,7 +101,6 @@ fn rfc4895_6_keys_change_in_an_open_association() {
 fn rfc4895_6_3_what_has_another_key_is_not_taken() {
     let Some(mut pair) = pair(Carrier::Udp) else { return };
     let mut config = config(&[HmacId::SHA256, HmacId::SHA1]);
-    config.set_association_max_retrans(1000);
     config.path_mut().set_path_max_retrans(1000);
     let assoc = pair.engine_connects(&config);
     pair.host

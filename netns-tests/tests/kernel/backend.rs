@@ -13,7 +13,7 @@ use netns_tests::require;
 use crate::common::UDP_PORT;
 
 /// How long the tests of one file, or a program, may take in the guest, whose processor is emulated.
-const LONG: Duration = Duration::from_secs(300);
+const LONG: Duration = Duration::from_secs(900);
 
 /// The folder of the programs in that of this build: those there have other features.
 const FOLDER: &str = "guest";

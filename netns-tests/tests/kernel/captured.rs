@@ -9,7 +9,7 @@ use sctp::config::{AssociationConfig, ReconfigRequests};
 use sctp::wire::ChunkType;
 use sctp::{Event, OutMessage, Reliability, StreamDirections};
 
-use crate::common::{Carrier, Pair, UDP_PORT};
+use crate::common::{Carrier, Pair, UDP_PORT, hasty};
 
 fn capture() -> Option<(Capture, std::path::PathBuf)> {
     let file = std::env::temp_dir().join(format!("sctp-kernel-{}.pcapng", std::process::id()));
@@ -105,9 +105,8 @@ fn wireshark_finds_nothing_wrong_with_extensions() {
     ] {
         pair.order(&format!("set {setting}"));
     }
-    let mut config = AssociationConfig::default();
     let rto = Duration::from_millis(300);
-    config.set_rto(rto, rto, rto).unwrap();
+    let mut config = hasty(rto, rto);
     config.asconf_mut().set_offered(true);
     config.interleaving_mut().set_offered(true);
     config.reconfig_mut().set_accepted(ReconfigRequests::ALL);

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
 
 use netns_tests::content;
 use netns_tests::guest::{GUEST, HOST, Job, Session, addresses};
@@ -210,6 +211,15 @@ impl Pair {
         self.host
             .until("everything is sent", |host| outgoing.advance(host, assoc));
     }
+}
+
+/// Short time-outs, and no end of patience: a guest that stands still for a moment is not given up.
+pub(crate) fn hasty(rto: Duration, most: Duration) -> AssociationConfig {
+    let mut config = AssociationConfig::default();
+    config.set_rto(rto, rto, most).unwrap();
+    config.set_max_init_retransmits(1000);
+    config.set_association_max_retrans(1000);
+    config
 }
 
 fn fresh_port() -> u16 {

@@ -1,5 +1,7 @@
 //! Explicit Congestion Notification (RFC 3168).
 
+use std::time::Duration;
+
 use sctp::config::AssociationConfig;
 
 use crate::common::{Carrier, Pair};
@@ -7,8 +9,12 @@ use crate::common::{Carrier, Pair};
 const COUNT: u32 = 300;
 const SIZE: usize = 5000;
 
+/// How long both sides wait at least before they send something again: longer than the guest stands still.
+const RTO: Duration = Duration::from_secs(20);
+
 fn config(ecn: bool) -> AssociationConfig {
     let mut config = AssociationConfig::default();
+    config.set_rto(RTO, RTO, RTO).unwrap();
     config.set_ecn(ecn);
     config
 }
@@ -61,7 +67,7 @@ fn the_kernel_tells(carrier: Carrier) {
     let stats = pair.host.status(assoc).stats;
     assert!(stats.ecn_echoes_received > 0 && stats.ecn_reductions > 0, "{stats:?}");
     assert!(stats.ecn_reductions < stats.ecn_echoes_received, "{stats:?}");
-    assert_eq!(stats.data_chunks_retransmitted, 0);
+    assert_eq!(stats.data_chunks_retransmitted, 0, "{stats:?}");
     // It has heard of the last mark too, and tells no more.
     pair.host.mark(0, 0);
     pair.talk(assoc);
@@ -82,7 +88,9 @@ fn rfc3168_6_1_the_kernel_tells_of_marks_on_ip() {
 
 #[test]
 fn rfc3168_6_1_the_engine_tells_of_marks_until_the_kernel_has_heard() {
-    let Some(mut pair) = Pair::new(Carrier::Ip, 1) else {
+    let rto = u32::try_from(RTO.as_millis()).unwrap();
+    let settings = [("rto_min", rto), ("rto_initial", rto)];
+    let Some(mut pair) = Pair::with(Carrier::Ip, 1, &settings) else {
         return;
     };
     let assoc = pair.kernel_connects(&config(true));
@@ -97,7 +105,7 @@ fn rfc3168_6_1_the_engine_tells_of_marks_until_the_kernel_has_heard() {
         "the kernel asks for marks: {stats:?}"
     );
     assert!(stats.ecn_echoes_sent > 0, "{stats:?}");
-    assert_eq!(stats.duplicate_tsns, 0, "nothing was sent again");
+    assert_eq!(stats.duplicate_tsns, 0, "nothing was sent again: {stats:?}");
     pair.host.mark(0, 0);
     pair.talk(assoc);
     let quiet = pair.host.status(assoc).stats.ecn_echoes_sent;

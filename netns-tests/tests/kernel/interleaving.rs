@@ -8,7 +8,7 @@ use netns_tests::content;
 use sctp::config::{AssociationConfig, ReconfigRequests};
 use sctp::{AssocId, Event, OutMessage, Reliability, StreamDirections};
 
-use crate::common::{Carrier, Pair};
+use crate::common::{Carrier, Pair, hasty};
 
 const STREAMS: u16 = 4;
 
@@ -24,9 +24,8 @@ fn pair_with(carrier: Carrier, settings: &[(&str, u32)]) -> Option<Pair> {
 }
 
 fn config() -> AssociationConfig {
-    let mut config = AssociationConfig::default();
     let rto = Duration::from_millis(300);
-    config.set_rto(rto, rto, 3 * rto).unwrap();
+    let mut config = hasty(rto, 3 * rto);
     config.interleaving_mut().set_offered(true);
     config
 }

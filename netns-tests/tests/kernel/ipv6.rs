@@ -6,7 +6,7 @@ use netns_tests::guest::{GUEST, GUEST_V6, HOST, HOST_V6};
 use sctp::config::AssociationConfig;
 use sctp::{Event, PathChange, PathState};
 
-use crate::common::{Carrier, Pair};
+use crate::common::{Carrier, Pair, hasty};
 
 const COUNT: u32 = 100;
 const SIZE: usize = 10_000;
@@ -51,16 +51,19 @@ fn bulk_over_ipv6_on_ip() {
 /// is potentially failed (RFC 7829 §3.2), long before it counts as inactive.
 fn fails_over_to_ipv6(carrier: Carrier) {
     let (ours, theirs) = ([HOST[0], HOST_V6[1]], [GUEST[0], GUEST_V6[1]]);
-    let settings = [("rto_min", 300), ("rto_initial", 300), ("rto_max", 600)];
+    let settings = [
+        ("rto_min", 300),
+        ("rto_initial", 300),
+        ("rto_max", 600),
+        ("association_max_retrans", 1000),
+    ];
     let Some(mut pair) = Pair::between(carrier, &ours, &theirs, &settings) else {
         return;
     };
-    let mut config = AssociationConfig::default();
     let rto = Duration::from_millis(200);
-    config.set_rto(rto, rto, 2 * rto).unwrap();
+    let mut config = hasty(rto, 2 * rto);
     config.path_mut().set_heartbeat_interval(Some(rto)).unwrap();
     config.path_mut().set_path_max_retrans(200);
-    config.set_association_max_retrans(300);
     let assoc = pair.engine_connects(&config);
     pair.host.until("both paths are confirmed", |host| {
         let paths = host.status(assoc).paths;

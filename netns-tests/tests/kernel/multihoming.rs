@@ -6,16 +6,15 @@ use netns_tests::guest::GUEST;
 use sctp::config::AssociationConfig;
 use sctp::{AssocId, Event, PathChange, PathState};
 
-use crate::common::{Carrier, Incoming, Pair};
+use crate::common::{Carrier, Incoming, Pair, hasty};
 
 const COUNT: u32 = 400;
 const SIZE: usize = 5000;
 
-/// Quick to give a path up.
+/// Quick to give a path up, but never the association.
 fn config() -> AssociationConfig {
-    let mut config = AssociationConfig::default();
     let rto = Duration::from_millis(200);
-    config.set_rto(rto, rto, 2 * rto).unwrap();
+    let mut config = hasty(rto, 2 * rto);
     config.path_mut().set_path_max_retrans(2);
     config.path_mut().set_heartbeat_interval(Some(rto)).unwrap();
     config
@@ -27,6 +26,7 @@ fn pair(carrier: Carrier) -> Option<Pair> {
         ("rto_initial", 300),
         ("rto_max", 600),
         ("path_max_retrans", 2),
+        ("association_max_retrans", 1000),
         ("hb_interval", 300),
     ];
     Pair::with(carrier, 2, &settings)

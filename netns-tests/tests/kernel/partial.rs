@@ -7,16 +7,14 @@ use netns_tests::content;
 use sctp::config::AssociationConfig;
 use sctp::{Event, OutMessage, Reliability};
 
-use crate::common::{Carrier, Pair};
+use crate::common::{Carrier, Pair, hasty};
 
 const COUNT: u32 = 200;
 const SIZE: usize = 1000;
 
 fn config() -> AssociationConfig {
-    let mut config = AssociationConfig::default();
     let rto = Duration::from_millis(200);
-    config.set_rto(rto, rto, 5 * rto).unwrap();
-    config
+    hasty(rto, 5 * rto)
 }
 
 /// What the engine gives up is what the kernel may lack, and nothing else; order is kept.

@@ -19,6 +19,8 @@ use tokio::sync::Notify;
 /// The UDP port of all hosts.
 pub(crate) const UDP_PORT: u16 = 9899;
 const PORT: u16 = 7;
+/// How long all that is waited for in one test may take.
+const ALL_PATIENCE: Duration = Duration::from_secs(300);
 /// No test sends more messages, however long it takes.
 const MAX_MESSAGES: u32 = 100_000;
 
@@ -54,7 +56,7 @@ impl Host<'_> {
         self.namespace.inside(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.unwrap().block_on(async {
-                let done = tokio::time::timeout(PATIENCE, task()).await;
+                let done = tokio::time::timeout(ALL_PATIENCE, task()).await;
                 done.expect("the task ends in time")
             })
         })

@@ -234,8 +234,11 @@ mod tests {
     fn a_socket_is_not_kept_whose_association_has_failed_unnoticed() {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         sys::set_option(socket.as_fd(), libc::IPPROTO_IP, libc::IP_RECVERR, &1i32.to_ne_bytes()).unwrap();
-        let closed = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        socket.send_to(b"x", closed).unwrap();
+        // It hears itself alone.
+        let closed = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let nobody = closed.local_addr().unwrap();
+        closed.connect(nobody).unwrap();
+        socket.send_to(b"x", nobody).unwrap();
         assert!(!is_kept(socket, Phase::Connecting));
     }
 

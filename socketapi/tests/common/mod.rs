@@ -4,7 +4,7 @@
 mod host;
 mod pair;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use socketapi::{
@@ -18,7 +18,7 @@ pub(crate) use host::{
 pub(crate) use pair::{Pair, Streams, narrow, told, until, waiting};
 
 /// A limit that only a test which hangs reaches.
-pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 
 /// Waits for `future`, but not for ever.
 pub(crate) async fn within<F: Future>(future: F) -> F::Output {
@@ -33,11 +33,33 @@ pub(crate) fn at(address: &str, port: u16) -> SocketAddr {
     SocketAddr::new(ip(address), port)
 }
 
-/// A configuration that gives up soon, for tests in which nobody answers.
-pub(crate) fn impatient() -> AssociationConfig {
+/// An address of the loopback interface that no other process uses: the processes of a host may share a UDP port, and
+/// then there is one space of SCTP ports for all of them.
+pub(crate) fn own_address() -> IpAddr {
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(127, 64 | high, middle, low).into()
+}
+
+/// A configuration with short time-outs that never gives up: what is late on a busy machine does no harm.
+pub(crate) fn hasty() -> AssociationConfig {
     let mut config = AssociationConfig::default();
     let (min, max) = (Duration::from_millis(20), Duration::from_millis(100));
     config.set_rto(min, min, max).unwrap();
+    config.set_max_init_retransmits(1_000);
+    config.set_association_max_retrans(1_000);
+    config
+}
+
+/// A configuration whose time-outs do not come, however busy the machine is: nothing is sent twice that was not lost.
+pub(crate) fn unhurried() -> AssociationConfig {
+    let mut config = AssociationConfig::default();
+    config.set_rto(LIMIT, LIMIT, LIMIT).unwrap();
+    config
+}
+
+/// A configuration that gives up soon, for tests in which nobody answers.
+pub(crate) fn impatient() -> AssociationConfig {
+    let mut config = hasty();
     config.set_max_init_retransmits(2);
     config.set_association_max_retrans(3);
     config.path_mut().set_path_max_retrans(2);

@@ -8,7 +8,7 @@ use socketapi::{
     Subscriptions,
 };
 
-use crate::common::{Pair, ip, next_data, on_kernel, told, within};
+use crate::common::{Pair, hasty, ip, next_data, on_kernel, told, within};
 
 #[tokio::test]
 async fn rfc6525_6_3_one_request_at_a_time() {
@@ -74,9 +74,7 @@ async fn rfc7829_7_2_thresholds_are_in_order() {
 /// A client one of whose ways leads nowhere; it says whether it was told that this is potentially failed, once it is
 /// told that it failed.
 async fn is_told_of_potential_failure(exposed: bool) -> bool {
-    let mut config = AssociationConfig::default();
-    let (min, max) = (Duration::from_millis(20), Duration::from_millis(100));
-    config.set_rto(min, min, max).unwrap();
+    let mut config = hasty();
     config.set_expose_potentially_failed(exposed);
     let pair = Pair::two_homed(config).await;
     let second = ip("127.0.0.2");

@@ -3,8 +3,7 @@
 use socketapi::{AssociationState, Error, Notification, Received, SndInfo, Subscriptions};
 
 use crate::common::{
-    Pair, at, impatient, ip, next, next_change, next_data, on_kernel, pattern, stack, stack_towards, up, waiting,
-    within,
+    Pair, at, hasty, ip, next, next_change, next_data, on_kernel, pattern, stack, stack_towards, up, waiting, within,
 };
 
 #[tokio::test]
@@ -115,12 +114,7 @@ async fn rfc6458_9_9_all_addresses_of_a_list_are_tried() {
     let other = stack_towards(&["127.0.0.1"], &own).await;
     let server = own.socket(7).unwrap();
     server.listen(1).unwrap();
-    let client = other
-        .builder()
-        .association(impatient())
-        .bind("127.0.0.1:0")
-        .await
-        .unwrap();
+    let client = other.builder().association(hasty()).bind("127.0.0.1:0").await.unwrap();
     // Nobody is at the first one.
     let list = [at("127.0.0.9", 7), at("127.0.0.1", 7)];
     let assoc = within(client.connect_multi(&list)).await.unwrap();

@@ -7,7 +7,7 @@ use socketapi::{
     Reliability, SndInfo, Subscriptions,
 };
 
-use crate::common::{Pair, Streams, at, ip, next_change, next_data, on_kernel, pattern, told, until, within};
+use crate::common::{Pair, Streams, at, hasty, ip, next_change, next_data, on_kernel, pattern, told, until, within};
 
 /// A server that receives in pieces, and the first piece of a large message.
 async fn half_received(how: SndInfo) -> (Pair, usize) {
@@ -46,10 +46,11 @@ async fn rfc6458_6_1_7_a_partial_delivery_ends_when_its_message_is_given_up() {
     if on_kernel("how much it holds of a message is its own affair") {
         return;
     }
-    // So that all the rest is given up once its time is over.
-    let timed = Reliability::Timed(Duration::from_millis(1));
+    // Long enough for the first piece; all the rest is given up once its time is over.
+    let life = Duration::from_secs(2);
+    let timed = Reliability::Timed(life);
     let (pair, _) = half_received(SndInfo::new().on_stream(2).with_reliability(timed)).await;
-    tokio::time::sleep(Duration::from_millis(2)).await;
+    tokio::time::sleep(life).await;
     let aborted = told(&pair.server, aborted_delivery).await;
     assert_eq!(aborted, (2, 0));
     pair.send("goes on", pair.to().on_stream(2)).await;
@@ -61,10 +62,7 @@ async fn rfc6458_6_1_2_an_address_that_fails_and_returns_is_told() {
     if on_kernel("the way is cut by its UDP port") {
         return;
     }
-    let mut config = AssociationConfig::default();
-    let (min, max) = (Duration::from_millis(20), Duration::from_millis(100));
-    config.set_rto(min, min, max).unwrap();
-    let pair = Pair::two_homed(config).await;
+    let pair = Pair::two_homed(hasty()).await;
     let second = ip("127.0.0.2");
     let becomes = |wanted| {
         move |event: &Notification| match event {

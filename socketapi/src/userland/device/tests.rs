@@ -23,6 +23,15 @@ fn device(addresses: &[&str]) -> (Device, u16) {
     (Device::Udp(Arc::new(udp)), port)
 }
 
+/// A UDP port of an address where nobody is: what has it hears itself alone, and keeps others from it.
+#[cfg(target_os = "linux")]
+fn closed(address: &str) -> (UdpSocket, u16) {
+    let socket = UdpSocket::bind((ip(address), 0)).unwrap();
+    let own = socket.local_addr().unwrap();
+    socket.connect(own).unwrap();
+    (socket, own.port())
+}
+
 /// Packets of `segment` bytes, the last one of `last`, each filled with its number.
 fn train(count: usize, segment: usize, last: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -58,7 +67,7 @@ fn send(device: &Device, transmit: &Transmit, bytes: &[u8]) -> Vec<Trouble> {
 fn receive(device: &Device, count: usize) -> Vec<(RxMeta, Bytes)> {
     let mut receiver = Receiver::default();
     let mut received = Vec::new();
-    let end = Instant::now() + Duration::from_secs(30);
+    let end = Instant::now() + Duration::from_secs(120);
     while received.len() < count {
         assert!(
             Instant::now() < end,
@@ -256,7 +265,7 @@ fn rfc8899_3_what_does_not_leave_the_host_is_told_and_loses_nothing_else() {
 #[cfg(target_os = "linux")]
 fn reports(device: &Device) -> Vec<IcmpReport> {
     let mut troubles = Vec::new();
-    let end = Instant::now() + Duration::from_secs(30);
+    let end = Instant::now() + Duration::from_secs(120);
     while troubles.is_empty() {
         assert!(Instant::now() < end, "ICMP is not told of");
         assert!(!device.read_errors(0, &mut troubles));
@@ -277,8 +286,7 @@ fn rfc6951_5_5_a_port_where_nobody_is_is_told_with_the_packet() {
         (&[][..], "127.0.0.5", "127.0.0.9"),
     ] {
         let (from, source) = device(bound);
-        let (nobody, destination) = device(&[dst]);
-        drop(nobody);
+        let (_closed, destination) = closed(dst);
         let ports = UdpPorts { source, destination };
         let bytes = train(1, 40, 40);
         assert!(send(&from, &transmit(Some(ip(src)), ip(dst), ports, &bytes, 40), &bytes).is_empty());
@@ -298,12 +306,11 @@ fn rfc6951_5_5_a_port_where_nobody_is_is_told_with_the_packet() {
 fn an_error_of_an_earlier_packet_does_not_lose_a_later_one() {
     for count in [1, 5] {
         let ((from, source), (to, destination)) = (device(&["127.0.0.1"]), device(&["127.0.0.1"]));
-        let (nobody, closed) = device(&["127.0.0.1"]);
-        drop(nobody);
+        let (_closed, nobody) = closed("127.0.0.1");
         let (lost, bytes) = (train(1, 40, 40), train(count, 1400, 1400));
         let to_nobody = UdpPorts {
             source,
-            destination: closed,
+            destination: nobody,
         };
         send(&from, &transmit(None, ip("127.0.0.1"), to_nobody, &lost, 40), &lost);
         // The answer is there before the call returns, or comes later and harms nothing.

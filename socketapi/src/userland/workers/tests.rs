@@ -15,7 +15,7 @@ use crate::{
 
 const WORKERS: u16 = 4;
 /// A limit that only a test which hangs reaches.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(120);
 
 async fn within<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(LIMIT, future).await.expect("the test hangs")
@@ -51,10 +51,16 @@ fn echo(listener: &SctpListener) {
     });
 }
 
+/// Nothing is sent twice that was not lost, however busy the machine is.
+fn unhurried() -> AssociationConfig {
+    let mut config = AssociationConfig::default();
+    config.set_rto(LIMIT, LIMIT, LIMIT).unwrap();
+    config
+}
+
 async fn connect(stack: &StackHandle) -> SctpStream {
-    within(SocketBuilder::new().stack(stack).connect("127.0.0.1:7"))
-        .await
-        .unwrap()
+    let builder = SocketBuilder::new().stack(stack).association(unhurried());
+    within(builder.connect("127.0.0.1:7")).await.unwrap()
 }
 
 /// Messages of one packet and of many come back.
@@ -101,7 +107,8 @@ async fn a_one_to_many_socket_is_at_one_worker() {
     let client = stack(WORKERS, 0, Some(&server)).await;
     // At whatever worker it is.
     for _ in 0..WORKERS {
-        let socket = SctpSocket::bind_on(&server, 7).unwrap();
+        let builder = SocketBuilder::new().stack(&server).association(unhurried());
+        let socket = builder.bind("127.0.0.1:7").await.unwrap();
         socket.listen(64).unwrap();
         let echoing = socket.clone();
         let echo = tokio::spawn(async move {
