@@ -77,7 +77,8 @@ impl SocketBuilder {
 
     /// Lets one-to-one style sockets share their port with others that are made so too (`SCTP_REUSE_PORT`, RFC 6458
     /// §8.1.27): at most one of them listens, the others [connect](Self::connect) from the same port, each to another
-    /// peer. Without it, and for sockets that are not made so, [`Error::PortInUse`].
+    /// peer (to the same one it is [`Error::AddressNotAvailable`]). Without it, and for sockets that are not made so,
+    /// [`Error::PortInUse`].
     ///
     /// The sockets are of one process, and of one [stack](Self::stack). A Linux kernel lets a socket that listens be
     /// the last one only. Beside a listening socket of a stack with several [workers](crate::StackBuilder::workers)

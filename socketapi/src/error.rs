@@ -50,7 +50,8 @@ pub enum Error {
     #[error("no SCTP port is free")]
     NoPortFree,
     /// The address to bind to is not one of this host's, or the device does not have it; or the address to send to is
-    /// not one of the peer's, on a socket that has just one.
+    /// not one of the peer's, on a socket that has just one; or the association with that peer is another socket's of
+    /// the same port.
     #[error("the address is not available")]
     AddressNotAvailable,
     /// The stack was started on other addresses of the host; one that uses all can be had by naming none

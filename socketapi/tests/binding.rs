@@ -138,7 +138,7 @@ fn rfc6458_8_1_27_one_to_one_sockets_share_a_port_if_all_say_so() {
         // One that listens, and one association with a peer.
         assert_eq!(sharing(&own).listen(port, 1).await.map(drop), Err(Error::PortInUse));
         let again = connect(&own, port, &servers[0]).await.map(drop);
-        assert_eq!(again, Err(Error::AlreadyConnected));
+        assert_eq!(again, Err(Error::AddressNotAvailable));
         // All say so, and none of them is a one-to-many socket.
         let other = SocketBuilder::new().stack(&own).listen(port, 1).await;
         assert_eq!(other.map(drop), Err(Error::PortInUse));

@@ -88,6 +88,15 @@ numbers! {
         let _kept = host.listener(5000).unwrap();
         refused(host.listener(5000))
     }
+    bind_beside_who_shares_the_port: EADDRINUSE => {
+        let host = stack(&["127.0.0.1"]).await;
+        let _kept = builder(&host).reuse_port(true).listen("127.0.0.1:5000", 1).await.unwrap();
+        refused(host.socket(5000))
+    }
+    share_the_port_of_many: EOPNOTSUPP => {
+        let host = stack(&["127.0.0.1"]).await;
+        failed(builder(&host).reuse_port(true).bind("127.0.0.1:5000")).await
+    }
     bind_address_of_another_host: EADDRNOTAVAIL => {
         let host = stack(&["127.0.0.1"]).await;
         failed(builder(&host).bind("192.0.2.1:0")).await
@@ -114,6 +123,19 @@ numbers! {
     connect_to_a_connected_peer: EISCONN => {
         let pair = Pair::usual().await;
         refused(pair.client.try_connect(at("127.0.0.1", 7)))
+    }
+    connect_to_the_peer_of_a_peeled_off_association: EADDRNOTAVAIL => {
+        let pair = Pair::usual().await;
+        let _kept = pair.client.peel_off(pair.names[0]).unwrap();
+        refused(pair.client.try_connect(at("127.0.0.1", 7)))
+    }
+    connect_to_the_peer_of_who_shares_the_port: EADDRNOTAVAIL => {
+        let own = stack(&["127.0.0.1"]).await;
+        let other = stack_towards(&["127.0.0.1"], &own).await;
+        let _listener = own.listener(7).unwrap();
+        let sharing = || builder(&other).reuse_port(true).local(&[at("127.0.0.1", 9)]);
+        let _kept = within(sharing().connect("127.0.0.1:7")).await.unwrap();
+        failed(sharing().connect("127.0.0.1:7")).await
     }
     connect_to_a_peer_that_is_being_connected: EALREADY => {
         let (host, peer, _silence) = stack_towards_silence().await;

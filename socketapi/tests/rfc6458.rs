@@ -485,3 +485,60 @@ async fn rfc6458_9_1_several_addresses_are_bound_together_or_not_at_all() {
     socket.bindx_remove_all(&[ip("127.0.0.1"), ip("127.0.0.3")]).unwrap();
     assert_eq!(own(), [ip("127.0.0.2")]);
 }
+
+/// Sends something from one end of an association to the other.
+async fn says(from: &SctpStream, to: &SctpStream, text: &'static str) {
+    within(from.send(text, &SndInfo::new())).await.unwrap();
+    assert_eq!(within(to.recv()).await.unwrap().unwrap().payload, text);
+}
+
+#[tokio::test]
+async fn rfc6458_8_1_27_who_shares_a_port_connects_from_it_and_one_listens() {
+    let there = stack(&["127.0.0.2"]).await;
+    let here = stack_towards(&["127.0.0.1"], &there).await;
+    let servers = [there.listener(7).unwrap(), there.listener(8).unwrap()];
+    let port = at("127.0.0.1", 9);
+    let sharing = || here.builder().reuse_port(true);
+    let connect = async |to| within(sharing().local(&[port]).connect(at("127.0.0.2", to))).await;
+    let first = connect(7).await.unwrap();
+    let second = connect(8).await.unwrap();
+    assert_eq!([first.local_addr(), second.local_addr()], [Ok(port), Ok(port)]);
+    let (one, _) = within(servers[0].accept()).await.unwrap();
+    let (two, _) = within(servers[1].accept()).await.unwrap();
+
+    // All say so, and none of them is a one-to-many socket.
+    let own = || here.builder().local(&[port]);
+    assert_eq!(here.builder().listen(port, 4).await.map(drop), Err(Error::PortInUse));
+    let other = within(own().connect(at("127.0.0.2", 7))).await;
+    assert_eq!(other.map(drop), Err(Error::PortInUse));
+    let many = sharing().bind(port).await.map(drop);
+    assert!(matches!(many, Err(Error::Unsupported(_))), "{many:?}");
+    assert_eq!(here.builder().bind(port).await.map(drop), Err(Error::PortInUse));
+
+    // One of them listens.
+    let listener = sharing().listen(port, 4).await.unwrap();
+    assert_eq!(sharing().listen(port, 4).await.map(drop), Err(Error::PortInUse));
+    let mut config = AssociationConfig::default();
+    config.path_mut().set_remote_encapsulation_port(here.udp_port());
+    let third = within(there.builder().association(config.clone()).connect(port))
+        .await
+        .unwrap();
+    let (three, _) = within(listener.accept()).await.unwrap();
+    says(&first, &one, "one").await;
+    says(&two, &second, "two").await;
+    says(&third, &three, "three").await;
+    // A kernel binds no more sockets to the port of one that listens.
+    let next = connect(6).await.map(drop);
+    if has_kernel() {
+        assert_eq!(next, Err(Error::PortInUse));
+    } else {
+        assert!(matches!(next, Err(Error::ConnectFailed(_))), "{next:?}");
+    }
+    // A peer has one association with a port.
+    listener.close();
+    assert_eq!(connect(7).await.map(drop), Err(Error::AddressNotAvailable));
+    let listener = sharing().listen(port, 4).await.unwrap();
+    let fourth = within(there.builder().association(config).connect(port)).await.unwrap();
+    let (four, _) = within(listener.accept()).await.unwrap();
+    says(&four, &fourth, "four").await;
+}

@@ -13,7 +13,7 @@ ANY, HERE, SILENT = "0.0.0.0", "127.0.0.1", "10.77.0.2"
 # Numbers of <linux/sctp.h>.
 RTOINFO, INITMSG, SET_PEER_PRIMARY, PRIMARY_ADDR, DISABLE_FRAGMENTS = 0, 2, 5, 6, 8
 PEER_ADDR_PARAMS, STATUS, DELAYED_SACK, AUTH_CHUNK, HMAC_IDENT, AUTH_KEY, AUTH_ACTIVE_KEY = 9, 14, 16, 21, 22, 23, 24
-AUTH_DELETE_KEY, ASSOC_IDS, AUTH_DEACTIVATE_KEY = 25, 29, 35
+AUTH_DELETE_KEY, ASSOC_IDS, AUTH_DEACTIVATE_KEY, REUSE_PORT = 25, 29, 35, 36
 BINDX_ADD, BINDX_REM, PEELOFF, CONNECTX = 100, 101, 102, 110
 PR_STREAM_STATUS, RECONFIG_SUPPORTED, ENABLE_STREAM_RESET, RESET_STREAMS, ADD_STREAMS = 116, 117, 118, 119, 121
 SCHEDULER_VALUE, AUTH_SUPPORTED, MAXSEG = 124, 129, 13
@@ -155,6 +155,18 @@ def listen_port_in_use():
 
 
 @case
+def bind_beside_who_shares_the_port():
+    number = port()
+    kept = one(HERE, number, True, REUSE_PORT=1)
+    return lambda: many(HERE, number), kept
+
+
+@case
+def share_the_port_of_many():
+    return lambda: many(REUSE_PORT=1)
+
+
+@case
 def bind_address_of_another_host():
     return lambda: many("192.0.2.1")
 
@@ -183,6 +195,22 @@ def connect_many_where_nobody_answers():
 def connect_to_a_connected_peer():
     pair = Many()
     return lambda: pair.here.connect(pair.listener.getsockname()), pair
+
+
+@case
+def connect_to_the_peer_of_a_peeled_off_association():
+    pair = Many()
+    kept = peel(pair.here, pair.assoc)
+    return lambda: pair.here.connect(pair.listener.getsockname()), pair, kept
+
+
+@case
+def connect_to_the_peer_of_who_shares_the_port():
+    number = port()
+    listener = one(HERE, 0, True)
+    kept, here = one(HERE, number, REUSE_PORT=1), one(HERE, number, REUSE_PORT=1)
+    kept.connect(listener.getsockname())
+    return lambda: here.connect(listener.getsockname()), listener, kept
 
 
 @case

@@ -67,6 +67,14 @@ impl Host {
         self.stack.as_ref().expect("only on the userland backend")
     }
 
+    /// The UDP port that it is at, on the userland backend.
+    pub(crate) fn udp_port(&self) -> Option<u16> {
+        #[cfg(feature = "userland")]
+        return self.stack.as_ref().map(StackHandle::udp_port);
+        #[cfg(not(feature = "userland"))]
+        None
+    }
+
     /// A builder of sockets of this host.
     pub(crate) fn builder(&self) -> SocketBuilder {
         let builder = SocketBuilder::new();

@@ -87,6 +87,15 @@ impl Sockets {
                 let known = peer
                     .iter()
                     .find_map(|address| self.stack.find(endpoint, *address, port));
+                let of_others = |id: &AssocId| {
+                    let entry = self.endpoints.get(&endpoint);
+                    entry
+                        .and_then(|entry| entry.assocs.get(id))
+                        .is_none_or(|assoc| assoc.owner == Owner::Stream)
+                };
+                if known.as_ref().is_none_or(of_others) {
+                    return Error::AddressNotAvailable;
+                }
                 let phase = known.and_then(|id| self.stack.status(id)).map(|status| status.phase);
                 match phase {
                     Some(AssociationPhase::CookieWait | AssociationPhase::CookieEchoed) => Error::ConnectInProgress,
