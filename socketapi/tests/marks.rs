@@ -7,6 +7,7 @@ mod common;
 use std::io::IoSliceMut;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
+use std::time::Duration;
 
 use common::{at, has_kernel, on_kernel, stack, within};
 use netns_tests::namespace::Namespace;
@@ -120,6 +121,28 @@ async fn rfc6458_8_1_12_a_code_point_and_a_flow_label_go_together() {
         params.set_flow_label(FlowLabel::MAX);
     });
     assert_eq!(marks.await, (46, Some(0xf_ffff)));
+}
+
+#[tokio::test]
+async fn rfc6458_8_1_12_another_flow_label_is_that_of_the_packets_to_come() {
+    if on_kernel("a path keeps its label until its route changes") {
+        return;
+    }
+    let host = stack(&["::1"]).await;
+    let (socket, silent) = (host.socket(0).unwrap(), silent("::1"));
+    let soon = Duration::from_millis(200);
+    let mut times = socket.options().rto_info().unwrap();
+    (times.initial, times.min) = (soon, soon);
+    socket.options().set_rto_info(times).unwrap();
+    send(&socket, at("::1", 7), &silent, |params| params.set_flow_label(label(7))).await;
+    let options = socket.association(socket.associations().unwrap()[0]).options();
+    let mut params = options.peer_addr_params(None).unwrap();
+    params.set_flow_label(label(8));
+    options.set_peer_addr_params(None, params).unwrap();
+    // INIT, again and again.
+    let other = move || (0..8).map(|_| next_marks(&silent)).find(|marks| marks.1 != Some(7));
+    let other = tokio::task::spawn_blocking(other).await.unwrap();
+    assert_eq!(other, Some((0, Some(8))));
 }
 
 /// What the socket, its association and the path of that have.
