@@ -1,10 +1,12 @@
 //! Once for a window of data (RFC 3168 §6.1.2).
 
+use std::collections::BTreeMap;
+
 /// Which of the data that was sent on each path congestion was already reacted to. Chunks have numbers that grow; paths
-/// are numbers from zero on.
+/// are numbers.
 #[derive(Clone, Debug)]
 pub(crate) struct Reactions {
-    per_path: Vec<Reaction>,
+    per_path: BTreeMap<usize, Reaction>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,7 +19,9 @@ struct Reaction {
 
 impl Reactions {
     pub(crate) const fn new() -> Self {
-        Self { per_path: Vec::new() }
+        Self {
+            per_path: BTreeMap::new(),
+        }
     }
 
     /// The window of a path was shrunk because of a loss; `next` is the chunk to be sent next.
@@ -39,23 +43,17 @@ impl Reactions {
     /// Whether the window was shrunk because of a mark after this chunk was sent for the first time, so that its loss
     /// is no news. The loss of a retransmission is (RFC 3168 §6.1.2).
     pub(crate) fn covers(&self, path: usize, chunk: u64) -> bool {
-        let entry = self.per_path.get(path);
+        let entry = self.per_path.get(&path);
         entry.is_some_and(|entry| chunk < entry.shrunk_by_mark_before)
     }
 
     /// The path is no more.
     pub(crate) fn forget(&mut self, path: usize) {
-        if let Some(entry) = self.per_path.get_mut(path) {
-            *entry = Reaction::default();
-        }
+        self.per_path.remove(&path);
     }
 
     fn entry(&mut self, path: usize) -> &mut Reaction {
-        if self.per_path.len() <= path {
-            self.per_path.resize(path + 1, Reaction::default());
-        }
-        #[expect(clippy::indexing_slicing, reason = "resized above")]
-        &mut self.per_path[path]
+        self.per_path.entry(path).or_default()
     }
 }
 

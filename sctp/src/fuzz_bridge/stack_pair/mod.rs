@@ -60,6 +60,7 @@ impl Pair {
         let [a, b] = &mut self.sides;
         let (side, other) = if number == 0 { (a, b) } else { (b, a) };
         match command & 0x1f {
+            0..=3 if command & 0x60 == 0x60 => side.send_more(now, choices),
             0..=3 => side.send(now, choices),
             4 => side.extension_command(now, choices),
             5 | 6 => side.read(now, other),
@@ -131,7 +132,7 @@ impl Pair {
         next.is_some()
     }
 
-    /// The network behaves and the users read, until nothing is left to be done.
+    /// The network behaves and the users read, and complete their messages, until nothing is left to be done.
     fn finish(&mut self) {
         self.network.restore();
         for round in 0.. {
@@ -140,6 +141,8 @@ impl Pair {
             let [a, b] = &mut self.sides;
             a.read(now, b);
             b.read(now, a);
+            a.complete(now);
+            b.complete(now);
             self.collect();
             if !self.network.is_empty() {
                 continue;

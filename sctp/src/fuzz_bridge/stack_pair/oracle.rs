@@ -11,18 +11,44 @@ use crate::{AssocId, Event, OutMessage, Received};
 struct Sent {
     stream: StreamId,
     unordered: bool,
-    len: usize,
+    /// Those that it was given in.
+    pieces: Vec<Piece>,
+    /// Whether the last one was given.
+    complete: bool,
     delivered: bool,
+    assoc: AssocId,
+}
+
+/// A message that was given to be sent, or a piece of one.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    len: usize,
     /// Whether it is reported to have failed, and if so whether it had been sent.
     failed: Option<bool>,
-    assoc: AssocId,
+}
+
+impl Sent {
+    /// What the user has given up to now.
+    fn len(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.len).sum()
+    }
+
+    fn has_failed(&self, how: impl Fn(bool) -> bool) -> bool {
+        self.pieces.iter().filter_map(|piece| piece.failed).any(how)
+    }
 }
 
 /// What one side sent.
 #[derive(Debug, Default)]
 pub(super) struct Book {
     sent: Vec<Sent>,
+    /// The messages that are not complete.
+    open: BTreeMap<(AssocId, StreamId), u32>,
 }
+
+/// How many pieces a message has at most, and bytes once there is no room in [`PATTERN`] for another piece.
+const MOST_PIECES: usize = 200;
+const MOST_BYTES: usize = 40_000;
 
 impl Book {
     /// The number of the next message.
@@ -36,21 +62,88 @@ impl Book {
     }
 
     pub(super) fn note(&mut self, assoc: AssocId, message: &OutMessage) {
+        let piece = Piece {
+            len: message.payload.len(),
+            failed: None,
+        };
         self.sent.push(Sent {
             stream: message.stream,
             unordered: message.unordered,
-            len: message.payload.len(),
+            pieces: vec![piece],
+            complete: true,
             delivered: false,
-            failed: None,
             assoc,
         });
+    }
+
+    /// What a piece of so many bytes is: the number of its message, its own number as a context, its bytes, and whether
+    /// it has to be the last one.
+    pub(super) fn next_piece(
+        &self,
+        side: usize,
+        assoc: AssocId,
+        stream: StreamId,
+        len: usize,
+    ) -> (u32, u32, &'static [u8], bool) {
+        let id = self.open.get(&(assoc, stream)).copied();
+        let id = id.unwrap_or_else(|| self.next_id());
+        let begun = self.sent.get(id as usize);
+        let (number, before) = begun.map_or((0, 0), |sent| (sent.pieces.len(), sent.len()));
+        let context = id | (number as u32) << 24;
+        let bytes = &Self::payload(side, id, before + len)[before..];
+        (
+            id,
+            context,
+            bytes,
+            number + 1 >= MOST_PIECES || before + len >= MOST_BYTES,
+        )
+    }
+
+    /// A piece was taken to be sent.
+    pub(super) fn note_piece(&mut self, assoc: AssocId, piece: &OutMessage, end: bool) {
+        let (id, stream) = (piece.ppid.0, piece.stream);
+        if id == self.next_id() {
+            self.note(assoc, piece);
+        } else {
+            self.sent[id as usize].pieces.push(Piece {
+                len: piece.payload.len(),
+                failed: None,
+            });
+        }
+        self.sent[id as usize].complete = end;
+        if end {
+            self.open.remove(&(assoc, stream));
+        } else {
+            self.open.insert((assoc, stream), id);
+        }
+    }
+
+    /// The message of which a piece was to be sent has been given up.
+    pub(super) fn cut(&mut self, assoc: AssocId, stream: StreamId) {
+        let cut = self.open.remove(&(assoc, stream));
+        assert!(cut.is_some(), "nothing was begun");
+    }
+
+    /// The messages that are not complete.
+    pub(super) fn open(&self) -> Vec<(AssocId, StreamId)> {
+        self.open.keys().copied().collect()
+    }
+
+    /// Associations are no more.
+    pub(super) fn forget_open(&mut self, which: impl Fn(AssocId) -> bool) {
+        self.open.retain(|(of, _), _| !which(*of));
+    }
+
+    /// Whether a message of the association is not complete.
+    fn has_open(&self, assoc: AssocId) -> bool {
+        self.open.keys().any(|(of, _)| *of == assoc)
     }
 
     /// Messages that were neither delivered nor given up.
     pub(super) fn missing(&self) -> usize {
         self.sent
             .iter()
-            .filter(|sent| !sent.delivered && sent.failed.is_none())
+            .filter(|sent| sent.complete && !sent.delivered && !sent.has_failed(|_| true))
             .count()
     }
 }
@@ -142,16 +235,19 @@ impl Lives {
         match event {
             Event::ConnectFailed { .. } | Event::CommunicationLost { .. } | Event::ShutdownComplete => {
                 life.ended = true;
+                // What is shut down before a message is complete is aborted.
+                self.rude |= book.has_open(assoc);
             }
             Event::PartialDeliveryAborted { stream, tsn, .. } => drop(life.cuts.insert((*stream, tsn.0))),
             Event::Restarted { .. } => life.last.clear(),
             Event::SendFailed(failure) => {
-                let sent = &mut book.sent[failure.context as usize];
+                let sent = &mut book.sent[(failure.context & 0xff_ffff) as usize];
+                let piece = &mut sent.pieces[(failure.context >> 24) as usize];
                 assert_eq!(
-                    (sent.assoc, sent.stream, sent.len),
+                    (sent.assoc, sent.stream, piece.len),
                     (assoc, failure.stream, failure.payload.len())
                 );
-                assert!(sent.failed.replace(failure.sent).is_none(), "it is told twice");
+                assert!(piece.failed.replace(failure.sent).is_none(), "it is told twice");
                 assert!(failure.sent || !sent.delivered, "it was sent, says who got it");
             }
             _ => {}
@@ -176,19 +272,20 @@ impl Lives {
             life.note_cut(stream, &begun);
         }
         bytes.extend_from_slice(&piece.payload);
-        let whole = Book::payload(from, id, sent.len);
+        let whole = Book::payload(from, id, sent.len());
         assert!(whole.starts_with(&bytes), "message {id} is altered");
         if !piece.end_of_message {
             let tsn = piece.tsn;
             life.partial.insert(piece.stream, Partial { id, tsn, bytes });
             return;
         }
-        assert_eq!(bytes.len(), whole.len(), "message {id} is cut off");
+        assert!(sent.complete && bytes.len() == whole.len(), "message {id} is cut off");
         assert!(
             !std::mem::replace(&mut sent.delivered, true),
             "message {id} is there twice"
         );
-        assert_ne!(sent.failed, Some(false), "message {id} was never sent");
+        let unsent = sent.has_failed(|was_sent| !was_sent);
+        assert!(!unsent, "message {id} was never sent");
         if !sent.unordered {
             let last = life.last.insert(sent.stream, id);
             assert!(last.is_none_or(|last| last < id), "message {id} is out of order");

@@ -10,6 +10,7 @@ use super::network::Network;
 use super::oracle::{Book, Lives};
 use super::setup::{SCHEDULERS, Setup, address, port};
 use crate::config::ReconfigRequests;
+use crate::error::SendError;
 use crate::message::Reliability;
 use crate::serial::{Ppid, SharedKeyId, StreamId};
 use crate::{AssocId, AssociationPhase, ConnectOptions, EndpointId, Instant, OutMessage, Stack, StreamDirections};
@@ -71,30 +72,53 @@ impl Side {
     }
 
     pub(super) fn send(&mut self, now: Instant, choices: &mut Choices<'_>) {
-        let (kind, size) = (choices.u8(), choices.u8());
+        let (message, len) = any_message(choices);
         let Some(assoc) = self.assoc else { return };
-        let len = match size >> 6 {
-            0 | 1 => usize::from(size & 63),
-            2 => usize::from(size & 63) * 40,
-            _ => usize::from(size & 63) * 250,
-        };
-        let reliability = match kind >> 5 {
-            0 => Reliability::Timed(Duration::from_millis(u64::from(choices.u8()) * 20)),
-            1 => Reliability::Retransmissions(choices.u8() as u16 % 3),
-            2 => Reliability::Priority(choices.u8().into()),
-            _ => Reliability::Reliable,
-        };
         let id = self.book.next_id();
-        let payload = Bytes::from_static(Book::payload(self.number, id, len));
         let message = OutMessage {
-            unordered: kind & 8 != 0,
-            sack_immediately: kind & 16 != 0,
+            ppid: Ppid(id),
             context: id,
-            reliability,
-            ..OutMessage::new(StreamId(u16::from(kind & 7)), Ppid(id), payload)
+            payload: Bytes::from_static(Book::payload(self.number, id, len)),
+            ..message
         };
         if self.stack.send(now, assoc, message.clone()).is_ok() {
             self.book.note(assoc, &message);
+        }
+    }
+
+    /// Sends a piece of a message, or the last one.
+    pub(super) fn send_more(&mut self, now: Instant, choices: &mut Choices<'_>) {
+        let (message, len) = any_message(choices);
+        let ends = choices.below(4) == 0;
+        let Some(assoc) = self.assoc else { return };
+        let (id, context, payload, last) = self.book.next_piece(self.number, assoc, message.stream, len);
+        let message = OutMessage {
+            ppid: Ppid(id),
+            context,
+            payload: Bytes::from_static(payload),
+            ..message
+        };
+        self.send_piece(now, assoc, &message, ends || last);
+    }
+
+    fn send_piece(&mut self, now: Instant, assoc: AssocId, piece: &OutMessage, end: bool) {
+        match self.stack.send_more(now, assoc, piece.clone(), end) {
+            Ok(()) => self.book.note_piece(assoc, piece, end),
+            Err(SendError::GivenUp) => self.book.cut(assoc, piece.stream),
+            Err(SendError::NoSuchAssociation) => self.book.forget_open(|of| of == assoc),
+            Err(_) => {}
+        }
+    }
+
+    /// Ends the messages that were begun, as far as there is room: what comes behind them may wait for that.
+    pub(super) fn complete(&mut self, now: Instant) {
+        for (assoc, stream) in self.book.open() {
+            let (id, context, payload, _) = self.book.next_piece(self.number, assoc, stream, 1);
+            let message = OutMessage {
+                context,
+                ..OutMessage::new(stream, Ppid(id), Bytes::from_static(payload))
+            };
+            self.send_piece(now, assoc, &message, true);
         }
     }
 
@@ -136,6 +160,7 @@ impl Side {
         (self.stack, self.endpoint) = start(self.number, self.starts, &self.setup);
         self.assoc = None;
         self.lives.forget_all();
+        self.book.forget_open(|_| true);
     }
 
     pub(super) fn path_command(&mut self, now: Instant, choices: &mut Choices<'_>) {
@@ -283,6 +308,29 @@ impl Side {
             self.book.missing()
         }
     }
+}
+
+/// What a message is to be like, without its bytes, and how many these are.
+fn any_message(choices: &mut Choices<'_>) -> (OutMessage, usize) {
+    let (kind, size) = (choices.u8(), choices.u8());
+    let len = match size >> 6 {
+        0 | 1 => usize::from(size & 63),
+        2 => usize::from(size & 63) * 40,
+        _ => usize::from(size & 63) * 250,
+    };
+    let reliability = match kind >> 5 {
+        0 => Reliability::Timed(Duration::from_millis(u64::from(choices.u8()) * 20)),
+        1 => Reliability::Retransmissions(choices.u8() as u16 % 3),
+        2 => Reliability::Priority(choices.u8().into()),
+        _ => Reliability::Reliable,
+    };
+    let message = OutMessage {
+        unordered: kind & 8 != 0,
+        sack_immediately: kind & 16 != 0,
+        reliability,
+        ..OutMessage::new(StreamId(u16::from(kind & 7)), Ppid(0), Bytes::new())
+    };
+    (message, len)
 }
 
 fn start(number: usize, starts: u8, setup: &Setup) -> (Stack, EndpointId) {
