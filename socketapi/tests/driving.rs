@@ -60,6 +60,22 @@ fn echo(stream: &SctpStream) -> usize {
     count
 }
 
+/// A stream, and a thread that echoes [`MANY`] messages at its other end and gives that back; their stacks.
+fn echoed_stream() -> (SctpStream, JoinHandle<SctpStream>, (StackHandle, StackHandle)) {
+    let (server, client) = pair();
+    let listener = listener(&server);
+    let stream = connect(&client);
+    let (accepted, _) = listener.accept_blocking().unwrap();
+    let echoing = thread::spawn(move || {
+        for _ in 0..MANY {
+            let message = accepted.recv_blocking().unwrap().unwrap();
+            accepted.send_blocking(message.payload, &SndInfo::new()).unwrap();
+        }
+        accepted
+    });
+    (stream, echoing, (server, client))
+}
+
 fn ask(stream: &SctpStream, times: usize) {
     for number in 0..times {
         stream.send_blocking(format!("{number}"), &SndInfo::new()).unwrap();
@@ -128,17 +144,7 @@ fn one_end_may_rest_for_longer_than_a_tick() {
 
 #[test]
 fn a_thread_that_waits_is_woken_by_what_others_do_to_its_socket() {
-    let (server, client) = pair();
-    let listener = listener(&server);
-    let stream = connect(&client);
-    let (accepted, _) = listener.accept_blocking().unwrap();
-    let echoing = thread::spawn(move || {
-        for _ in 0..MANY {
-            let message = accepted.recv_blocking().unwrap().unwrap();
-            accepted.send_blocking(message.payload, &SndInfo::new()).unwrap();
-        }
-        accepted
-    });
+    let (stream, echoing, _stacks) = echoed_stream();
     let waiting = stream.clone();
     let (done, all_done) = mpsc::channel();
     let asking = thread::spawn(move || {
@@ -181,17 +187,7 @@ fn a_thread_that_waits_sees_to_the_timers() {
 
 #[test]
 fn a_stack_that_nobody_waits_on_any_more_goes_on() {
-    let (server, client) = pair();
-    let listener = listener(&server);
-    let stream = connect(&client);
-    let (accepted, _) = listener.accept_blocking().unwrap();
-    let echoing = thread::spawn(move || {
-        for _ in 0..MANY {
-            let message = accepted.recv_blocking().unwrap().unwrap();
-            accepted.send_blocking(message.payload, &SndInfo::new()).unwrap();
-        }
-        accepted
-    });
+    let (stream, echoing, _stacks) = echoed_stream();
     ask(&stream, MANY);
     let accepted = echoing.join().unwrap();
     // The server's end does its part of the shutdown although no thread calls it.
