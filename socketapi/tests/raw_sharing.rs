@@ -13,6 +13,9 @@ use socketapi::{
     AssociationConfig, DeviceConfig, Error, Received, SctpSocket, SctpStream, SndInfo, SocketBuilder, StackHandle,
 };
 
+/// Where the servers of a test are.
+const PORTS: [u16; 3] = [5001, 5002, 5003];
+
 fn say(text: &str) {
     println!("{text}");
 }
@@ -96,6 +99,16 @@ fn cabled() -> Option<(Namespace, Namespace)> {
     Some((here, there))
 }
 
+/// Two hosts as in [`cabled`], and on the second one a server at each of [`PORTS`]; this thread is in the first.
+fn served() -> Option<([Program; 3], [Namespace; 2])> {
+    let (here, there) = cabled()?;
+    there.enter();
+    // The first one is the holder.
+    let servers = PORTS.map(server);
+    here.enter();
+    Some((servers, [here, there]))
+}
+
 fn connect(stack: &StackHandle, address: &str, port: u16) -> socketapi::Result<SctpStream> {
     let to = SocketAddr::new(address.parse().unwrap(), port);
     // Nothing is asked twice.
@@ -136,14 +149,10 @@ fn talk(stack: &StackHandle, address: &str, port: u16, count: u32) {
 
 #[test]
 fn each_process_wakes_for_its_own_ports_only() {
-    let Some((here, there)) = cabled() else { return };
-    there.enter();
-    // The first one is the holder.
-    let mut servers = [5001, 5002, 5003].map(server);
-    here.enter();
+    let Some((mut servers, _hosts)) = served() else { return };
     for address in ["10.8.0.2", "fd08::2"] {
         let stack = stack(&[]);
-        for (index, port) in (0..).zip([5001, 5002, 5003]) {
+        for (index, port) in (0..).zip(PORTS) {
             let before = servers.each_mut().map(woken);
             talk(&stack, address, port, 100);
             let after = servers.each_mut().map(woken);
@@ -158,10 +167,7 @@ fn each_process_wakes_for_its_own_ports_only() {
 
 #[test]
 fn rfc9260_8_4_one_process_answers_what_is_for_nobody() {
-    let Some((here, there)) = cabled() else { return };
-    there.enter();
-    let mut servers = [5001, 5002, 5003].map(server);
-    here.enter();
+    let Some((mut servers, _hosts)) = served() else { return };
     let ways = [("10.8.0.1", "10.8.0.2"), ("fd08::1", "fd08::2")];
     for (own, address) in ways {
         one_answers(own, address, [5999, 5002]);

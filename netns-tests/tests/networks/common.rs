@@ -34,7 +34,11 @@ pub(crate) struct Host<'a> {
     pub(crate) addresses: &'a [&'a str],
 }
 
-impl Host<'_> {
+impl<'a> Host<'a> {
+    pub(crate) const fn new(namespace: &'a Namespace, addresses: &'a [&'a str]) -> Self {
+        Self { namespace, addresses }
+    }
+
     fn ips(&self) -> Vec<IpAddr> {
         self.addresses.iter().map(|text| ip(text)).collect()
     }
@@ -240,7 +244,55 @@ async fn send(host: &Host<'_>, server: &Host<'_>, load: Load, progress: &Progres
     count
 }
 
+/// A client, a router and a server, in one version of IP or the other, and the addresses of the client and the server.
+/// The router's interfaces are `left` and `right`.
+pub(crate) fn routed(v6: bool) -> Option<([Namespace; 3], [&'static str; 2])> {
+    let hosts = [Namespace::new()?, Namespace::new()?, Namespace::new()?];
+    let [client, router, server] = &hosts;
+    client.cable("eth0", router, "left");
+    server.cable("eth0", router, "right");
+    let (nets, length, options) = if v6 {
+        (["fd00:1::", "fd00:2::"], 64, "nodad")
+    } else {
+        (["10.0.1.", "10.0.2."], 24, "")
+    };
+    let [left, right] = nets;
+    router.run(&format!(
+        "echo 1 > /proc/sys/net/ipv4/ip_forward
+         echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
+         ip address add {left}1/{length} dev left {options}
+         ip address add {right}1/{length} dev right {options}"
+    ));
+    for (host, net) in [(client, left), (server, right)] {
+        host.run(&format!(
+            "ip address add {net}2/{length} dev eth0 {options}
+             ip route add default via {net}1"
+        ));
+    }
+    let addresses = if v6 {
+        ["fd00:1::2", "fd00:2::2"]
+    } else {
+        ["10.0.1.2", "10.0.2.2"]
+    };
+    Some((hosts, addresses))
+}
+
+/// How many packets the first counter among the rules of a router has counted: some.
+pub(crate) fn counted(router: &Namespace) -> u32 {
+    let rules = router.run("nft list ruleset");
+    let mut words = rules.split_whitespace().skip_while(|word| *word != "packets");
+    let count = words.nth(1).unwrap().parse().unwrap();
+    assert!(count > 0, "{rules}");
+    count
+}
+
 // Captures.
+
+/// Captures at the interfaces `eth0` of a client and of a server.
+pub(crate) fn capture_both(client: &Namespace, server: &Namespace, test: &str) -> Option<[Capture; 2]> {
+    let client = capture(client, "eth0", test, "client")?;
+    Some([client, capture(server, "eth0", test, "server")?])
+}
 
 /// Where a capture is left.
 pub(crate) fn file(test: &str, place: &str) -> PathBuf {

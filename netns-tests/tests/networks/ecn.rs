@@ -7,7 +7,7 @@ use netns_tests::require;
 use netns_tests::rootless::as_root;
 use socketapi::AssociationConfig;
 
-use crate::common::{Host, Load, capture, packets, say, under_load};
+use crate::common::{Host, Load, capture_both, counted, packets, routed, say, under_load};
 
 const LOAD: Load = Load {
     size: 20_000,
@@ -16,39 +16,14 @@ const LOAD: Load = Load {
 };
 const MESSAGES: usize = 200;
 
-/// A client, a router that marks one of twenty packets of those that ask for it, and a server.
-fn marking(v6: bool) -> Option<([Namespace; 3], [&'static str; 2])> {
-    let hosts = [Namespace::new()?, Namespace::new()?, Namespace::new()?];
-    let [client, router, server] = &hosts;
-    client.cable("eth0", router, "left");
-    server.cable("eth0", router, "right");
-    let (nets, length, options, family) = if v6 {
-        (["fd00:1::", "fd00:2::"], 64, "nodad", "ip6")
-    } else {
-        (["10.0.1.", "10.0.2."], 24, "", "ip")
-    };
-    let [left, right] = nets;
+/// The router marks one of twenty packets of those that ask for it.
+fn mark(router: &Namespace, v6: bool) {
+    let family = if v6 { "ip6" } else { "ip" };
     router.run(&format!(
-        "echo 1 > /proc/sys/net/ipv4/ip_forward
-         echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
-         ip address add {left}1/{length} dev left {options}
-         ip address add {right}1/{length} dev right {options}
-         nft 'add table {family} full
+        "nft 'add table {family} full
               add chain {family} full pass {{ type filter hook forward priority 0; }}
               add rule {family} full pass {family} ecn ect0 numgen random mod 100 < 5 counter {family} ecn set ce'"
     ));
-    for (host, net) in [(client, left), (server, right)] {
-        host.run(&format!(
-            "ip address add {net}2/{length} dev eth0 {options}
-             ip route add default via {net}1"
-        ));
-    }
-    let addresses = if v6 {
-        ["fd00:1::2", "fd00:2::2"]
-    } else {
-        ["10.0.1.2", "10.0.2.2"]
-    };
-    Some((hosts, addresses))
 }
 
 /// The ECN field of each packet, and the types of its chunks.
@@ -70,41 +45,22 @@ fn marks_slow_down(test: &str, v6: bool) {
     if require::tool("nft").is_none() {
         return;
     }
-    let Some(([one, router, two], [client, server])) = marking(v6) else {
+    let Some(([one, router, two], [client, server])) = routed(v6) else {
         return;
     };
-    let (Some(sent), Some(arrived)) = (
-        capture(&one, "eth0", test, "client"),
-        capture(&two, "eth0", test, "server"),
-    ) else {
+    mark(&router, v6);
+    let Some([sent, arrived]) = capture_both(&one, &two, test) else {
         return;
     };
-    let status = under_load(
-        &Host {
-            namespace: &one,
-            addresses: &[client],
-        },
-        &Host {
-            namespace: &two,
-            addresses: &[server],
-        },
-        LOAD,
-        |progress| progress.wait_for_more(MESSAGES),
-    );
+    let (client, server) = ([client], [server]);
+    let (client, server) = (Host::new(&one, &client), Host::new(&two, &server));
+    let status = under_load(&client, &server, LOAD, |progress| progress.wait_for_more(MESSAGES));
     let stats = status.stats;
     assert!(
         status.ecn && stats.ecn_echoes_received > 0 && stats.ecn_reductions > 0,
         "{stats:?}"
     );
-    let rules = router.run("nft list ruleset");
-    let marked: u32 = rules
-        .split_whitespace()
-        .skip_while(|word| *word != "packets")
-        .nth(1)
-        .unwrap()
-        .parse()
-        .unwrap();
-    assert!(marked > 0, "{rules}");
+    let marked = counted(&router);
 
     let asked = ["ip.dsfield.ecn", "ipv6.tclass.ecn", "sctp.chunk_type"];
     let (sent, arrived) = (

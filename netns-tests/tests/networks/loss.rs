@@ -8,7 +8,7 @@ use netns_tests::require;
 use netns_tests::rootless::as_root;
 use socketapi::AssociationConfig;
 
-use crate::common::{Host, Load, capture, packets, say, under_load};
+use crate::common::{Host, Load, capture_both, counted, packets, say, under_load};
 
 const LOAD: Load = Load {
     size: 5000,
@@ -86,20 +86,10 @@ fn rfc9260_7_2_4_a_path_that_loses_and_reorders_costs_no_message() {
         let Some([one, near, _far, two]) = bad_path() else {
             return;
         };
-        let (Some(sent), Some(arrived)) = (
-            capture(&one, "eth0", TEST, "client"),
-            capture(&two, "eth0", TEST, "server"),
-        ) else {
+        let Some([sent, arrived]) = capture_both(&one, &two, TEST) else {
             return;
         };
-        let client = Host {
-            namespace: &one,
-            addresses: &["10.0.1.2"],
-        };
-        let server = Host {
-            namespace: &two,
-            addresses: &["10.0.2.2"],
-        };
+        let (client, server) = (Host::new(&one, &["10.0.1.2"]), Host::new(&two, &["10.0.2.2"]));
         let status = under_load(&client, &server, LOAD, |progress| progress.wait_for_more(MESSAGES));
         let stats = status.stats;
         assert!(stats.data_chunks_retransmitted > 0, "{stats:?}");
@@ -122,15 +112,7 @@ fn rfc9260_7_2_4_a_path_that_loses_and_reorders_costs_no_message() {
             .filter(|pair| pair[1].wrapping_sub(pair[0]) > u32::MAX / 2)
             .count();
         assert!(overtaken > 0, "the order never changed");
-        let rules = near.run("nft list chain ip bad pass");
-        let dropped: u32 = rules
-            .split_whitespace()
-            .skip_while(|word| *word != "packets")
-            .nth(1)
-            .unwrap()
-            .parse()
-            .unwrap();
-        assert!(dropped > 0, "{rules}");
+        let dropped = counted(&near);
         say(
             TEST,
             &format!(

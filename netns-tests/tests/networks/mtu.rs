@@ -6,7 +6,7 @@ use netns_tests::namespace::Namespace;
 use netns_tests::rootless::as_root;
 use socketapi::{AssociationConfig, MtuDiscovery};
 
-use crate::common::{Host, Load, capture, packets, path, say, under_load};
+use crate::common::{Host, Load, capture, packets, path, routed, say, under_load};
 
 const LOAD: Load = Load {
     size: 20_000,
@@ -25,32 +25,7 @@ struct Routed {
 
 impl Routed {
     fn new(v6: bool) -> Option<Self> {
-        let (client, router, server) = (Namespace::new()?, Namespace::new()?, Namespace::new()?);
-        client.cable("eth0", &router, "left");
-        server.cable("eth0", &router, "right");
-        let (nets, length, options) = if v6 {
-            (["fd00:1::", "fd00:2::"], 64, "nodad")
-        } else {
-            (["10.0.1.", "10.0.2."], 24, "")
-        };
-        let [left, right] = nets;
-        router.run(&format!(
-            "echo 1 > /proc/sys/net/ipv4/ip_forward
-             echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
-             ip address add {left}1/{length} dev left {options}
-             ip address add {right}1/{length} dev right {options}"
-        ));
-        for (host, net) in [(&client, left), (&server, right)] {
-            host.run(&format!(
-                "ip address add {net}2/{length} dev eth0 {options}
-                 ip route add default via {net}1"
-            ));
-        }
-        let addresses = if v6 {
-            ["fd00:1::2", "fd00:2::2"]
-        } else {
-            ["10.0.1.2", "10.0.2.2"]
-        };
+        let ([client, router, server], addresses) = routed(v6)?;
         Some(Self {
             client,
             router,

@@ -1,10 +1,28 @@
 //! RFC 6458 §3, one-to-many style sockets, and §7.5, implicit set-up.
 
-use socketapi::{AssociationState, Error, FailureReason, Notification, PathState, Received, SndInfo, Subscriptions};
+use socketapi::{
+    AssocId, AssociationState, Error, FailureReason, Notification, PathState, Received, SctpSocket, SndInfo,
+    Subscriptions,
+};
 
 use crate::common::{
-    Pair, at, next_change, next_data, on_kernel, pattern, stack, stack_towards, told, up, waiting, within,
+    Host, Pair, at, next_change, next_data, on_kernel, pattern, stack, stack_towards, told, up, waiting, within,
 };
+
+/// A client, and the hosts of its peers and of its own.
+async fn client() -> (SctpSocket, [Host; 2]) {
+    let own = stack(&["127.0.0.1"]).await;
+    let other = stack_towards(&["127.0.0.1"], &own).await;
+    (other.socket(0).unwrap(), [own, other])
+}
+
+/// A peer of the client's at a port, and the association with it.
+async fn connected(client: &SctpSocket, host: &Host, port: u16) -> (SctpSocket, AssocId) {
+    let peer = host.socket(port).unwrap();
+    peer.listen(1).unwrap();
+    let assoc = within(client.connect(at("127.0.0.1", port))).await.unwrap();
+    (peer, assoc)
+}
 
 fn is_refused<T: std::fmt::Debug>(outcome: &Result<T, Error>) -> bool {
     matches!(outcome, Err(Error::ConnectFailed(FailureReason::PeerAbort { .. })))
@@ -80,15 +98,10 @@ async fn rfc6458_3_1_4_ending_an_association_that_is_not_there_sets_none_up() {
 
 #[tokio::test]
 async fn rfc6458_3_1_5_closing_shuts_down_all_associations_but_those_branched_off() {
-    let own = stack(&["127.0.0.1"]).await;
-    let other = stack_towards(&["127.0.0.1"], &own).await;
-    let client = other.socket(0).unwrap();
+    let (client, [own, _other]) = client().await;
     let mut peers = Vec::new();
     for port in 7..10 {
-        let peer = own.socket(port).unwrap();
-        peer.listen(1).unwrap();
-        let assoc = within(client.connect(at("127.0.0.1", port))).await.unwrap();
-        peers.push((peer, assoc));
+        peers.push(connected(&client, &own, port).await);
     }
     let branched_off = client.peel_off(peers[0].1).unwrap();
     for (_, assoc) in &peers[1..] {
@@ -110,17 +123,14 @@ async fn rfc6458_3_1_5_closing_shuts_down_all_associations_but_those_branched_of
 
 #[tokio::test]
 async fn rfc6458_3_1_6_a_socket_connects_several_times_and_names_each_association() {
-    let own = stack(&["127.0.0.1"]).await;
-    let other = stack_towards(&["127.0.0.1"], &own).await;
-    let client = other.socket(0).unwrap();
+    let (client, [own, _other]) = client().await;
     let mut names = Vec::new();
     for port in 7..10 {
-        let peer = own.socket(port).unwrap();
-        peer.listen(1).unwrap();
-        names.push(within(client.connect(at("127.0.0.1", port))).await.unwrap());
-        assert_eq!(up(&client).await, names[names.len() - 1]);
+        let (peer, name) = connected(&client, &own, port).await;
+        names.push(name);
+        assert_eq!(up(&client).await, name);
         drop(peer);
-        assert_eq!(next_change(&client).await.assoc, names[names.len() - 1]);
+        assert_eq!(next_change(&client).await.assoc, name);
     }
     // No name comes twice, even when its association is over.
     names.sort();
