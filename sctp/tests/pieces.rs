@@ -4,7 +4,7 @@ mod common;
 
 use bytes::Bytes;
 use common::{A, B, Pair, Setup, bad, connected, ms, secs};
-use sctp::config::{AssociationConfig, StreamScheduler};
+use sctp::config::{AssociationConfig, ReconfigRequests, StreamScheduler};
 use sctp::error::{ReconfigError, SendError};
 use sctp::serial::{Ppid, StreamId};
 use sctp::sim::Verdict;
@@ -306,6 +306,33 @@ fn rfc6525_5_1_2_streams_are_not_reset_in_the_middle_of_a_message() {
     pair.run(secs(5));
     assert_eq!(pair.hear_payloads(B).concat(), b"halfend");
     assert_eq!(pair.phase(A), Some(AssociationPhase::Established));
+}
+
+#[test]
+fn rfc9260_9_2_what_a_reset_held_up_behind_a_message_without_end_fails_with_it() {
+    for side in [A, B] {
+        let offered = |config: &mut AssociationConfig| {
+            small(config);
+            config.reconfig_mut().set_offered(true);
+            config.reconfig_mut().set_accepted(ReconfigRequests::ALL);
+        };
+        let mut pair = connected(Setup::single().config(offered));
+        pair.send(A, piece(0, b"before")).unwrap();
+        let (now, assoc, host) = (pair.now(), pair.assoc(A), pair.hosts[A]);
+        let stack = pair.world.stack(host);
+        stack
+            .reset_streams(now, assoc, StreamDirections::Outgoing, &[StreamId(0)])
+            .unwrap();
+        pair.send(A, piece(0, b"held up")).unwrap();
+        send_more(&mut pair, piece(1, b"half"), false).unwrap();
+        pair.shutdown(side);
+        pair.run(secs(60));
+        assert_eq!(pair.phase(A), None);
+        let lost = |event: &Event| matches!(event, Event::CommunicationLost { .. });
+        assert!(pair.reported(B, lost), "{:?}", pair.log[B]);
+        let failed: Vec<_> = pair.failures(A).into_iter().map(|failure| failure.payload).collect();
+        assert_eq!(failed, ["held up"]);
+    }
 }
 
 #[test]

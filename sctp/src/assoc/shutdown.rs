@@ -49,7 +49,8 @@ impl Association {
     /// with a SHUTDOWN or SHUTDOWN ACK addresses are neither verified (§8.3) nor, later, changed (RFC 5061 §5.1.1 C4)
     /// any more, so both must be over if nothing can be sent before. What the peer sends must be understood, too.
     pub(super) fn advance_shutdown(&mut self, now: Instant) {
-        if !self.outbound.is_empty() || !self.may_be_used(self.control_destination()) || self.is_unsure_of_numbers() {
+        let all_done = self.outbound.is_empty() || self.outbound.waits_for_user();
+        if !all_done || !self.may_be_used(self.control_destination()) || self.is_unsure_of_numbers() {
             return;
         }
         let ends = matches!(

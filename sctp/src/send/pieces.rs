@@ -92,6 +92,18 @@ impl Outbound {
         self.queue.open_streams().next().is_some()
     }
 
+    /// Whether nothing more can be sent before the user gives the rest of a message. Without interleaving, what a reset
+    /// of its stream held up may wait for that.
+    pub(crate) fn waits_for_user(&self) -> bool {
+        let mut open = self.queue.open_streams();
+        let begun = |stream: StreamId| {
+            let goes_on = self.queue.open(stream).is_some_and(|open| !open.given_up);
+            goes_on && self.queue.awaits_piece(stream)
+        };
+        let nothing_on_its_way = self.outstanding.is_empty() && self.cutting.is_none() && self.pause.is_none();
+        !self.is_interleaving() && nothing_on_its_way && open.any(begun)
+    }
+
     /// Whether the user has to give the rest of a message of one of these streams.
     pub(crate) fn has_open_in(&self, streams: &crate::streams::StreamSet) -> bool {
         self.queue.open_streams().any(|stream| streams.contains(stream))

@@ -242,6 +242,13 @@ impl SendQueue {
         place.is_some()
     }
 
+    /// Whether all that was given of the message begun on `stream` was sent.
+    pub(super) fn awaits_piece(&self, stream: StreamId) -> bool {
+        self.streams
+            .as_ref()
+            .is_some_and(|streams| streams.awaits_piece(stream))
+    }
+
     /// Takes out everything of which nothing was sent, oldest first.
     pub(super) fn take_waiting(&mut self) -> VecDeque<Message> {
         if let Some(streams) = &mut self.streams {

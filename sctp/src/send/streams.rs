@@ -308,6 +308,12 @@ impl Streams {
         }
     }
 
+    /// Whether all that was given of the message begun on `stream` was sent.
+    pub(super) fn awaits_piece(&self, stream: StreamId) -> bool {
+        let waits = self.cuts.contains_key(&stream) || self.first_of(stream).is_some();
+        self.records.run(stream).is_some() && !waits
+    }
+
     /// Whether messages are being cut.
     pub(super) fn has_cuts(&self) -> bool {
         !self.cuts.is_empty()
