@@ -140,6 +140,8 @@ impl Stack {
                 let transmit = assoc.poll_transmit(now, max_segments, buf, &mut self.scratch, &mut self.random);
                 self.stats.count_sent(&before, &assoc.tally_sent());
                 slot.count_open(&mut self.stats);
+                // A shutdown that waited may turn out to be an abort.
+                let ends = slot.assoc.phase() == AssociationPhase::Closed && !slot.unlinked;
                 // Messages may be given up instead of being sent.
                 if slot.assoc.has_events() && !slot.released {
                     self.to_tell.push(id, &mut slot.events_queued);
@@ -152,10 +154,16 @@ impl Stack {
                     } else {
                         self.to_transmit.rotate();
                     }
+                    if ends {
+                        self.on_end(id);
+                    }
                     self.arm(id);
                     return Some(transmit);
                 }
                 slot.transmit_queued = false;
+                if ends {
+                    self.on_end(id);
+                }
                 self.arm(id);
             }
             self.to_transmit.pop();
